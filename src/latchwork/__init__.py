@@ -1,0 +1,1 @@
+"""Latchwork: the open-source operating system for smart lockers."""

@@ -1,0 +1,1 @@
+"""The pure rules of a locker bank: no clock, no randomness, no I/O."""

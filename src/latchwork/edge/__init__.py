@@ -1,0 +1,1 @@
+"""The shell on the locker wall: one process per bank."""

@@ -1,0 +1,51 @@
+"""What every lock-board driver promises to the edge, in four methods.
+
+A driver speaks to exactly one bus (a serial line or a socket) and knows channels, never compartments.
+It times nothing for the bank and decides nothing: it puts frames on the wire and says what it sees.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from latchwork.domain.words import DoorState
+
+
+class Fault(Exception):
+    """The outside world failed (line cut, board silent, garbage): retry or degrade, never assume."""
+
+
+@dataclass(frozen=True, slots=True)
+class DoorsSeen:
+    """Doors whose state differs from what was last told, by channel. The first telling names every door."""
+
+    doors: Mapping[int, DoorState]
+
+
+@dataclass(frozen=True, slots=True)
+class BoardLost:
+    """Board `board` stopped answering; its doors are unknown from now on. Told once, until it answers again."""
+
+    board: int
+    channels: tuple[int, ...]
+    why: str
+
+
+Reading = DoorsSeen | BoardLost
+
+
+class Driver(Protocol):
+    async def run(self, tell: Callable[[Reading], None]) -> None:
+        """Own the line until cancelled: connect, poll, tell changes, and reconnect for ever."""
+
+    async def pulse(self, channel: int) -> None:
+        """Send one unlock. Returns when the whole frame is on the wire; raises Fault if it could not be sent.
+
+        It is sent at most once: the caller alone decides about a second try.
+        """
+
+    async def read(self) -> Mapping[int, DoorState]:
+        """Ask the boards now. A board that does not answer gives `unknown` for its channels."""
+
+    async def close(self) -> None:
+        """Let go of the line."""
