@@ -1,0 +1,79 @@
+"""The `latchwork` command: a table of subcommands, each imported only when it is called.
+
+It wires nothing itself. A subcommand is a module with `configure(parser)` and `run(args) -> int`.
+"""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import ModuleType
+
+
+@dataclass(frozen=True, slots=True)
+class Subcommand:
+    module: str
+    help: str
+
+
+SUBCOMMANDS: dict[str, Subcommand] = {
+    "run": Subcommand("latchwork.simulator.stage", "database, server, two banks on simulated boards, mail catcher"),
+    "demo": Subcommand("latchwork.simulator.demo", "play the story of a dozen parcels through the running parts"),
+    "replay": Subcommand("latchwork.simulator.replay", "send a file of real reservations through banks and server"),
+    "sim": Subcommand("latchwork.simulator.main", "bank and server in pretend time, with faults and checkers"),
+    "board": Subcommand("latchwork.simulator.boards.main", "one simulated lock board on a pty or a TCP port"),
+    "server": Subcommand("latchwork.server.main", "the cloud: API, pages and the banks' exchange"),
+    "edge": Subcommand("latchwork.edge.main", "one locker bank: its loop, its link and its kiosk"),
+}
+
+
+class Missing(Exception):
+    """The subcommand is in the table, but this installation lacks its module."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser, branches = _parser()
+    called = next((word for word in words if not word.startswith("-")), None)
+    module = None
+    if called in SUBCOMMANDS:
+        try:
+            module = _load(called)
+        except Missing as missing:
+            print(f"latchwork: {missing}", file=sys.stderr)
+            return 1
+        module.configure(branches[called])
+    args = parser.parse_args(words)
+    if module is None:
+        parser.print_help()
+        return 2
+    try:
+        return int(module.run(args))
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    parser = argparse.ArgumentParser(prog="latchwork", description="The open-source operating system for smart lockers.")
+    subparsers = parser.add_subparsers(dest="subcommand", metavar="COMMAND")
+    branches = {
+        name: subparsers.add_parser(name, help=subcommand.help, description=subcommand.help)
+        for name, subcommand in SUBCOMMANDS.items()
+    }
+    return parser, branches
+
+
+def _load(name: str) -> ModuleType:
+    path = SUBCOMMANDS[name].module
+    try:
+        return importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        # Only the absence of the subcommand's own module is ours to explain; a broken import inside it is a bug.
+        if error.name is None or not (path == error.name or path.startswith(error.name + ".")):
+            raise
+        raise Missing(f"'{name}' is not part of this installation: module {path} is missing") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())
