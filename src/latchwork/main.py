@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
-    parser = argparse.ArgumentParser(prog="latchwork", description="The open-source operating system for smart lockers.")
+    parser = argparse.ArgumentParser("latchwork", description="The open-source operating system for smart lockers.")
     subparsers = parser.add_subparsers(dest="subcommand", metavar="COMMAND")
     branches = {
         name: subparsers.add_parser(name, help=subcommand.help, description=subcommand.help)
