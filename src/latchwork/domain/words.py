@@ -99,3 +99,58 @@ class Purpose(StrEnum):
     VISIT = "visit"
     CHECK = "check"
     SERVICE = "service"
+
+
+class Reason(StrEnum):
+    """Why not, or why so: the one list. Each is also the key of its translations."""
+
+    # About who asks
+    WRONG_CODE = "wrong_code"
+    SLOW_DOWN = "slow_down"
+    """Too many wrong codes here lately; the refusal says when to try again."""
+    NO_ACCESS = "no_access"
+    NO_SESSION = "no_session"
+    CODE_EXPIRED = "code_expired"
+    CODE_TAKEN = "code_taken"
+    # About the thing
+    PARCEL_NOT_AVAILABLE = "parcel_not_available"
+    ALREADY_HERE = "already_here"
+    UNKNOWN_RECIPIENT = "unknown_recipient"
+    UNKNOWN_SERVICE = "unknown_service"
+    # About the compartment
+    TOO_BIG = "too_big"
+    NO_SUITABLE_COMPARTMENT = "no_suitable_compartment"
+    COMPARTMENT_BROKEN = "compartment_broken"
+    COMPARTMENT_OCCUPIED = "compartment_occupied"
+    COMPARTMENT_EMPTY = "compartment_empty"
+    UNKNOWN_COMPARTMENT = "unknown_compartment"
+    DOOR_OPEN = "door_open"
+    DOOR_NOT_OPENED = "door_not_opened"
+    BUSY = "busy"
+    # About the bank
+    STATION_BROKEN = "station_broken"
+    DISK_FULL = "disk_full"
+    CLOCK_UNKNOWN = "clock_unknown"
+    EXPIRED = "expired"
+    """Its `not_after` has passed: an opening too late is no opening."""
+    NOT_UNDERSTOOD = "not_understood"
+    NUMBER_REUSED = "number_reused"
+    # Why something happened, in entries
+    SMALLEST_FIT = "smallest_fit"
+    PREFERRED = "preferred"
+    CHANGED_MIND = "changed_mind"
+    SIGNED_OUT = "signed_out"
+    TIMED_OUT = "timed_out"
+    POWER_LOST = "power_lost"
+    FORCED = "forced"
+    SENSED = "sensed"
+    REVOKED = "revoked"
+    # Why staff opens
+    CUSTOMER_HELP = "customer_help"
+    INSPECTION = "inspection"
+    MAINTENANCE = "maintenance"
+    EMERGENCY = "emergency"
+    OTHER = "other"
+
+
+STAFF_REASONS = frozenset({Reason.CUSTOMER_HELP, Reason.INSPECTION, Reason.MAINTENANCE, Reason.EMERGENCY, Reason.OTHER})

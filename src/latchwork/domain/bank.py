@@ -1,0 +1,236 @@
+"""A locker bank as a frozen value: what is true at the wall after its log so far. No rules, only shape."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+
+from latchwork.domain.table import Table
+from latchwork.domain.words import (
+    BankId,
+    ClaimId,
+    Climate,
+    CompartmentId,
+    CompartmentState,
+    DoorState,
+    InstructionId,
+    Lookup,
+    OpeningId,
+    PartyId,
+    PassId,
+    PersonId,
+    Purpose,
+    Reason,
+    Role,
+    ServiceId,
+    SessionId,
+    Size,
+    StayId,
+    StayState,
+    ThingId,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """One compartment as it was built: configuration, not state."""
+
+    id: CompartmentId
+    size: Size
+    climate: Climate = Climate.AMBIENT
+    reach_mm: int = 0
+    """Height of the middle of the door above the floor; 0 where nobody has measured it."""
+    features: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The policy of a stay."""
+
+    id: ServiceId
+    deposit_by: Role
+    collect_by: Role
+    pickup_hours_max: int
+    """From deposit to expiry. An expired stay stays collectible until somebody takes it out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the cloud decides for a bank; stands in full in `Adopted`, and holds nothing personal."""
+
+    services: tuple[Service, ...] = ()
+    ticket_keys: Mapping[str, str] = field(default_factory=dict)
+    """Ed25519 public keys in hex, by key id, whose QR codes this bank believes."""
+    utc_offsets: tuple[tuple[datetime, int], ...] = ()
+    """From this instant on, so many minutes east of UTC: the site's time zone, as a table for some years."""
+    open_seconds_max: float = 1.5
+    """How long after a pulse the door's own contact may take to prove that it opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compartment:
+    fitting: Fitting
+    state: CompartmentState = CompartmentState.VACANT
+    why: Reason | None = None
+    """Why it is not simply vacant or occupied."""
+    door: DoorState = DoorState.UNKNOWN
+    claim: ClaimId | None = None
+    stuck: OpeningId | None = None
+    """An opening that found no proof; if the door opens later after all, it is this one's."""
+
+    @property
+    def id(self) -> CompartmentId:
+        return self.fitting.id
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    id: ClaimId
+    compartment: CompartmentId
+    service: ServiceId
+    stays: tuple[StayId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a stay is about, by opaque ids: the same from its announcement to its end."""
+
+    service: ServiceId
+    party: PartyId | None = None
+    thing: ThingId | None = None
+    recipient: PersonId | None = None
+    label: Lookup | None = None
+    size: Size | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """One thing's time with us. Only stays that have not ended are in a bank's picture."""
+
+    id: StayId
+    about: About
+    state: StayState
+    announced: bool
+    """Whether the cloud told us of it before it came."""
+    claim: ClaimId | None = None
+    compartment: CompartmentId | None = None
+    deadline: datetime | None = None
+    presumed: bool = False
+    """Nobody said "it is in": the door opened and closed, no more."""
+    pickup: PassId | None = None
+    drop_off: PassId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A pass as it was given, with the one of the offered codes that no other live pass here has.
+
+    Digits are never in it: whoever holds the bank's code key can derive them from `pass_id`, `n` and `digits`.
+    """
+
+    pass_id: PassId
+    role: Role
+    lookup: Lookup
+    n: int
+    digits: int
+    generation: int
+    purpose: Purpose | None = None
+    """None: whatever its role may do."""
+    stay: StayId | None = None
+    party: PartyId | None = None
+    once: bool = False
+    valid_until: datetime | None = None
+
+
+class PassState(StrEnum):
+    PENDING = "pending"
+    """Its code is taken, and opens nothing before the thing is stored."""
+    WAITING = "waiting"
+    BUSY = "busy"
+    """Of one use, and a door is being opened with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    grant: Grant
+    state: PassState
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Somebody at the kiosk whose right was proven; survives a power cut."""
+
+    id: SessionId
+    pass_id: PassId
+    role: Role
+    purpose: Purpose | None
+    party: PartyId | None
+    stay: StayId | None
+
+
+class OpeningState(StrEnum):
+    WANTED = "wanted"
+    UNLOCKED = "unlocked"
+    OPENED = "opened"
+    SHUT = "shut"
+    """Opened and closed again; a deposit waits here for "it is in"."""
+    NOT_OPENED = "not_opened"
+    UNRESOLVED = "unresolved"
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    id: OpeningId
+    compartment: CompartmentId
+    purpose: Purpose
+    state: OpeningState
+    session: SessionId | None = None
+    pass_id: PassId | None = None
+    instruction: InstructionId | None = None
+    claim: ClaimId | None = None
+    stays: tuple[StayId, ...] = ()
+    ends: StayState | None = None
+    attempt: int = 0
+    not_after: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Guesses:
+    """Wrong codes lately, for the whole bank; never keyed on anything a caller sends."""
+
+    failures: int = 0
+    at: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bank:
+    id: BankId
+    epoch: int = 0
+    seq: int = 0
+    """Entries in this epoch so far: the next one's sequence number."""
+    at: datetime | None = None
+    """Time of the last entry. Bank time never runs backwards."""
+    policy: Policy = Policy()
+    policy_version: int = 0
+    services: Mapping[ServiceId, Service] = field(default_factory=lambda: MappingProxyType({}))
+    compartments: Table[CompartmentId, Compartment] = field(default_factory=Table)
+    claims: Table[ClaimId, Claim] = field(default_factory=Table)
+    stays: Table[StayId, Stay] = field(default_factory=Table)
+    labels: Table[Lookup, StayId] = field(default_factory=Table)
+    passes: Table[PassId, Pass] = field(default_factory=Table)
+    codes: Table[Lookup, PassId] = field(default_factory=Table)
+    sessions: Table[SessionId, Session] = field(default_factory=Table)
+    openings: Table[OpeningId, Opening] = field(default_factory=Table)
+    queue: tuple[OpeningId, ...] = ()
+    """Openings wanted and not yet pulsed, first come first."""
+    moving: OpeningId | None = None
+    """The opening whose lock was told and whose door has not proven itself yet: one at a time."""
+    deadlines: tuple[tuple[datetime, StayId], ...] = ()
+    """Of deposited stays, soonest first."""
+    guesses: Guesses = Guesses()
+    clock_doubted: bool = False
+    instructions_through: int = 0
+    answered: tuple[tuple[int, InstructionId], ...] = ()
+    """The last instructions answered, newest last: enough to tell a repeat from a reused number."""

@@ -1,0 +1,314 @@
+"""What somebody or something asks of a bank now, in the imperative; and the three ways to answer.
+
+Ids and codes that a command may need are made outside and come with it: the core draws no random numbers.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from latchwork.domain.bank import About, Fitting, Policy
+from latchwork.domain.entries import Body
+from latchwork.domain.words import (
+    BankId,
+    ClaimId,
+    CompartmentId,
+    DoorState,
+    InstructionId,
+    Lookup,
+    OpeningId,
+    PartyId,
+    PassId,
+    PersonId,
+    Purpose,
+    Reason,
+    Role,
+    SessionId,
+    StayId,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An expected no. `until`: when it is worth asking again."""
+
+    reason: Reason
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What happened, and perhaps a no beside it (a wrong code is both refused and remembered)."""
+
+    entries: tuple[Body, ...] = ()
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A fresh pass with the lookups of several codes; the core takes the first that nobody here has."""
+
+    pass_id: PassId
+    generation: int
+    digits: int
+    lookups: tuple[Lookup, ...]
+
+
+# At the kiosk
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What a QR code said, once its signature was found good."""
+
+    bank: BankId
+    pass_id: PassId
+    not_before: datetime
+    not_after: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    session: SessionId
+    shown: Lookup | Ticket
+
+
+@dataclass(frozen=True, slots=True)
+class SignOut:
+    session: SessionId
+    why: Reason = Reason.SIGNED_OUT
+
+
+@dataclass(frozen=True, slots=True)
+class Deposit:
+    """Somebody has a thing in hand. `stay` is an expected one, or the id that a new one shall get.
+
+    `about` says what is known of a thing that nobody announced; `prefer` is a door that the depositor picked.
+    """
+
+    session: SessionId
+    opening: OpeningId
+    claim: ClaimId
+    stay: StayId
+    offer: Offer
+    about: About | None = None
+    prefer: CompartmentId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """Another compartment for the same thing: too small, did not open, something already inside."""
+
+    session: SessionId
+    opening: OpeningId
+    because: Reason
+    new_opening: OpeningId
+    new_claim: ClaimId
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """ "It is in." """
+
+    session: SessionId
+    opening: OpeningId
+
+
+@dataclass(frozen=True, slots=True)
+class Abandon:
+    """ "I took it back, nothing is inside." """
+
+    session: SessionId
+    opening: OpeningId
+
+
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """Take a stay out: the recipient's own, or one that a courier of its party may take."""
+
+    session: SessionId
+    opening: OpeningId
+    stay: StayId
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Staff at the wall opens a door, with a reason."""
+
+    session: SessionId
+    opening: OpeningId
+    compartment: CompartmentId
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Inspect:
+    """Staff at the wall looked inside."""
+
+    session: SessionId
+    compartment: CompartmentId
+    empty: bool
+
+
+# From the cloud
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    version: int
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """A thing is announced. `drop_off` where a person shall put it in: the pass that lets them."""
+
+    stay: StayId
+    about: About
+    drop_off: PassId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    stay: StayId
+
+
+@dataclass(frozen=True, slots=True)
+class GrantPass:
+    """A courier's or a staff member's code."""
+
+    pass_id: PassId
+    role: Role
+    party: PartyId | None = None
+    valid_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RevokePass:
+    pass_id: PassId
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A person elsewhere has a door opened. Worthless after `not_after`, judged on the server's clock."""
+
+    opening: OpeningId
+    compartment: CompartmentId
+    reason: Reason
+    by: PersonId
+    not_after: datetime
+    note_sha256: str | None = None
+    purpose: Purpose = Purpose.SERVICE
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A person elsewhere vouches for what is inside."""
+
+    compartment: CompartmentId
+    empty: bool
+    by: PersonId
+
+
+@dataclass(frozen=True, slots=True)
+class NotUnderstood:
+    """An instruction that this version cannot read; answered, never guessed at."""
+
+
+Instruction = Adopt | Expect | Cancel | GrantPass | RevokePass | Open | Check | NotUnderstood
+
+
+@dataclass(frozen=True, slots=True)
+class Instructed:
+    """An instruction as it arrived. `offer`: a code, should it need one; `void`: it expired before it was sent."""
+
+    number: int
+    id: InstructionId
+    body_sha256: str
+    body: Instruction
+    server_now: datetime | None
+    offer: Offer | None = None
+    void: bool = False
+
+
+# From the machine
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """First command of a new epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """The process started: whatever was under way is settled before anything else."""
+
+    boot: str
+    software: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    compartments: tuple[Fitting, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class See:
+    """The hardware's word on some doors. `lost`: these boards' doors stopped answering."""
+
+    doors: Mapping[CompartmentId, DoorState]
+    lost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unlock:
+    """The governor grants this opening its slot. `server_now` None: no server time is known this boot."""
+
+    opening: OpeningId
+    server_now: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Elapse:
+    """The time in which the door should have proven itself is over, or the pulse could not be sent."""
+
+    opening: OpeningId
+    unsent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time passed: expire what is due."""
+
+
+@dataclass(frozen=True, slots=True)
+class DoubtClock:
+    off_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrustClock:
+    pass
+
+
+Command = (
+    SignIn
+    | SignOut
+    | Deposit
+    | Replace
+    | Confirm
+    | Abandon
+    | Collect
+    | Visit
+    | Inspect
+    | Instructed
+    | Begin
+    | Boot
+    | Fit
+    | See
+    | Unlock
+    | Elapse
+    | Tick
+    | DoubtClock
+    | TrustClock
+)

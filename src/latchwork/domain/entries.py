@@ -1,0 +1,356 @@
+"""What happened at a bank: every kind of entry, in the past tense.
+
+An entry states its results (ids, states, deadlines); `apply` only assigns them. It never holds words of people:
+opaque ids and keyed hashes only. Formats are permanent: a field may be added with a default, nothing else may change
+(tests/golden pins every kind).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from latchwork.domain.bank import About, Fitting, Grant, Policy
+from latchwork.domain.words import (
+    BankId,
+    ClaimId,
+    CompartmentId,
+    CompartmentState,
+    DoorState,
+    InstructionId,
+    OpeningId,
+    PartyId,
+    PassId,
+    PersonId,
+    Purpose,
+    Reason,
+    Role,
+    SessionId,
+    StayId,
+    StayState,
+)
+
+# The bank itself
+
+
+@dataclass(frozen=True, slots=True)
+class EpochBegan:
+    """First entry of every epoch. A first life has no previous one: epoch 0, size 0, no root."""
+
+    previous: int = 0
+    size: int = 0
+    root: str = ""
+    instructions_through: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Booted:
+    boot: str
+    software: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """The compartments that this wall has, all of them."""
+
+    compartments: tuple[Fitting, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    version: int
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True)
+class ClockDoubted:
+    """What takes away (expiry) stands still from here; what gives goes on."""
+
+    off_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClockConfirmed:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An instruction was done, or refused with a reason. `about` is the stay it met, where there was one."""
+
+    number: int
+    instruction: InstructionId
+    body_sha256: str
+    refusal: Reason | None = None
+    about: StayId | None = None
+
+
+# People at the wall
+
+
+@dataclass(frozen=True, slots=True)
+class SessionBegan:
+    session: SessionId
+    pass_id: PassId
+    role: Role
+    purpose: Purpose | None = None
+    party: PartyId | None = None
+    stay: StayId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded:
+    session: SessionId
+    why: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRefused:
+    """A code that nobody has. The next is heard from `until` on."""
+
+    failures: int
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PassGranted:
+    grant: Grant
+
+
+@dataclass(frozen=True, slots=True)
+class PassRevoked:
+    pass_id: PassId
+
+
+# Stays
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    stay: StayId
+    about: About
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    stay: StayId
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A compartment was chosen for a stay, and `why` this one. `pickup` waits until the thing is stored."""
+
+    claim: ClaimId
+    compartment: CompartmentId
+    stay: StayId
+    about: About
+    announced: bool
+    why: Reason
+    pickup: Grant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A claim ended without a collection; `stay_state` None: the stay was never announced and is forgotten."""
+
+    claim: ClaimId
+    compartment: CompartmentId
+    compartment_state: CompartmentState
+    why: Reason
+    stay: StayId
+    stay_state: StayState | None = None
+    opening: OpeningId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    stay: StayId
+    about: About
+    claim: ClaimId
+    compartment: CompartmentId
+    opening: OpeningId
+    deadline: datetime
+    announced: bool
+    presumed: bool = False
+    pickup: Grant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """The end of a stay by the one it was for: the recipient, or the courier of a return."""
+
+    stay: StayId
+    about: About
+    claim: ClaimId
+    compartment: CompartmentId
+    opening: OpeningId
+    compartment_state: CompartmentState = CompartmentState.VACANT
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """The end of a stay by its carrier, who took it back."""
+
+    stay: StayId
+    about: About
+    claim: ClaimId
+    compartment: CompartmentId
+    opening: OpeningId
+    compartment_state: CompartmentState = CompartmentState.VACANT
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    stay: StayId
+    deadline: datetime
+
+
+# Doors
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An opening was authorised: by a session's pass, or by an instruction with its reason. Nothing moved yet."""
+
+    opening: OpeningId
+    compartment: CompartmentId
+    purpose: Purpose
+    session: SessionId | None = None
+    pass_id: PassId | None = None
+    instruction: InstructionId | None = None
+    claim: ClaimId | None = None
+    stays: tuple[StayId, ...] = ()
+    ends: StayState | None = None
+    """What becomes of the stays when this door closes again; None: nothing."""
+    reason: Reason | None = None
+    by: PersonId | None = None
+    note_sha256: str | None = None
+    """SHA-256 over salt and text of what the asker wrote; both lie in an erasable annex."""
+    not_after: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unlocked:
+    """Committed right before its own pulse: the lock is about to be told."""
+
+    opening: OpeningId
+    compartment: CompartmentId
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class NoProof:
+    """The door's contact showed nothing; the opening waits for one more try."""
+
+    opening: OpeningId
+    compartment: CompartmentId
+
+
+@dataclass(frozen=True, slots=True)
+class NotOpened:
+    opening: OpeningId
+    compartment: CompartmentId
+    why: Reason
+    compartment_state: CompartmentState
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    opening: OpeningId
+    compartment: CompartmentId
+    late: bool = False
+    """After it had been given up: by a stuck door, or over a power cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    opening: OpeningId
+    compartment: CompartmentId
+
+
+@dataclass(frozen=True, slots=True)
+class Lapsed:
+    """Wanted, and never pulsed."""
+
+    opening: OpeningId
+    compartment: CompartmentId
+    why: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """The power went between pulse and proof: nobody knows whether the door opened."""
+
+    opening: OpeningId
+    compartment: CompartmentId
+    compartment_state: CompartmentState
+
+
+@dataclass(frozen=True, slots=True)
+class Sensed:
+    """Doors that changed with no opening of ours; those in `forced` went from closed to open."""
+
+    doors: Mapping[CompartmentId, DoorState]
+    forced: tuple[CompartmentId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BoardLost:
+    """One cause, one entry: these doors are unknown until the board answers again."""
+
+    compartments: tuple[CompartmentId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A person looked inside."""
+
+    compartment: CompartmentId
+    compartment_state: CompartmentState
+    session: SessionId | None = None
+    by: PersonId | None = None
+
+
+Body = (
+    EpochBegan
+    | Booted
+    | Fitted
+    | Adopted
+    | ClockDoubted
+    | ClockConfirmed
+    | Answered
+    | SessionBegan
+    | SessionEnded
+    | CodeRefused
+    | PassGranted
+    | PassRevoked
+    | Expected
+    | Cancelled
+    | Claimed
+    | Released
+    | Stored
+    | Collected
+    | Recalled
+    | Expired
+    | Wanted
+    | Unlocked
+    | NoProof
+    | NotOpened
+    | Opened
+    | Closed
+    | Lapsed
+    | Unresolved
+    | Sensed
+    | BoardLost
+    | Checked
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a bank's log. `seq` counts from 0 within its epoch."""
+
+    bank: BankId
+    epoch: int
+    seq: int
+    at: datetime
+    body: Body

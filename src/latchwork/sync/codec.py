@@ -1,0 +1,107 @@
+"""The versioned wire and storage format. An entry is the bytes that its bank wrote, never encoded twice.
+
+An entry is a JSON array `[version, bank, epoch, seq, at, kind, body]` of at most 16 KiB. Reading is strict about the
+envelope and lenient about unknown body fields, so that an old reader survives a new field. An unknown kind or version
+is `Unreadable`: whoever reads decides what that means (the cloud stores it and raises a task, a bank stops).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, get_args
+
+import msgspec
+
+from latchwork.domain import commands
+from latchwork.domain.entries import Body, Entry
+from latchwork.domain.words import BankId
+
+VERSION = 1
+ENTRY_BYTES_MAX = 16 * 1024
+
+KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Body)}
+INSTRUCTIONS: dict[str, type[Any]] = {
+    kind.__name__: kind for kind in get_args(commands.Instruction) if kind is not commands.NotUnderstood
+}
+
+_encoder = msgspec.json.Encoder()
+
+
+class Unreadable(ValueError):
+    """These bytes are not what they should be; says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """An entry's outside, readable even where its kind is not known here."""
+
+    version: int
+    bank: BankId
+    epoch: int
+    seq: int
+    at: datetime
+    kind: str
+    body: msgspec.Raw
+
+
+_Envelope = tuple[int, str, int, int, datetime, str, msgspec.Raw]
+_envelope_decoder = msgspec.json.Decoder(_Envelope)
+_body_decoders = {name: msgspec.json.Decoder(kind) for name, kind in KINDS.items()}
+_instruction_decoders = {name: msgspec.json.Decoder(kind) for name, kind in INSTRUCTIONS.items()}
+
+
+def encode_entry(entry: Entry) -> bytes:
+    kind = type(entry.body).__name__
+    raw = _encoder.encode((VERSION, entry.bank, entry.epoch, entry.seq, entry.at, kind, entry.body))
+    assert len(raw) <= ENTRY_BYTES_MAX, f"an entry of {len(raw)} bytes"
+    return raw
+
+
+def read_envelope(raw: bytes) -> Envelope:
+    """Raises Unreadable unless `raw` is a well-framed entry, of whatever kind."""
+    if len(raw) > ENTRY_BYTES_MAX:
+        raise Unreadable(f"an entry of {len(raw)} bytes, more than {ENTRY_BYTES_MAX}")
+    try:
+        version, bank, epoch, seq, at, kind, body = _envelope_decoder.decode(raw)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise Unreadable(f"not an entry: {error}") from None
+    if at.tzinfo is None or version < 1 or epoch < 1 or seq < 0:
+        raise Unreadable("not an entry: envelope out of range")
+    return Envelope(version, BankId(bank), epoch, seq, at, kind, body)
+
+
+def read_body(envelope: Envelope) -> Body:
+    """Raises Unreadable for a kind or version that this software does not know."""
+    decoder = _body_decoders.get(envelope.kind) if envelope.version == VERSION else None
+    if decoder is None:
+        raise Unreadable(f"unknown kind of entry: {envelope.kind} in version {envelope.version}")
+    try:
+        body: Body = decoder.decode(envelope.body)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise Unreadable(f"{envelope.kind}: {error}") from None
+    return body
+
+
+def read_entry(raw: bytes) -> Entry:
+    envelope = read_envelope(raw)
+    return Entry(envelope.bank, envelope.epoch, envelope.seq, envelope.at, read_body(envelope))
+
+
+def encode_instruction(body: commands.Instruction) -> bytes:
+    """As `{"kind": {fields}}`: what is stored, hashed and sent."""
+    return _encoder.encode({type(body).__name__: body})
+
+
+def read_instruction(raw: bytes) -> commands.Instruction:
+    """What this version cannot read becomes `NotUnderstood`, so that it gets its answer."""
+    try:
+        ((kind, body),) = msgspec.json.decode(raw, type=dict[str, msgspec.Raw]).items()
+        instruction: commands.Instruction = _instruction_decoders[kind].decode(body)
+    except (msgspec.MsgspecError, ValueError, KeyError, RecursionError):
+        return commands.NotUnderstood()
+    return instruction
+
+
+def body_hash(raw: bytes) -> str:
+    """The hash of an instruction's bytes that its answer carries, in hex."""
+    return sha256(raw).hexdigest()

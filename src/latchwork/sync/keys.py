@@ -1,0 +1,115 @@
+"""Codes, tickets and device signatures: the few uses of keys that both ends share. Pure: keys arrive as arguments.
+
+Three kinds of key (rule 25): a device key signs for a bank, a code key per bank and generation makes and finds
+digits, a ticket key signs QR codes. Randomness is the caller's.
+"""
+
+import base64
+import binascii
+import hmac
+import struct
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from latchwork.domain.commands import Offer, Ticket
+from latchwork.domain.words import BankId, Lookup, PassId
+
+CODES_OFFERED = 8
+TICKET_PREFIX = "LW1."
+_TICKET = struct.Struct(">4s16s16sII")
+
+
+def code_key(master: bytes, bank: BankId, generation: int) -> bytes:
+    """The 32-byte key of a bank's codes, from the master secret. HKDF-SHA256, RFC 5869."""
+    info = b"latchwork code key\0" + bank.encode() + b"\0" + str(generation).encode()
+    return HKDF(SHA256(), 32, None, info).derive(master)
+
+
+def digits_of(key: bytes, pass_id: PassId, n: int, digits: int) -> str:
+    """The digits of a pass: a truncation of HMAC(code key, pass id, n)."""
+    mac = hmac.digest(key, b"digits\0" + pass_id.encode() + b"\0" + str(n).encode(), "sha256")
+    return str(int.from_bytes(mac[:16]) % 10**digits).zfill(digits)
+
+
+def code_lookup(key: bytes, digits: str) -> Lookup:
+    """What the core finds typed digits by."""
+    return Lookup(hmac.digest(key, b"code\0" + digits.encode(), "sha256")[:16].hex())
+
+
+def label_lookup(key: bytes, label: str) -> Lookup:
+    """What the core finds a scanned label by: spaces and case do not count."""
+    text = "".join(label.split()).upper()
+    return Lookup(hmac.digest(key, b"label\0" + text.encode(), "sha256")[:16].hex())
+
+
+def offer(key: bytes, generation: int, pass_id: PassId, digits: int) -> Offer:
+    """A fresh pass with several codes to choose from."""
+    lookups = tuple(code_lookup(key, digits_of(key, pass_id, n, digits)) for n in range(CODES_OFFERED))
+    return Offer(pass_id, generation, digits, lookups)
+
+
+def key_id(public: bytes) -> str:
+    """The first four bytes of SHA-256 over a public key, in hex."""
+    return sha256(public).hexdigest()[:8]
+
+
+def sign_ticket(key: Ed25519PrivateKey, ticket: Ticket) -> str:
+    """The text of a QR code: alphanumeric, about 180 characters. Bank and pass ids are 32 hex digits."""
+    public = key.public_key().public_bytes_raw()
+    payload = _TICKET.pack(
+        bytes.fromhex(key_id(public)),
+        bytes.fromhex(ticket.bank),
+        bytes.fromhex(ticket.pass_id),
+        int(ticket.not_before.timestamp()),
+        int(ticket.not_after.timestamp()),
+    )
+    signature = key.sign(b"latchwork ticket 1\0" + payload)
+    return TICKET_PREFIX + base64.b32encode(payload + signature).decode().rstrip("=")
+
+
+@dataclass(frozen=True, slots=True)
+class BadTicket(Exception):
+    why: str
+
+
+def read_ticket(text: str, keys: dict[str, str]) -> Ticket:
+    """The ticket of a QR code whose signature is good. Raises BadTicket; `keys` are public keys in hex by id."""
+    body = text.removeprefix(TICKET_PREFIX)
+    if body == text or len(body) > 300:
+        raise BadTicket("not a Latchwork code")
+    try:
+        raw = base64.b32decode(body + "=" * (-len(body) % 8))
+    except (binascii.Error, ValueError):
+        raise BadTicket("not a Latchwork code") from None
+    if len(raw) != _TICKET.size + 64 or base64.b32encode(raw).decode().rstrip("=") != body:
+        raise BadTicket("not a Latchwork code")
+    payload, signature = raw[: _TICKET.size], raw[_TICKET.size :]
+    signer, bank, pass_id, not_before, not_after = _TICKET.unpack(payload)
+    public = keys.get(signer.hex())
+    if public is None:
+        raise BadTicket("signed with a key that this wall was not told of")
+    try:
+        Ed25519PublicKey.from_public_bytes(bytes.fromhex(public)).verify(signature, b"latchwork ticket 1\0" + payload)
+    except (InvalidSignature, ValueError):
+        raise BadTicket("signature does not match") from None
+    times = (datetime.fromtimestamp(t, UTC) for t in (not_before, not_after))
+    return Ticket(BankId(bank.hex()), PassId(pass_id.hex()), *times)
+
+
+def hello_text(bank: BankId, nonce: bytes) -> bytes:
+    """What a device signs to prove itself to a server that just drew `nonce`."""
+    return b"latchwork hello 1\0" + bank.encode() + b"\0" + nonce
+
+
+def signed_by(public: bytes, signature: bytes, text: bytes) -> bool:
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, text)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
