@@ -1,0 +1,247 @@
+"""The one conversation between a bank and the cloud: what I have, what you lack. Pure: no socket, no clock.
+
+On a WebSocket of binary messages (MessagePack), the server speaks first:
+
+    server  Challenge   a nonce to sign
+    bank    Hello       who I am, and how far my log goes
+    server  Down        session, what I have of your log; then instructions and documents that you lack
+    bank    Up          entries from where the server said it stands
+    ...
+
+Each direction has at most one unanswered message. A message answers another by naming it in `re`; one with `re` None
+wants an answer, and so does one that carries something. What each side has is stated afresh in every message and is
+never a ratchet: a server restored from a backup says a smaller size and is sent the rest again.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from latchwork.domain.words import BankId, InstructionId
+from latchwork.sync.codec import ENTRY_BYTES_MAX, Unreadable, read_envelope
+from latchwork.sync.custody import Frontier
+
+PROTOCOL = 1
+ENTRIES_MAX = 256
+INSTRUCTIONS_MAX = 32
+MESSAGE_BYTES_MAX = ENTRIES_MAX * (ENTRY_BYTES_MAX + 64) + 4096
+SILENCE_SECONDS_MAX = 30.0
+"""An answer that takes longer counts as a broken line."""
+HEARTBEAT_SECONDS = 20.0
+
+
+class Challenge(msgspec.Struct, frozen=True, tag=True):
+    nonce: bytes
+    time: datetime
+    protocol: int = PROTOCOL
+
+
+class Hello(msgspec.Struct, frozen=True, tag=True):
+    """`signature` is over `keys.hello_text(bank, nonce)` by the device key; `root` is that of the first `size`."""
+
+    bank: BankId
+    key: bytes
+    signature: bytes
+    epoch: int
+    size: int
+    root: bytes
+    instructions_through: int
+    documents: Mapping[str, int]
+    boot: str
+    software: str
+    protocol: int = PROTOCOL
+
+
+class Up(msgspec.Struct, frozen=True, tag=True):
+    """Entries `start` .. of `epoch`; `root` is that of the log up to and with the last one carried."""
+
+    n: int
+    session: int
+    epoch: int
+    start: int
+    entries: tuple[bytes, ...]
+    root: bytes
+    re: int | None = None
+    documents: Mapping[str, int] = {}
+
+
+class Order(msgspec.Struct, frozen=True):
+    """An instruction on its way. `body` is what `codec.read_instruction` reads; `void`: it expired unsent."""
+
+    number: int
+    id: InstructionId
+    body: bytes
+    void: bool = False
+
+
+class Document(msgspec.Struct, frozen=True):
+    """Replaced whole. What only a screen needs; erasable, never in a log."""
+
+    name: str
+    version: int
+    body: bytes
+
+
+class Down(msgspec.Struct, frozen=True, tag=True):
+    """What the server has of this epoch, and what the bank lacks. `time` is the server's clock at sending."""
+
+    n: int
+    session: int
+    epoch: int
+    size: int
+    root: bytes
+    time: datetime
+    re: int | None = None
+    orders: tuple[Order, ...] = ()
+    documents: tuple[Document, ...] = ()
+
+
+class Goodbye(msgspec.Struct, frozen=True, tag=True):
+    """The server will not talk to this bank now, and why. The bank works on and tries again later."""
+
+    why: str
+
+
+class Farewell(StrEnum):
+    UNKNOWN_BANK = "unknown_bank"
+    WRONG_KEY = "wrong_key"
+    REVOKED_KEY = "revoked_key"
+    DIVIDED = "divided"
+    SUPERSEDED = "superseded"
+    MALFORMED = "malformed"
+    UNAVAILABLE = "unavailable"
+
+
+Message = Challenge | Hello | Up | Down | Goodbye
+_decoder = msgspec.msgpack.Decoder(Message)
+_encoder = msgspec.msgpack.Encoder()
+
+
+def pack(message: Message) -> bytes:
+    return _encoder.encode(message)
+
+
+def unpack(raw: bytes) -> Message:
+    """Raises Unreadable for anything that is not a message of this protocol."""
+    if len(raw) > MESSAGE_BYTES_MAX:
+        raise Unreadable(f"a message of {len(raw)} bytes")
+    try:
+        message: Message = _decoder.decode(raw)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise Unreadable(f"not a message: {error}") from None
+    if isinstance(message, Up) and len(message.entries) > ENTRIES_MAX:
+        raise Unreadable(f"{len(message.entries)} entries at once")
+    return message
+
+
+@dataclass(slots=True)
+class BankEnd:
+    """The bank's side of one connection: what the server said, and what may be sent now."""
+
+    session: int
+    epoch: int
+    server_size: int
+    sent: int = 0
+    awaiting: int | None = None
+    """Number of our message that has no answer yet."""
+    to_answer: int | None = None
+    """Number of the server's message that wants an answer from us."""
+
+    @staticmethod
+    def welcomed(down: Down) -> "BankEnd":
+        end = BankEnd(down.session, down.epoch, down.size)
+        end.hear(down)
+        return end
+
+    def hear(self, down: Down) -> None:
+        if down.session != self.session:
+            return
+        self.server_size = down.size
+        if down.re is not None and down.re == self.awaiting:
+            self.awaiting = None
+        if down.re is None or down.orders or down.documents:
+            self.to_answer = down.n
+
+    def wants_to_send(self, size: int) -> bool:
+        return self.to_answer is not None or (self.awaiting is None and size > self.server_size)
+
+    def span(self, size: int) -> tuple[int, int]:
+        """Which entries the next Up carries: none while an earlier Up is unanswered."""
+        if self.awaiting is not None:
+            return self.server_size, self.server_size
+        return self.server_size, min(size, self.server_size + ENTRIES_MAX)
+
+    def up(self, start: int, entries: Sequence[bytes], root: bytes, documents: Mapping[str, int]) -> Up:
+        self.sent += 1
+        up = Up(self.sent, self.session, self.epoch, start, tuple(entries), root, self.to_answer, documents)
+        self.to_answer = None
+        if entries or up.re is None:
+            self.awaiting = up.n
+        return up
+
+
+def wants_answer(up: Up) -> bool:
+    """Whether the server owes a Down for this Up."""
+    return up.re is None or bool(up.entries)
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """Checked news of a log: the entries that are new to us, what to keep beside each, and the log afterwards."""
+
+    new: tuple[bytes, ...]
+    nodes: tuple[bytes, ...]
+    frontier: Frontier
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """It begins after what we have: say again how far we are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Divided:
+    """Its log is not a continuation of ours."""
+
+    at: int
+    why: str
+
+
+def grow(bank: BankId, have: Frontier, up: Up, overlap: Sequence[bytes]) -> Growth | Gap | Divided:
+    """What an Up adds to the log that we have. `overlap`: our entries from `up.start` on, as many as it repeats.
+
+    Raises Unreadable where an entry is not well framed or does not stand where it says.
+    """
+    if up.start > have.size:
+        return Gap()
+    repeated = min(have.size - up.start, len(up.entries))
+    for i in range(repeated):
+        if up.entries[i] != overlap[i]:
+            return Divided(up.start + i, "an entry differs from the one we have")
+    new = up.entries[repeated:]
+    frontier, nodes = have, []
+    for seq, raw in enumerate(new, have.size):
+        envelope = read_envelope(raw)
+        if (envelope.bank, envelope.epoch, envelope.seq) != (bank, up.epoch, seq):
+            raise Unreadable(f"entry {seq} calls itself {envelope.bank} {envelope.epoch}/{envelope.seq}")
+        frontier, completed = frontier.append(raw)
+        nodes.append(completed)
+    if up.start + len(up.entries) >= have.size and up.root != frontier.root():
+        return Divided(frontier.size, "the Merkle roots differ")
+    return Growth(new, tuple(nodes), frontier)
+
+
+def greets_divided(hello: Hello, epoch: int, have: Frontier) -> Divided | None:
+    """Whether a hello already shows another history than the one we hold of `epoch` (0: none yet)."""
+    if epoch == 0:
+        return None if hello.epoch == 1 else Divided(0, f"begins with epoch {hello.epoch}")
+    if hello.epoch != epoch:
+        return Divided(0, f"speaks of epoch {hello.epoch}, we hold {epoch}")
+    if hello.size < have.size:
+        return Divided(hello.size, f"has {hello.size} entries, we hold {have.size}")
+    if hello.size == have.size and hello.root != have.root():
+        return Divided(hello.size, "the Merkle roots differ")
+    return None
