@@ -1,0 +1,33 @@
+"""The bank's code key at work: typed digits into lookups, fresh passes into offers, QR texts into tickets."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from latchwork.domain import policy
+from latchwork.domain.bank import Bank
+from latchwork.domain.commands import Offer, Ticket
+from latchwork.domain.words import Lookup, PassId
+from latchwork.sync import keys
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """`new_id` draws 32 random hex digits."""
+
+    code_key: bytes
+    generation: int
+    new_id: Callable[[], str]
+
+    def offer(self, bank: Bank) -> Offer:
+        digits = policy.code_digits(len(bank.codes))
+        return keys.offer(self.code_key, self.generation, PassId(self.new_id()), digits)
+
+    def code(self, digits: str) -> Lookup:
+        return keys.code_lookup(self.code_key, digits)
+
+    def label(self, text: str) -> Lookup:
+        return keys.label_lookup(self.code_key, text)
+
+    def ticket(self, bank: Bank, text: str) -> Ticket:
+        """Raises keys.BadTicket."""
+        return keys.read_ticket(text, dict(bank.policy.ticket_keys))

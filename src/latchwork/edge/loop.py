@@ -1,0 +1,194 @@
+"""The bank at work: take a command, decide, write, act. In that order, always.
+
+Every entry of a step is on disk before the lock it speaks of is told. Steps are taken one at a time: whoever owns a
+loop calls it from one place. It awaits only its ports and imports no asyncio, so that the simulator can step it in
+pretend time.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from latchwork.domain import commands as c
+from latchwork.domain.apply import apply
+from latchwork.domain.bank import Bank, Fitting
+from latchwork.domain.commands import Command, Decision, Refusal
+from latchwork.domain.decide import decide
+from latchwork.domain.effects import next_deadline, next_opening, pulses
+from latchwork.domain.entries import Body, Entry, EpochBegan
+from latchwork.domain.words import BankId, CompartmentId, OpeningId, Reason
+from latchwork.edge.clock import BankClock
+from latchwork.edge.drivers.protocol import Fault
+from latchwork.edge.governor import Governor
+from latchwork.edge.keyring import Keyring
+from latchwork.sync.codec import Unreadable, body_hash, encode_entry, read_entry, read_instruction
+from latchwork.sync.custody import Frontier
+from latchwork.sync.exchange import Order
+
+
+class Journal(Protocol):
+    @property
+    def size(self) -> int: ...
+    @property
+    def tight(self) -> bool: ...
+    async def append(self, raws: Sequence[bytes], nodes: Sequence[bytes]) -> None:
+        """All or none, through to the disk. Raises OSError-like DiskFull of the store."""
+
+    def load(self) -> Iterable[bytes]: ...
+    def frontier(self, size: int | None = None) -> Frontier: ...
+
+
+class Board(Protocol):
+    async def pulse(self, compartment: CompartmentId) -> None:
+        """Returns when the unlock frame is on the wire. Raises Fault."""
+
+
+class Unfit(Exception):
+    """This journal cannot be worked with: the bank opens nothing, and says why."""
+
+
+class Loop:
+    """`full`: the exception by which the journal says that its disk is full."""
+
+    def __init__(
+        self,
+        bank: BankId,
+        journal: Journal,
+        board: Board,
+        clock: BankClock,
+        keyring: Keyring,
+        full: type[Exception] = OSError,
+        told: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.bank = Bank(bank)
+        self.journal = journal
+        self.frontier = Frontier()
+        self.keyring = keyring
+        self.clock = clock
+        self._board = board
+        self._full = full
+        self._told = told
+        self._governor = Governor()
+        self._proof_by: dict[OpeningId, float] = {}
+
+    async def start(self, boot: str, software: str, fittings: tuple[Fitting, ...]) -> None:
+        """Fold the journal and settle what was under way. Pulses nothing. Raises Unfit."""
+        self._fold()
+        if self.bank.epoch == 0:
+            await self.do(c.Begin())
+        await self.do(c.Boot(boot, software))
+        await self.do(c.DoubtClock())  # nothing has confirmed the time since boot
+        refused = (await self.do(c.Fit(fittings))).refusal
+        if refused is not None:
+            raise Unfit("the configuration takes away a compartment that holds something")
+
+    def _fold(self) -> None:
+        try:
+            for raw in self.journal.load():
+                self.bank = apply(self.bank, read_entry(raw))
+        except (Unreadable, AssertionError, KeyError) as error:
+            raise Unfit(f"entry {self.bank.seq} of the journal cannot be understood: {error}") from error
+        self.frontier = self.journal.frontier()
+
+    async def do(self, command: Command) -> Decision:
+        """One step: decide, and let the next lock go if the governor has a slot; write both; act.
+
+        A full disk is a refusal; nothing happened.
+        """
+        if isinstance(command, c.Deposit) and self.journal.tight:
+            return Decision(refusal=Refusal(Reason.DISK_FULL))
+        now = self.clock.now() if self.bank.at is None else max(self.clock.now(), self.bank.at)
+        batch = _Batch(self.bank, self.frontier, now)
+        decision = batch.decide(command)
+        self._grant(batch)
+        if not batch.raws:
+            return decision
+        try:
+            await self.journal.append(batch.raws, batch.nodes)
+        except self._full:
+            return Decision(refusal=Refusal(Reason.DISK_FULL))
+        self.bank, self.frontier = batch.bank, batch.frontier
+        await self._act(batch.bodies)
+        self._told()
+        return decision
+
+    def _grant(self, batch: "_Batch") -> None:
+        """The next lock, if the governor has a slot now. A door that stands open needs no pulse, so the next may go."""
+        while (opening := next_opening(batch.bank)) is not None:
+            now = self.clock.monotonic()
+            if self._governor.not_before(opening.compartment, now) > now:
+                return
+            batch.decide(c.Unlock(opening.id, self.clock.server_now()))
+
+    async def _act(self, committed: Iterable[Body]) -> None:
+        for unlocked in pulses(committed):
+            self._governor.pulsed(unlocked.compartment, self.clock.monotonic())
+            try:
+                await self._board.pulse(unlocked.compartment)
+            except Fault:
+                await self.do(c.Elapse(unlocked.opening, unsent=True))
+            else:
+                self._proof_by[unlocked.opening] = self.clock.monotonic() + self.bank.policy.open_seconds_max
+
+    async def obey(self, order: Order) -> Decision:
+        """An instruction as the exchange brought it."""
+        return await self.do(
+            c.Instructed(
+                order.number,
+                order.id,
+                body_hash(order.body),
+                read_instruction(order.body),
+                self.clock.server_now(),
+                self.keyring.offer(self.bank),
+                order.void,
+            )
+        )
+
+    async def wake(self) -> None:
+        """Do what time has made due."""
+        parted = self.clock.parted_seconds()
+        if parted is not None:
+            await self.do(c.DoubtClock(parted))
+        for opening, by in list(self._proof_by.items()):
+            if self.clock.monotonic() >= by:
+                del self._proof_by[opening]
+                await self.do(c.Elapse(opening))
+        await self.do(c.Tick())
+
+    def wake_in(self) -> float | None:
+        """Seconds until `wake` has something to do; None: nothing is waiting."""
+        now = self.clock.monotonic()
+        times = [by - now for by in self._proof_by.values()]
+        opening = next_opening(self.bank)
+        if opening is not None:
+            times.append(self._governor.not_before(opening.compartment, now) - now)
+        deadline = next_deadline(self.bank)
+        if deadline is not None:
+            times.append((deadline - self.clock.now()).total_seconds())
+        return max(0.0, min(times)) if times else None
+
+
+class _Batch:
+    """What one step adds to the log, before it is written."""
+
+    def __init__(self, bank: Bank, frontier: Frontier, now: datetime) -> None:
+        self.bank = bank
+        self.frontier = frontier
+        self.bodies: list[Body] = []
+        self.raws: list[bytes] = []
+        self.nodes: list[bytes] = []
+        self._now = now
+
+    def decide(self, command: Command) -> Decision:
+        decision = decide(self.bank, command, self._now)
+        for body in decision.entries:
+            first = isinstance(body, EpochBegan)
+            epoch, seq = (self.bank.epoch + 1, 0) if first else (self.bank.epoch, self.bank.seq)
+            entry = Entry(self.bank.id, epoch, seq, self._now, body)
+            raw = encode_entry(entry)
+            self.frontier, completed = self.frontier.append(raw)
+            self.bank = apply(self.bank, entry)
+            self.bodies.append(body)
+            self.raws.append(raw)
+            self.nodes.append(completed)
+        return decision

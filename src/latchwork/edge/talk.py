@@ -1,0 +1,85 @@
+"""The bank's part in the exchange: what it says of itself, what it sends, what it takes. Carries no bytes itself.
+
+Imports no asyncio: `link` carries its messages over a socket, the simulator over a pretend wire.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from latchwork.domain import commands as c
+from latchwork.domain.words import BankId
+from latchwork.edge.loop import Loop
+from latchwork.sync import keys
+from latchwork.sync.custody import Frontier
+from latchwork.sync.exchange import BankEnd, Challenge, Down, Hello, Up
+
+
+class Shelf(Protocol):
+    """What of a journal the exchange reads, and where documents go."""
+
+    @property
+    def size(self) -> int: ...
+    def entries(self, start: int, end: int) -> Sequence[bytes]: ...
+    def frontier(self, size: int | None = None) -> Frontier: ...
+    def documents(self) -> Mapping[str, int]: ...
+    def put_document(self, name: str, version: int, body: bytes) -> None: ...
+
+
+class Talk:
+    """`sign` signs with the device key, whose public half is `public`."""
+
+    def __init__(
+        self, bank: BankId, loop: Loop, shelf: Shelf, public: bytes, sign: Callable[[bytes], bytes], boot: str
+    ) -> None:
+        self._bank = bank
+        self._loop = loop
+        self._shelf = shelf
+        self._public = public
+        self._sign = sign
+        self._boot = boot
+        self._end: BankEnd | None = None
+
+    def hello(self, challenge: Challenge, software: str) -> Hello:
+        self._end = None
+        return Hello(
+            self._bank,
+            self._public,
+            self._sign(keys.hello_text(self._bank, challenge.nonce)),
+            self._loop.bank.epoch,
+            self._shelf.size,
+            self._loop.frontier.root(),
+            self._loop.bank.instructions_through,
+            self._shelf.documents(),
+            self._boot,
+            software,
+        )
+
+    async def hear(self, down: Down) -> None:
+        """Take what the server sent: its clock, its documents, its instructions in their order."""
+        if self._end is None:
+            self._end = BankEnd.welcomed(down)
+        elif down.session != self._end.session:
+            return
+        else:
+            self._end.hear(down)
+        self._loop.clock.confirm(down.time)
+        if self._loop.bank.clock_doubted:
+            await self._loop.do(c.TrustClock())
+        for document in down.documents:
+            self._shelf.put_document(document.name, document.version, document.body)
+        for order in down.orders:
+            await self._loop.obey(order)
+
+    def next_up(self, heartbeat: bool = False) -> Up | None:
+        """What to send now; None while there is nothing to say, or our last word is unanswered."""
+        end, size = self._end, self._shelf.size
+        if end is None or not (end.wants_to_send(size) or (heartbeat and end.awaiting is None)):
+            return None
+        start, stop = end.span(size)
+        root = self._loop.frontier.root() if stop == size else self._shelf.frontier(stop).root()
+        return end.up(start, self._shelf.entries(start, stop), root, self._shelf.documents())
+
+    @property
+    def overdue(self) -> bool:
+        """Whether the server owes us an answer."""
+        return self._end is not None and self._end.awaiting is not None
