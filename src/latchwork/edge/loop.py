@@ -58,7 +58,6 @@ class Loop:
         clock: BankClock,
         keyring: Keyring,
         full: type[Exception] = OSError,
-        told: Callable[[], None] = lambda: None,
     ) -> None:
         self.bank = Bank(bank)
         self.journal = journal
@@ -67,7 +66,8 @@ class Loop:
         self.clock = clock
         self._board = board
         self._full = full
-        self._told = told
+        self.told: Callable[[], None] = lambda: None
+        """Called after each step that changed the bank."""
         self._governor = Governor()
         self._proof_by: dict[OpeningId, float] = {}
 
@@ -109,7 +109,7 @@ class Loop:
             return Decision(refusal=Refusal(Reason.DISK_FULL))
         self.bank, self.frontier = batch.bank, batch.frontier
         await self._act(batch.bodies)
-        self._told()
+        self.told()
         return decision
 
     def _grant(self, batch: "_Batch") -> None:

@@ -1,0 +1,126 @@
+"""A bank's configuration file, read and doubted: TOML in, frozen values or one clear sentence out.
+
+[bank]
+server = "https://lockers.example"     # where the cloud is
+state = "/var/lib/latchwork/bank"      # its journal and its identity
+kiosk = "127.0.0.1:8090"               # where its own screen is served
+
+[[bus]]                                # one serial line or gateway
+driver = "kerong-cu16"
+port = "/dev/serial/by-id/usb-..."     # or "socket://192.168.0.7:23"
+boards = [0]
+
+[[compartment]]
+id = "01"                              # the label on the door
+size_mm = [380, 80, 640]               # inner width, height, depth
+channel = 0                            # board * 16 + lock, on bus 0 unless `bus` says otherwise
+"""
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from latchwork.domain.bank import Fitting
+from latchwork.domain.words import Climate, CompartmentId, Size
+
+
+class BadConfig(ValueError):
+    """The file cannot be used; the message says where and why."""
+
+
+class BankTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    server: str
+    state: str
+    kiosk: str = "127.0.0.1:8090"
+
+
+class BusTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    driver: str
+    port: str
+    boards: list[int] = [0]
+
+
+class CompartmentTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    id: str
+    size_mm: tuple[int, int, int]
+    channel: int
+    bus: int = 0
+    climate: Climate = Climate.AMBIENT
+    reach_mm: int = 0
+    features: list[str] = []
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    bank: BankTable
+    bus: list[BusTable]
+    compartment: list[CompartmentTable]
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    server: str
+    state: Path
+    kiosk_host: str
+    kiosk_port: int
+    buses: tuple[BusTable, ...]
+    fittings: tuple[Fitting, ...]
+    wiring: dict[CompartmentId, tuple[int, int]]
+    """Which bus and channel opens a compartment."""
+
+
+def read_config(path: Path) -> Config:
+    """Raises BadConfig."""
+    try:
+        file = msgspec.convert(tomllib.loads(path.read_text()), _File)
+    except OSError as error:
+        raise BadConfig(f"{path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise BadConfig(f"{path}: {error}") from None
+    try:
+        return _checked(file, path)
+    except BadConfig as error:
+        raise BadConfig(f"{path}: {error}") from None
+
+
+def _checked(file: _File, path: Path) -> Config:
+    if not re.match(r"https?://[^/]", file.bank.server):
+        raise BadConfig(f'server = "{file.bank.server}" is no http(s) address')
+    if not file.bus or not file.compartment:
+        raise BadConfig("a bank needs at least one [[bus]] and one [[compartment]]")
+    host, _, port = file.bank.kiosk.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise BadConfig(f'kiosk = "{file.bank.kiosk}" is not host:port')
+    wiring: dict[CompartmentId, tuple[int, int]] = {}
+    wired: dict[tuple[int, int], str] = {}
+    for table in file.compartment:
+        if not re.fullmatch(r"[A-Za-z0-9-]{1,16}", table.id):
+            raise BadConfig(f'compartment id "{table.id}": use up to 16 letters, digits and dashes')
+        if table.id in wiring:
+            raise BadConfig(f"compartment {table.id} is there twice")
+        if min(table.size_mm) < 1 or max(table.size_mm) > 10_000:
+            raise BadConfig(f"compartment {table.id}: size_mm {list(table.size_mm)} is out of range")
+        if not 0 <= table.bus < len(file.bus):
+            raise BadConfig(f"compartment {table.id}: there is no bus {table.bus}")
+        place = (table.bus, table.channel)
+        if place in wired:
+            raise BadConfig(
+                f"compartments {wired[place]} and {table.id} are both on channel {place[1]} of bus {place[0]}"
+            )
+        wired[place] = table.id
+        wiring[CompartmentId(table.id)] = place
+    return Config(
+        server=file.bank.server.rstrip("/"),
+        state=(path.parent / file.bank.state).resolve(),
+        kiosk_host=host,
+        kiosk_port=int(port),
+        buses=tuple(file.bus),
+        fittings=tuple(_fitting(table) for table in file.compartment),
+        wiring=wiring,
+    )
+
+
+def _fitting(table: CompartmentTable) -> Fitting:
+    return Fitting(CompartmentId(table.id), Size(*table.size_mm), table.climate, table.reach_mm, tuple(table.features))

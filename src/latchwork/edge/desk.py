@@ -1,0 +1,86 @@
+"""The one place where commands queue for the bank: kiosk, hardware, link and timers all come here, and take turns."""
+
+import asyncio
+from contextlib import suppress
+from datetime import datetime
+
+from latchwork.domain.bank import Bank
+from latchwork.domain.commands import Command, Decision, Offer, See, Ticket
+from latchwork.domain.words import Lookup
+from latchwork.edge.loop import Loop
+from latchwork.store.sqlite import SqliteJournal
+
+WAKE_SECONDS_MAX = 60.0
+
+
+class EdgeDesk:
+    """`turn` is held by whoever works with the loop; it is the bank's single thread of steps."""
+
+    def __init__(self, loop: Loop, journal: SqliteJournal) -> None:
+        self.turn = asyncio.Lock()
+        self.heard_at: datetime | None = None
+        """When the cloud was last heard, by this machine's clock."""
+        self._loop = loop
+        loop.told = self.stir
+        self._journal = journal
+        self._changed = asyncio.Event()
+        self._seen: asyncio.Queue[See] = asyncio.Queue()
+
+    @property
+    def bank(self) -> Bank:
+        return self._loop.bank
+
+    async def do(self, command: Command) -> Decision:
+        async with self.turn:
+            return await self._loop.do(command)
+
+    def tell(self, see: See) -> None:
+        """Hardware's word; taken in its order as soon as the loop is free."""
+        self._seen.put_nowait(see)
+        self.stir()
+
+    async def run(self) -> None:
+        """Feed the loop with what the doors do and what time makes due, until cancelled."""
+        while True:
+            change = self.next_change()
+            while not self._seen.empty():
+                await self.do(self._seen.get_nowait())
+            async with self.turn:
+                await self._loop.wake()
+                delay = self._loop.wake_in()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(delay if delay is not None else WAKE_SECONDS_MAX, WAKE_SECONDS_MAX)):
+                    await change.wait()
+
+    def next_change(self) -> asyncio.Event:
+        """Set at the first change from now on."""
+        return self._changed
+
+    async def changed(self) -> None:
+        await self._changed.wait()
+
+    def stir(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def new_id(self) -> str:
+        return self._loop.keyring.new_id()
+
+    def offer(self) -> Offer:
+        return self._loop.keyring.offer(self.bank)
+
+    def code(self, digits: str) -> Lookup:
+        return self._loop.keyring.code(digits)
+
+    def label(self, text: str) -> Lookup:
+        return self._loop.keyring.label(text)
+
+    def ticket(self, text: str) -> Ticket:
+        """Raises keys.BadTicket."""
+        return self._loop.keyring.ticket(self.bank, text)
+
+    def document(self, name: str) -> bytes | None:
+        return self._journal.document(name)
+
+    def link_heard_at(self) -> datetime | None:
+        return self.heard_at

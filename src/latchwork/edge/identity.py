@@ -1,0 +1,102 @@
+"""Who this bank is: its device key, made here and never leaving, and what enrolment gave it. One file, mode 0600."""
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+
+import httpx
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from latchwork.domain.words import BankId
+
+RETRY_SECONDS = 5.0
+
+log = logging.getLogger(__name__)
+
+
+class Identity(msgspec.Struct, frozen=True):
+    bank: BankId
+    device_key: str
+    """Ed25519 private key in hex."""
+    code_key: str
+    generation: int
+    name: str = ""
+    site: str = ""
+
+    @property
+    def key(self) -> Ed25519PrivateKey:
+        return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(self.device_key))
+
+
+class Enrolled(msgspec.Struct, frozen=True):
+    """What the server answers to a good enrolment code."""
+
+    bank: BankId
+    code_key: str
+    generation: int
+    name: str = ""
+    site: str = ""
+
+
+class EnrolmentRefused(Exception):
+    """The code is unknown, used or expired, or the bank has a key already: a person must make a new one."""
+
+
+def load(state: Path) -> Identity | None:
+    path = state / "identity.json"
+    return msgspec.json.decode(path.read_bytes(), type=Identity) if path.exists() else None
+
+
+async def enrol(server: str, code: str, state: Path) -> Identity:
+    """Trade a one-time code for an identity. Waits for the server as long as it takes. Raises EnrolmentRefused.
+
+    The key is on disk before the server hears of it, so that an answer lost on the way can be asked for again.
+    """
+    key = _device_key(state / "device.key")
+    request = {"code": code, "public_key": key.public_key().public_bytes_raw().hex()}
+    async with httpx.AsyncClient(timeout=10) as client:
+        while True:
+            try:
+                response = await client.post(f"{server}/api/v1/enrolments", json=request)
+                if response.status_code < 500:
+                    break
+                log.warning("the server cannot enrol now (HTTP %s)", response.status_code)
+            except httpx.HTTPError as error:
+                log.warning("the server at %s is not there yet: %s", server, error or type(error).__name__)
+            await asyncio.sleep(RETRY_SECONDS)
+    if response.status_code >= 300:
+        raise EnrolmentRefused(f"the server refused the enrolment code: {_why(response)}")
+    answer = msgspec.json.decode(response.content, type=Enrolled)
+    identity = Identity(
+        answer.bank, key.private_bytes_raw().hex(), answer.code_key, answer.generation, answer.name, answer.site
+    )
+    _write_private(state / "identity.json", msgspec.json.encode(identity))
+    (state / "device.key").unlink()
+    return identity
+
+
+def _why(response: httpx.Response) -> str:
+    try:
+        return str(response.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return f"HTTP {response.status_code}"
+
+
+def _device_key(path: Path) -> Ed25519PrivateKey:
+    if path.exists():
+        return Ed25519PrivateKey.from_private_bytes(path.read_bytes())
+    key = Ed25519PrivateKey.generate()
+    _write_private(path, key.private_bytes_raw())
+    return key
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    new = path.with_suffix(".new")
+    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)

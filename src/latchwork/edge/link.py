@@ -1,0 +1,123 @@
+"""Carries the exchange to the server over a WebSocket, patiently.
+
+It reconnects for ever; the bank works without it.
+"""
+
+import asyncio
+import logging
+import random
+from datetime import UTC, datetime
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import WebSocketException
+
+from latchwork.edge.desk import EdgeDesk
+from latchwork.edge.talk import Talk
+from latchwork.sync.codec import Unreadable
+from latchwork.sync.exchange import (
+    HEARTBEAT_SECONDS,
+    MESSAGE_BYTES_MAX,
+    SILENCE_SECONDS_MAX,
+    Challenge,
+    Down,
+    Goodbye,
+    Message,
+    pack,
+    unpack,
+)
+
+RETRY_SECONDS_MIN = 0.5
+RETRY_SECONDS_MAX = 30.0
+STEADY_SECONDS = 60.0
+"""A line that held this long was good: the next attempt comes soon again."""
+
+log = logging.getLogger(__name__)
+
+
+class Lost(Exception):
+    """The line is gone, or of no use; says why."""
+
+
+class Link:
+    def __init__(self, server: str, desk: EdgeDesk, talk: Talk, software: str) -> None:
+        self._url = server.replace("http", "ws", 1) + "/bank"
+        self._desk = desk
+        self._talk = talk
+        self._software = software
+        self.why_lost: str | None = "not yet connected"
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        delay = RETRY_SECONDS_MIN
+        loop = asyncio.get_running_loop()
+        while True:
+            began = loop.time()
+            try:
+                async with connect(
+                    self._url, max_size=MESSAGE_BYTES_MAX, compression=None, open_timeout=10, proxy=None
+                ) as socket:
+                    await self._converse(socket)
+            except (Lost, OSError, WebSocketException, Unreadable) as error:
+                why = str(error) or type(error).__name__
+                if why != self.why_lost:
+                    log.warning("no link to %s: %s", self._url, why)
+                self.why_lost = why
+            if loop.time() - began > STEADY_SECONDS:
+                delay = RETRY_SECONDS_MIN
+            await asyncio.sleep(delay * random.uniform(0.5, 1.5))  # jitter: a thousand banks must not return at once
+            delay = min(delay * 2, RETRY_SECONDS_MAX)
+
+    async def _converse(self, socket: ClientConnection) -> None:
+        challenge = await self._receive(socket)
+        if not isinstance(challenge, Challenge):
+            raise Lost("the server did not begin with a challenge")
+        async with self._desk.turn:
+            hello = self._talk.hello(challenge, self._software)
+        await socket.send(pack(hello))
+        log.info("linked to %s", self._url)
+        listener = asyncio.create_task(self._listen(socket))
+        try:
+            while True:
+                changed = asyncio.create_task(self._desk.next_change().wait())
+                try:
+                    await self._send(socket, heartbeat=False)
+                    done, _ = await asyncio.wait(
+                        {listener, changed}, timeout=HEARTBEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                    )
+                finally:
+                    changed.cancel()
+                if listener in done:
+                    await listener
+                if not done:
+                    await self._send(socket, heartbeat=True)
+        finally:
+            listener.cancel()
+
+    async def _listen(self, socket: ClientConnection) -> None:
+        while True:
+            message = await self._receive(socket)
+            if not isinstance(message, Down):
+                raise Lost("the server said something out of turn")
+            async with self._desk.turn:
+                await self._talk.hear(message)
+            self._desk.heard_at = datetime.now(UTC)
+            self.why_lost = None
+            self._desk.stir()
+
+    async def _send(self, socket: ClientConnection, *, heartbeat: bool) -> None:
+        async with self._desk.turn:
+            up = self._talk.next_up(heartbeat)
+        if up is not None:
+            await socket.send(pack(up))
+
+    async def _receive(self, socket: ClientConnection) -> Message:
+        # The server owes an answer to every heartbeat, so a line that says nothing for longer is dead.
+        try:
+            async with asyncio.timeout(HEARTBEAT_SECONDS + SILENCE_SECONDS_MAX):
+                raw = await socket.recv()
+        except TimeoutError:
+            raise Lost("the server has been silent") from None
+        message = unpack(raw if isinstance(raw, bytes) else raw.encode())
+        if isinstance(message, Goodbye):
+            raise Lost(f"the server said goodbye: {message.why}")
+        return message

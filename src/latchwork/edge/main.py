@@ -1,0 +1,96 @@
+"""`latchwork edge bank.toml`: one locker bank. Wires loop, hardware, link and kiosk together, and nothing else."""
+
+import argparse
+import asyncio
+import logging
+import sys
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from uuid import uuid4
+
+import uvicorn
+
+from latchwork.edge import identity
+from latchwork.edge.clock import BankClock
+from latchwork.edge.config import BadConfig, Config, read_config
+from latchwork.edge.desk import EdgeDesk
+from latchwork.edge.keyring import Keyring
+from latchwork.edge.kiosk.app import kiosk_app
+from latchwork.edge.link import Link
+from latchwork.edge.loop import Loop, Unfit
+from latchwork.edge.talk import Talk
+from latchwork.edge.wall import Wall, drivers_of
+from latchwork.store.sqlite import DiskFull, JournalHeld, SqliteJournal
+
+log = logging.getLogger("latchwork.edge")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", type=Path, help="the bank's configuration file")
+    parser.add_argument("--enrol", metavar="CODE", help="one-time enrolment code, for the first start")
+    parser.add_argument("--check", action="store_true", help="only say whether the configuration is usable")
+
+
+def run(args: argparse.Namespace) -> int:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        config = read_config(args.config)
+        if args.check:
+            drivers_of(config.buses, config.wiring)
+            print(f"{args.config}: {len(config.fittings)} compartments on {len(config.buses)} buses")
+            return 0
+        config.state.mkdir(parents=True, exist_ok=True)
+        asyncio.run(_serve(config, args.enrol))
+    except (BadConfig, JournalHeld, Unfit, identity.EnrolmentRefused, OSError) as error:
+        print(f"latchwork edge: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _serve(config: Config, code: str | None) -> None:
+    who = identity.load(config.state)
+    if who is None:
+        if not code:
+            raise BadConfig("this bank has no identity yet: start it once with --enrol and a code from the operator")
+        who = await identity.enrol(config.server, code, config.state)
+        log.info("enrolled as %s", who.bank)
+    journal = SqliteJournal(config.state)
+    try:
+        await _work(config, who, journal)
+    finally:
+        journal.close()
+
+
+async def _work(config: Config, who: identity.Identity, journal: SqliteJournal) -> None:
+    software, boot = version("latchwork"), uuid4().hex
+    keyring = Keyring(bytes.fromhex(who.code_key), who.generation, lambda: uuid4().hex)
+    wall = Wall(drivers_of(config.buses, config.wiring), config.wiring)
+    loop = Loop(who.bank, journal, wall, BankClock(), keyring, full=DiskFull)
+    desk = EdgeDesk(loop, journal)
+    await loop.start(boot, software, config.fittings)
+    key = who.key
+    talk = Talk(who.bank, loop, journal, key.public_key().public_bytes_raw(), key.sign, boot)
+    link = Link(config.server, desk, talk, software)
+    kiosk = uvicorn.Server(
+        uvicorn.Config(
+            kiosk_app(desk, bank_name=who.name or who.bank[:8]),
+            host=config.kiosk_host,
+            port=config.kiosk_port,
+            log_level="warning",
+            timeout_graceful_shutdown=1,
+        )
+    )
+    tasks = [asyncio.create_task(work) for work in (wall.run(desk.tell), desk.run(), link.run(), kiosk.serve())]
+    log.info("%s is ready: kiosk at http://%s:%s", who.name, config.kiosk_host, config.kiosk_port)
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:  # only the kiosk ends by itself, on a signal; anything else is our mistake
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task
