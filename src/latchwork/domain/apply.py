@@ -13,7 +13,6 @@ from latchwork.domain.bank import (
     Bank,
     Claim,
     Compartment,
-    Fitting,
     Grant,
     Guesses,
     Opening,
@@ -66,13 +65,13 @@ def _nothing(bank: Bank, body: object) -> Bank:
 
 
 def _fitted(bank: Bank, body: e.Fitted) -> Bank:
-    had = bank.compartments
-    table = type(had)({f.id: replace(had[f.id], fitting=f) if f.id in had else _built(f) for f in body.compartments})
+    table = bank.compartments
+    for fitting in body.compartments:
+        had = table.get(fitting.id)
+        table = table.put(fitting.id, replace(had, fitting=fitting) if had else Compartment(fitting))
+    for gone in body.removed:
+        table = table.drop(gone)
     return replace(bank, compartments=table)
-
-
-def _built(fitting: Fitting) -> Compartment:
-    return Compartment(fitting)
 
 
 def _adopted(bank: Bank, body: e.Adopted) -> Bank:

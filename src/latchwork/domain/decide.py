@@ -496,14 +496,18 @@ def _boot(bank: Bank, cmd: c.Boot, now: datetime) -> Decision:
 
 
 def _fit(bank: Bank, cmd: c.Fit, now: datetime) -> Decision:
-    if tuple(compartment.fitting for _, compartment in sorted(bank.compartments.items())) == tuple(
-        sorted(cmd.compartments, key=lambda f: f.id)
-    ):
-        return Decision()
-    kept = {f.id for f in cmd.compartments}
-    if any(x.claim is not None and x.id not in kept for x in bank.compartments.values()):
+    """What changed of the wall, in entries small enough whatever its size."""
+    wanted = {fitting.id: fitting for fitting in cmd.compartments}
+    new = [f for f in wanted.values() if f.id not in bank.compartments or bank.compartments[f.id].fitting != f]
+    gone = tuple(sorted(x for x in bank.compartments if x not in wanted))
+    if any(bank.compartments[x].claim is not None for x in gone):
         return _no(Reason.COMPARTMENT_OCCUPIED)
-    return _yes(e.Fitted(cmd.compartments))
+    chunks = [tuple(new[i : i + _FITTINGS_AN_ENTRY]) for i in range(0, len(new), _FITTINGS_AN_ENTRY)] or [()]
+    fitted = [e.Fitted(chunk, gone if i == 0 else ()) for i, chunk in enumerate(chunks)]
+    return _yes(*fitted) if new or gone else Decision()
+
+
+_FITTINGS_AN_ENTRY = 50
 
 
 def _see(bank: Bank, cmd: c.See, now: datetime) -> Decision:

@@ -50,9 +50,10 @@ class Booted:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """The compartments that this wall has, all of them."""
+    """Compartments that this wall has as of now, and those taken off it; the others stay as they were."""
 
     compartments: tuple[Fitting, ...]
+    removed: tuple[CompartmentId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

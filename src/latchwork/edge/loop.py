@@ -6,6 +6,7 @@ pretend time.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
@@ -21,7 +22,7 @@ from latchwork.edge.clock import BankClock
 from latchwork.edge.drivers.protocol import Fault
 from latchwork.edge.governor import Governor
 from latchwork.edge.keyring import Keyring
-from latchwork.sync.codec import Unreadable, body_hash, encode_entry, read_entry, read_instruction
+from latchwork.sync.codec import TooLarge, Unreadable, body_hash, encode_entry, read_entry, read_instruction
 from latchwork.sync.custody import Frontier
 from latchwork.sync.exchange import Order
 
@@ -132,17 +133,19 @@ class Loop:
 
     async def obey(self, order: Order) -> Decision:
         """An instruction as the exchange brought it."""
-        return await self.do(
-            c.Instructed(
-                order.number,
-                order.id,
-                body_hash(order.body),
-                read_instruction(order.body),
-                self.clock.server_now(),
-                self.keyring.offer(self.bank),
-                order.void,
-            )
+        instructed = c.Instructed(
+            order.number,
+            order.id,
+            body_hash(order.body),
+            read_instruction(order.body),
+            self.clock.server_now(),
+            self.keyring.offer(self.bank),
+            order.void,
         )
+        try:
+            return await self.do(instructed)
+        except TooLarge:  # it must be answered, or it would come again for ever
+            return await self.do(replace(instructed, body=c.NotUnderstood()))
 
     async def wake(self) -> None:
         """Do what time has made due."""

@@ -27,6 +27,10 @@ INSTRUCTIONS: dict[str, type[Any]] = {
 _encoder = msgspec.json.Encoder()
 
 
+class TooLarge(ValueError):
+    """What should be recorded does not fit into an entry."""
+
+
 class Unreadable(ValueError):
     """These bytes are not what they should be; says why."""
 
@@ -51,9 +55,11 @@ _instruction_decoders = {name: msgspec.json.Decoder(kind) for name, kind in INST
 
 
 def encode_entry(entry: Entry) -> bytes:
+    """Raises TooLarge."""
     kind = type(entry.body).__name__
     raw = _encoder.encode((VERSION, entry.bank, entry.epoch, entry.seq, entry.at, kind, entry.body))
-    assert len(raw) <= ENTRY_BYTES_MAX, f"an entry of {len(raw)} bytes"
+    if len(raw) > ENTRY_BYTES_MAX:
+        raise TooLarge(f"{kind}: {len(raw)} bytes, more than {ENTRY_BYTES_MAX}")
     return raw
 
 
