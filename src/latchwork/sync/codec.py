@@ -18,6 +18,7 @@ from latchwork.domain.words import BankId
 
 VERSION = 1
 ENTRY_BYTES_MAX = 16 * 1024
+_EPOCH_MAX, _SEQ_MAX = 2**31 - 1, 2**53
 
 KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Body)}
 INSTRUCTIONS: dict[str, type[Any]] = {
@@ -71,8 +72,10 @@ def read_envelope(raw: bytes) -> Envelope:
         version, bank, epoch, seq, at, kind, body = _envelope_decoder.decode(raw)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise Unreadable(f"not an entry: {error}") from None
-    if at.tzinfo is None or version < 1 or epoch < 1 or seq < 0:
+    if at.tzinfo is None or version < 1 or not 1 <= epoch <= _EPOCH_MAX or not 0 <= seq <= _SEQ_MAX:
         raise Unreadable("not an entry: envelope out of range")
+    if b"\\u0000" in raw:  # no id has it, and PostgreSQL holds no text with it
+        raise Unreadable("not an entry: a NUL character")
     return Envelope(version, BankId(bank), epoch, seq, at, kind, body)
 
 
