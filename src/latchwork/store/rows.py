@@ -1,0 +1,369 @@
+"""What goes into the cloud's store and comes out of it, as plain values: one shape for PostgreSQL and for memory.
+
+Each `...Row` has the fields of the PostgreSQL type of the same name, in the same order. Nothing here decides anything.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+from latchwork.domain.words import BankId
+
+EMPTY = ""
+"""In a row that changes another: empties the column, where None leaves it."""
+
+INT_MAX = 2**31 - 1
+
+
+class EntryRow(NamedTuple):
+    bank: str
+    epoch: int
+    seq: int
+    at: datetime
+    kind: str
+    raw: bytes
+    nodes: bytes
+
+
+class StayRow(NamedTuple):
+    """With `service`, the whole stay as an entry states it; without, a change to one that is known."""
+
+    id: str
+    organisation: str
+    bank: str
+    service: str | None = None
+    party: str | None = None
+    thing: str | None = None
+    recipient: str | None = None
+    label: str | None = None
+    width_mm: int | None = None
+    height_mm: int | None = None
+    depth_mm: int | None = None
+    state: str | None = None
+    reason: str | None = None
+    compartment: str | None = None
+    announced: bool | None = None
+    presumed: bool | None = None
+    deadline: datetime | None = None
+    pickup_pass: str | None = None
+    pickup_n: int | None = None
+    pickup_digits: int | None = None
+    pickup_generation: int | None = None
+    drop_off_pass: str | None = None
+    drop_off_n: int | None = None
+    drop_off_digits: int | None = None
+    drop_off_generation: int | None = None
+    expected_at: datetime | None = None
+    reserved_at: datetime | None = None
+    deposited_at: datetime | None = None
+    expired_at: datetime | None = None
+    ended_at: datetime | None = None
+    epoch: int = 0
+    seq: int = 0
+
+
+class StayEntryRow(NamedTuple):
+    stay: str
+    bank: str
+    epoch: int
+    seq: int
+
+
+class FittingRow(NamedTuple):
+    bank: str
+    id: str
+    width_mm: int
+    height_mm: int
+    depth_mm: int
+    climate: str
+    reach_mm: int
+    epoch: int
+    seq: int
+
+
+class WallRow(NamedTuple):
+    """All the compartments that a wall has."""
+
+    bank: str
+    compartments: Sequence[str]
+
+
+class CompartmentRow(NamedTuple):
+    bank: str
+    id: str
+    state: str | None = None
+    why: str | None = None
+    door: str | None = None
+    claim: str | None = None
+    stay: str | None = None
+    epoch: int = 0
+    seq: int = 0
+
+
+class OpeningRow(NamedTuple):
+    """With `purpose`, a new one; without, what became of one that is known."""
+
+    id: str
+    bank: str
+    compartment: str
+    purpose: str | None = None
+    state: str | None = None
+    reason: str | None = None
+    why: str | None = None
+    by: str | None = None
+    instruction: str | None = None
+    pass_id: str | None = None
+    claim: str | None = None
+    stay: str | None = None
+    attempts: int | None = None
+    wanted_at: datetime | None = None
+    unlocked_at: datetime | None = None
+    opened_at: datetime | None = None
+    closed_at: datetime | None = None
+    epoch: int = 0
+    seq: int = 0
+
+
+class PassRow(NamedTuple):
+    """Without `role`, the end of one."""
+
+    id: str
+    bank: str
+    role: str | None
+    party: str | None
+    n: int | None
+    digits: int | None
+    generation: int | None
+    valid_until: datetime | None
+    state: str
+    epoch: int
+    seq: int
+
+
+class AnswerRow(NamedTuple):
+    id: str
+    organisation: str
+    bank: str
+    number: int
+    sha256: str
+    refusal: str | None
+    about: str | None
+    at: datetime
+
+
+class NoticeRow(NamedTuple):
+    kind: str
+    stay: str
+    bank: str
+    epoch: int
+    seq: int
+    due_at: datetime
+
+
+class TaskRow(NamedTuple):
+    id: str
+    bank: str
+    kind: str
+    about: str
+    detail: str | None
+    epoch: int
+    seq: int
+    opened_at: datetime
+
+
+class CheckedRow(NamedTuple):
+    """Somebody looked into a compartment: the tasks about it are done."""
+
+    bank: str
+    compartment: str
+    epoch: int
+    seq: int
+    at: datetime
+
+
+class Task(StrEnum):
+    """What a person has to look at."""
+
+    DIVIDED = "divided"
+    UNREADABLE_ENTRY = "unreadable_entry"
+    FORCED_DOOR = "forced_door"
+    NOT_OPENED = "not_opened"
+    UNRESOLVED = "unresolved"
+
+
+@dataclass(slots=True)
+class Rows:
+    """What some entries of one bank make of the projections, in order; each row holds the last state only."""
+
+    entries: Sequence[EntryRow] = ()
+    stays: Sequence[StayRow] = ()
+    stay_entries: Sequence[StayEntryRow] = ()
+    fittings: Sequence[FittingRow] = ()
+    walls: Sequence[WallRow] = ()
+    compartments: Sequence[CompartmentRow] = ()
+    openings: Sequence[OpeningRow] = ()
+    passes: Sequence[PassRow] = ()
+    answers: Sequence[AnswerRow] = ()
+    notices: Sequence[NoticeRow] = ()
+    tasks: Sequence[TaskRow] = ()
+    checked: Sequence[CheckedRow] = ()
+    orders_last: int = 0
+    """The highest instruction number answered."""
+    policy_version: int | None = None
+    software: str | None = None
+    boot: str | None = None
+
+
+class AppendOperation(NamedTuple):
+    organisation: str
+    bank: str
+    session: int
+    had_epoch: int
+    had_size: int
+    had_root: bytes
+    epoch: int
+    size: int
+    root: bytes
+    peaks: bytes
+    at: datetime
+    orders_last: int
+    policy_version: int | None
+    software: str | None
+    boot: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Entries of one bank on their way into its log, with their rows."""
+
+    operation: AppendOperation
+    rows: Rows
+
+
+class Appended(StrEnum):
+    OK = "ok"
+    UNKNOWN_BANK = "unknown_bank"
+    DIVIDED = "divided"
+    STALE_SESSION = "stale_session"
+    """A newer connection of this bank speaks."""
+    MOVED = "moved"
+    """The log is not where the operation thought: read its head again."""
+
+
+class Announcement(NamedTuple):
+    """A stay to be announced. `response_...` is what a repeat of the same request will be answered."""
+
+    organisation: str
+    idempotency_key: str | None
+    request_hash: bytes
+    response_status: int
+    response: bytes
+    bank: str
+    stay: str
+    service: str
+    party: str | None
+    thing: str | None
+    recipient: str | None
+    label: str | None
+    tracking: str | None
+    width_mm: int | None
+    height_mm: int | None
+    depth_mm: int | None
+    drop_off_pass: str | None
+    instruction: str
+    instruction_body: bytes
+    instruction_sha256: str
+    asked_by: str | None
+    at: datetime
+
+
+class Outcome(StrEnum):
+    CREATED = "created"
+    REPLAYED = "replayed"
+    CONFLICT = "conflict"
+    """That idempotency key came with another request before."""
+    UNKNOWN_BANK = "unknown_bank"
+    UNKNOWN_PARTY = "unknown_party"
+    UNKNOWN_RECIPIENT = "unknown_recipient"
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    outcome: Outcome
+    status: int | None = None
+    """Of the answer given then, where this is a repeat."""
+    response: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InstructionRow:
+    """An instruction to be asked, as `send_orders` will number it. `kind` is its class in domain.commands."""
+
+    id: str
+    organisation: str
+    bank: str
+    kind: str
+    body: bytes
+    sha256: str
+    asked_at: datetime
+    not_after: datetime | None = None
+    about: str | None = None
+    asked_by: str | None = None
+    note: str | None = None
+    note_salt: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A bank as the exchange needs it: who may speak for it, and how far our copy of its log goes."""
+
+    bank: BankId
+    organisation: str
+    device_key: bytes | None
+    revoked: bool
+    divided: str | None
+    epoch: int
+    size: int
+    root: bytes
+    peaks: bytes
+    session: int
+    orders_last: int
+    appended_at: datetime | None
+    documents: Mapping[str, int] = field(default_factory=dict)
+    """The versions that the bank said it holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class SentOrder:
+    id: str
+    number: int
+    body: bytes
+    void: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRow:
+    name: str
+    version: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a bank held by this process needs. `over`: this session may not go on."""
+
+    bank: BankId
+    session: int
+    over: bool
+    orders: bool
+    documents: bool
+
+
+class Unavailable(Exception):
+    """The database is away; whether the operation was committed is not known. Asking again is safe."""
+
+
+class Failed(Exception):
+    """The database refused this operation by itself: it is at fault, not its batch."""
