@@ -6,7 +6,7 @@ It wires nothing itself. A subcommand is a module with `configure(parser)` and `
 import argparse
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -17,7 +17,7 @@ class Subcommand:
     help: str
 
 
-SUBCOMMANDS: dict[str, Subcommand] = {
+SUBCOMMANDS: Mapping[str, Subcommand] = {
     "run": Subcommand("latchwork.simulator.stage", "database, server, two banks on simulated boards, mail catcher"),
     "demo": Subcommand("latchwork.simulator.demo", "play the story of a dozen parcels through the running parts"),
     "replay": Subcommand("latchwork.simulator.replay", "send a file of real reservations through banks and server"),
@@ -32,14 +32,14 @@ class Missing(Exception):
     """The subcommand is in the table, but this installation lacks its module."""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, table: Mapping[str, Subcommand] = SUBCOMMANDS) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
-    parser, branches = _parser()
+    parser, branches = _parser(table)
     called = next((word for word in words if not word.startswith("-")), None)
     module = None
-    if called in SUBCOMMANDS:
+    if called in table:
         try:
-            module = _load(called)
+            module = _load(called, table[called].module)
         except Missing as missing:
             print(f"latchwork: {missing}", file=sys.stderr)
             return 1
@@ -54,18 +54,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+def _parser(table: Mapping[str, Subcommand]) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
     parser = argparse.ArgumentParser("latchwork", description="The open-source operating system for smart lockers.")
     subparsers = parser.add_subparsers(dest="subcommand", metavar="COMMAND")
     branches = {
         name: subparsers.add_parser(name, help=subcommand.help, description=subcommand.help)
-        for name, subcommand in SUBCOMMANDS.items()
+        for name, subcommand in table.items()
     }
     return parser, branches
 
 
-def _load(name: str) -> ModuleType:
-    path = SUBCOMMANDS[name].module
+def _load(name: str, path: str) -> ModuleType:
     try:
         return importlib.import_module(path)
     except ModuleNotFoundError as error:

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import pytest
@@ -195,6 +196,9 @@ def test_a_long_path_gets_a_short_socket(made: Path, open_dir: Path) -> None:
     with server as dsn:
         assert answers(dsn)
         assert server.home == deep / "pg"
+        folder = Path(parse_qs(urlsplit(dsn).query)["host"][0])
+        assert folder.parent == Path(tempfile.gettempdir())
+    assert not folder.exists()
     shutil.rmtree(open_dir / ("a" * 60))
 
 

@@ -407,7 +407,10 @@ def _prepare(
         password = password_file.read_text().strip()
     except FileNotFoundError:
         raise CannotStart(f"The password of the database in {pgdata} is missing: {password_file}.") from None
-    return _Server(home, owner, binaries, _socket_dir(home, owner), password, settings)
+    socket_dir = _socket_dir(home, owner)
+    if socket_dir.parent != home:
+        held.callback(_remove_if_empty, socket_dir)
+    return _Server(home, owner, binaries, socket_dir, password, settings)
 
 
 def _owner(pgdata: Path) -> _Owner | None:
@@ -605,6 +608,11 @@ def _socket_dir(home: Path, owner: _Owner | None) -> Path:
     if not folder.is_dir() or folder.is_symlink() or found.st_uid != expected or found.st_mode & 0o022:
         raise CannotStart(f"The folder for the database's socket, {folder}, belongs to somebody else.")
     return folder
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def _launch(argv: Sequence[str], owner: _Owner | None, output: IO[bytes]) -> subprocess.Popen[bytes]:
