@@ -97,6 +97,8 @@ class KerongCu16:
         assert not self._running, "a line has one owner"
         self._running = True
         self._stopped.clear()
+        # Whoever runs a driver anew knows nothing yet.
+        self._boards = {number: _Board(number) for number in self._boards}
         try:
             await self._keep_connected(tell)
         finally:
@@ -149,6 +151,8 @@ class KerongCu16:
                     log.info("line %s is open", self._port)
                     await self._serve(line, tell)
             except Fault as fault:
+                if self._closing.is_set():
+                    return
                 if self._line is not None and any(not board.lost for board in self._boards.values()):
                     # It worked until now, so the next attempt is as hopeful as the first.
                     delay_s = RECONNECT_FIRST_S
