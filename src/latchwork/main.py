@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None, table: Mapping[str, Subcommand] = SU
     parser, branches = _parser(table)
     called = next((word for word in words if not word.startswith("-")), None)
     module = None
-    if called in table:
+    if called is not None and called in table:
         try:
             module = _load(called, table[called].module)
         except Missing as missing:
