@@ -270,6 +270,7 @@ def _closed(bank: Bank, body: e.Closed) -> Bank:
 
 def _lapsed(bank: Bank, body: e.Lapsed) -> Bank:
     queue = tuple(o for o in bank.queue if o != body.opening)
+    bank = _mark_pass(bank, bank.openings[body.opening].pass_id, PassState.WAITING)
     return replace(bank, openings=bank.openings.drop(body.opening), queue=queue)
 
 

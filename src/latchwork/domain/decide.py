@@ -71,11 +71,15 @@ def _sign_in(bank: Bank, cmd: c.SignIn, now: datetime) -> Decision:
 
 
 def _sign_out(bank: Bank, cmd: c.SignOut, now: datetime) -> Decision:
-    """Leaving settles what the person left open: a shut deposit is presumed to be in."""
     if cmd.session not in bank.sessions:
         return _no(Reason.NO_SESSION)
+    return _yes(*_leave(bank, cmd.session, cmd.why, now))
+
+
+def _leave(bank: Bank, session: SessionId, why: Reason, now: datetime) -> list[e.Body]:
+    """Leaving settles what the person left open: a shut deposit is presumed to be in."""
     entries: list[e.Body] = []
-    for opening in _openings_of(bank, cmd.session):
+    for opening in _openings_of(bank, session):
         if opening.state is OpeningState.WANTED:
             entries += _lapse(bank, opening, Reason.SIGNED_OUT)
         elif opening.state is OpeningState.SHUT:
@@ -83,7 +87,7 @@ def _sign_out(bank: Bank, cmd: c.SignOut, now: datetime) -> Decision:
         elif opening.state is OpeningState.NOT_OPENED and _holds_deposit(bank, opening):
             stay = bank.stays[opening.stays[0]]
             entries.append(_release(bank, opening, stay, CompartmentState.NEEDS_CHECK, Reason.SIGNED_OUT))
-    return _yes(*entries, e.SessionEnded(cmd.session, cmd.why))
+    return [*entries, e.SessionEnded(session, why)]
 
 
 # Putting in
@@ -116,12 +120,12 @@ def _deposit(bank: Bank, cmd: c.Deposit, now: datetime) -> Decision:
             settled.append(_stored(bank, opening, now))
     chosen = policy.choose(bank, about.size, prefer=cmd.prefer)
     if isinstance(chosen, Reason):
-        return Decision(tuple(settled), Refusal(chosen))
+        return _no(chosen)
     pickup: Grant | None = None
     if service.collect_by is Role.PERSON:
         granted = _grant(bank, cmd.offer, role=Role.PERSON, purpose=Purpose.COLLECT, stay=cmd.stay, once=True)
         if granted is None:
-            return Decision(tuple(settled), Refusal(Reason.CODE_TAKEN))
+            return _no(Reason.CODE_TAKEN)
         pickup = granted
     compartment, why = chosen
     claimed = e.Claimed(cmd.claim, compartment.id, cmd.stay, about, known is not None, why, pickup)
@@ -438,10 +442,14 @@ def _instructed_grant(bank: Bank, cmd: c.Instructed, pass_id: PassId, **scope: A
 
 
 def _obey_revoke(bank: Bank, cmd: c.Instructed, body: c.RevokePass, now: datetime) -> Decision:
-    if body.pass_id not in bank.passes:
+    held = bank.passes.get(body.pass_id)
+    if held is None:
         return _no(Reason.PARCEL_NOT_AVAILABLE)
-    ended = [e.SessionEnded(s.id, Reason.REVOKED) for s in bank.sessions.values() if s.pass_id == body.pass_id]
-    return _yes(e.PassRevoked(body.pass_id), *ended)
+    if held.grant.stay is not None:  # it ends with its stay
+        return _no(Reason.NO_ACCESS)
+    sessions = sorted(s.id for s in bank.sessions.values() if s.pass_id == body.pass_id)
+    settled = [entry for session in sessions for entry in _leave(bank, session, Reason.REVOKED, now)]
+    return _yes(e.PassRevoked(body.pass_id), *settled)
 
 
 def _obey_open(bank: Bank, cmd: c.Instructed, body: c.Open, now: datetime) -> Decision:
@@ -502,6 +510,8 @@ def _fit(bank: Bank, cmd: c.Fit, now: datetime) -> Decision:
     gone = tuple(sorted(x for x in bank.compartments if x not in wanted))
     if any(bank.compartments[x].claim is not None for x in gone):
         return _no(Reason.COMPARTMENT_OCCUPIED)
+    if any(o.compartment in gone for o in bank.openings.values() if o.state in _UNDER_WAY):
+        return _no(Reason.BUSY)
     chunks = [tuple(new[i : i + _FITTINGS_AN_ENTRY]) for i in range(0, len(new), _FITTINGS_AN_ENTRY)] or [()]
     fitted = [e.Fitted(chunk, gone if i == 0 else ()) for i, chunk in enumerate(chunks)]
     return _yes(*fitted) if new or gone else Decision()
