@@ -24,6 +24,13 @@ PATIENCE_S = 8.0
 Lines = Callable[[KerongBoards, LiveWall], Front]
 
 
+async def until(what: Callable[[], bool]) -> None:
+    """Wait for something to become true of things that have nothing to wait on."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not what():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+
+
 @dataclass
 class Bench:
     """A wall, its boards, and a driver that believes in them."""
@@ -49,17 +56,12 @@ class Bench:
                     doors.update(dict.fromkeys(channels, DoorState.UNKNOWN))
         return doors
 
-    async def until(self, what: Callable[[], bool]) -> None:
-        async with asyncio.timeout(PATIENCE_S):
-            while not what():
-                await asyncio.sleep(0.005)
-
     async def until_door(self, channel: int, state: DoorState) -> None:
-        await self.until(lambda: self.believed.get(channel) is state)
+        await until(lambda: self.believed.get(channel) is state)
 
     async def until_all(self, channels: Iterable[int], state: DoorState) -> None:
         wanted = list(channels)
-        await self.until(lambda: all(self.believed.get(channel) is state for channel in wanted))
+        await until(lambda: all(self.believed.get(channel) is state for channel in wanted))
 
     def hand(self, action: Callable[[int, float], bool], channel: int) -> None:
         assert action(channel, self.live.now())
@@ -151,7 +153,7 @@ async def test_a_pulse_opens_one_door_and_it_is_seen_within_half_a_second(lines:
         assert [door.channel for door in stand.wall if door.pulses] == [33]
         stand.hand(stand.wall.close, 33)
         # The coil may still have power: then the spring opens the door once more.
-        await stand.until(lambda: stand.wall.next_change() is None)
+        await until(lambda: stand.wall.next_change() is None)
         if stand.wall.doors[33].is_open:
             stand.hand(stand.wall.close, 33)
         await stand.until_door(33, DoorState.CLOSED)
@@ -171,7 +173,7 @@ async def test_pulses_keep_their_order_and_their_distance(lines: Lines) -> None:
     async with bench(lines) as stand:
         await stand.until_all(CHANNELS, DoorState.CLOSED)
         await asyncio.gather(stand.driver.pulse(2), stand.driver.pulse(0))
-        await stand.until(lambda: len(unlocks(stand)) == 2)
+        await until(lambda: len(unlocks(stand)) == 2)
         first, second = unlocks(stand)
         assert second - first >= 0.09
         await stand.until_door(0, DoorState.OPEN)
@@ -181,7 +183,7 @@ async def test_a_board_that_falls_silent_is_lost_once_and_named_in_full_when_it_
     async with bench(lines) as stand:
         await stand.until_all(CHANNELS, DoorState.CLOSED)
         stand.boards.silent.add(2)
-        await stand.until(lambda: isinstance(stand.readings[-1], BoardLost))
+        await until(lambda: isinstance(stand.readings[-1], BoardLost))
         await asyncio.sleep(1.5)
         lost = [reading for reading in stand.readings if isinstance(reading, BoardLost)]
         assert [(each.board, each.channels) for each in lost] == [(2, tuple(range(32, 48)))]
@@ -230,9 +232,7 @@ async def test_it_waits_for_a_port_that_is_not_there_yet(tmp_path: Path) -> None
     await asyncio.sleep(0.4)
     assert [type(reading) for reading in readings] == [BoardLost]
     await front.open()
-    async with asyncio.timeout(PATIENCE_S):
-        while not isinstance(readings[-1], DoorsSeen):
-            await asyncio.sleep(0.01)
+    await until(lambda: isinstance(readings[-1], DoorsSeen))
     await driver.close()
     await task
     await front.cut()
@@ -362,9 +362,7 @@ async def test_cancelling_the_owner_lets_go_of_everything(pty_line: Lines) -> No
     for _ in range(2):
         other.clear()
         task = asyncio.create_task(driver.run(other.append))
-        async with asyncio.timeout(PATIENCE_S):
-            while not other:
-                await asyncio.sleep(0.01)
+        await until(lambda: other != [])
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -90,7 +90,7 @@ class Wall:
         self.coils_max = coils_max
         self.reboot_s = reboot_s
         self.brown_outs = 0
-        self._has_power = True
+        self.has_power = True
         self._awake_at = float("-inf")
         self._now = float("-inf")
         self._moves: deque[Moved] = deque(maxlen=MOVES_KEPT_MAX)
@@ -107,7 +107,7 @@ class Wall:
     def next_change(self) -> float | None:
         """When something will next happen by itself; None while everything is at rest."""
         times = [at for door in self.doors.values() for at in (door.spring_at, door.coil_until) if at is not None]
-        if self._has_power and self._awake_at > self._now:
+        if self.has_power and self._awake_at > self._now:
             times.append(self._awake_at)
         return min(times, default=None)
 
@@ -116,7 +116,7 @@ class Wall:
     def answers(self, now: float) -> bool:
         """Whether the boards have power and have finished starting."""
         self._catch_up(now)
-        return self._has_power and now >= self._awake_at
+        return self.has_power and now >= self._awake_at
 
     def pulse(self, channel: int, now: float, pulse_s: float | None = None) -> None:
         """Power one coil. A second pulse to the same coil prolongs the first."""
@@ -180,13 +180,13 @@ class Wall:
     def cut_power(self, now: float) -> None:
         """Coils fall at once and boards are silent; doors stay as they are."""
         self._catch_up(now)
-        self._has_power = False
+        self.has_power = False
         self._boards_fall(now)
 
     def restore_power(self, now: float) -> None:
         self._catch_up(now)
-        if not self._has_power:
-            self._has_power = True
+        if not self.has_power:
+            self.has_power = True
             self._awake_at = now + self.reboot_s
 
     # What outlives the process

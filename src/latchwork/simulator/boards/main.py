@@ -1,0 +1,206 @@
+"""`latchwork board`: one simulated lock board as a process, for demos, tests and other people's software.
+
+It wires wall, boards, front and page together, and keeps what is physically so in a file between two lives.
+"""
+
+import argparse
+import asyncio
+import ctypes
+import json
+import os
+import random
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import fields
+from pathlib import Path
+
+import uvicorn
+
+from latchwork.simulator.boards.control import Controls, make_app
+from latchwork.simulator.boards.front import Front, LiveWall, PtyFront, TcpFront
+from latchwork.simulator.boards.kerong import Faults, KerongBoards
+from latchwork.simulator.boards.wall import Wall
+
+FAMILIES = ("kerong-cu16",)
+LOCKS_MAX = 16
+BOARDS_MAX = 10
+_PR_SET_PDEATHSIG = 1
+_CHANCES = tuple(each.name for each in fields(Faults) if each.name not in ("late_s", "echo"))
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("family", choices=FAMILIES, help="which board to be")
+    line = parser.add_mutually_exclusive_group(required=True)
+    line.add_argument("--pty", nargs="?", const="", metavar="LINK", help="on a pty; LINK always points to it")
+    line.add_argument("--tcp", type=_address, metavar="HOST:PORT", help="on a TCP port, as a gateway (port 0: any)")
+    parser.add_argument("--control", type=_address, metavar="HOST:PORT", help="page and HTTP control of the wall")
+    parser.add_argument("--boards", type=_up_to(BOARDS_MAX), default=1, metavar="N", help="boards on the bus")
+    parser.add_argument("--locks", type=_up_to(LOCKS_MAX), default=LOCKS_MAX, metavar="N", help="locks on each board")
+    parser.add_argument("--state", type=Path, metavar="FILE", help="where doors and things survive a restart")
+    parser.add_argument("--with-parent", action="store_true", help="end when the process that started this ends")
+    parser.add_argument(
+        "--fault", type=_fault, action="append", default=[], metavar="NAME=CHANCE", help=f"of {', '.join(_CHANCES)}"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the faults' chance")
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.with_parent and not end_with_parent():
+        return 1
+    try:
+        asyncio.run(_serve(args))
+    except (OSError, StateUnreadable) as error:
+        print(f"latchwork board: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _serve(args: argparse.Namespace) -> None:
+    wall = Wall(board * LOCKS_MAX + lock for board in range(args.boards) for lock in range(args.locks))
+    live = LiveWall(wall)
+    if args.state is not None:
+        keep(wall, live, args.state)
+    boards = KerongBoards(wall, range(args.boards), faults=Faults(**dict(args.fault)), chance=random.Random(args.seed))
+    told_to_stop = _stop_signals()
+    async with AsyncExitStack() as stack:
+        front = _front(args, boards, live)
+        await front.open()
+        stack.push_async_callback(front.cut)
+        stack.callback(live.stop)
+        if args.control is None:
+            print(f"board ready: {front.port}", flush=True)
+            await told_to_stop.wait()
+        else:
+            listener = _bind(*args.control)
+            stack.callback(listener.close)
+            host, port = listener.getsockname()[:2]
+            print(f"board ready: {front.port} control http://{_in_url(host)}:{port}", flush=True)
+            await _serve_control(Controls(live, boards, front), listener, told_to_stop)
+
+
+def _front(args: argparse.Namespace, boards: KerongBoards, live: LiveWall) -> Front:
+    if args.tcp is not None:
+        return TcpFront(boards, live, *args.tcp)
+    return PtyFront(boards, live, Path(args.pty) if args.pty else None)
+
+
+async def _serve_control(controls: Controls, at: socket.socket, told_to_stop: asyncio.Event) -> None:
+    # A page that is open keeps its stream open for ever, so stopping must not wait for it.
+    config = uvicorn.Config(
+        make_app(controls), log_level="warning", lifespan="off", timeout_graceful_shutdown=1, ws="none"
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[at]))
+    stopping = asyncio.create_task(told_to_stop.wait())
+    await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    stopping.cancel()
+    await serving
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone: uvicorn would raise them again when done, and end us before the line is put away."""
+        yield
+
+
+def _stop_signals() -> asyncio.Event:
+    told = asyncio.Event()
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(sign, told.set)
+    return told
+
+
+class StateUnreadable(Exception):
+    """The file is there and is not ours: better to stop than to overwrite it."""
+
+
+def keep(wall: Wall, live: LiveWall, file: Path) -> None:
+    """Stand as `file` says, and write every change back to it."""
+    wall.restore(_read(file))
+    written = wall.snapshot()
+
+    def write() -> None:
+        nonlocal written
+        if (now := wall.snapshot()) != written:
+            _write(file, now)
+            written = now
+
+    live.listen(write)
+
+
+def _read(file: Path) -> dict[str, dict[str, bool]]:
+    try:
+        doors = json.loads(file.read_text(encoding="utf-8"))["doors"]
+    except FileNotFoundError:
+        return {}
+    except (ValueError, KeyError, TypeError) as error:
+        raise StateUnreadable(f"{file} does not hold the state of a wall") from error
+    if not isinstance(doors, dict) or not all(isinstance(marks, dict) for marks in doors.values()):
+        raise StateUnreadable(f"{file} does not hold the state of a wall")
+    return doors
+
+
+def _write(file: Path, doors: dict[str, dict[str, bool]]) -> None:
+    """All or nothing: a process killed half-way leaves the old file."""
+    fresh = file.with_name(f".{file.name}.{os.getpid()}")
+    fresh.write_text(json.dumps({"doors": doors}, indent=1) + "\n", encoding="utf-8")
+    fresh.replace(file)
+
+
+def end_with_parent() -> bool:
+    """Be terminated by the kernel when the parent dies; False if it is dead already or the kernel cannot."""
+    parent = os.getppid()
+    libc = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(libc, "prctl") or libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0) != 0:
+        print("latchwork board: this system cannot end a child with its parent", file=sys.stderr)
+        return False
+    # It may have died between the two calls, and then nobody would ever tell us.
+    return os.getppid() == parent
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    return socket.create_server(
+        (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, reuse_port=False
+    )
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65_535:
+        raise argparse.ArgumentTypeError(f"'{text}' is not HOST:PORT")
+    return host.strip("[]"), int(port)
+
+
+def _fault(text: str) -> tuple[str, float]:
+    name, _, chance = text.partition("=")
+    try:
+        likelihood = float(chance)
+    except ValueError:
+        likelihood = -1.0
+    if name not in _CHANCES or not 0 <= likelihood <= 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not NAME=CHANCE with a chance from 0 to 1")
+    return name, likelihood
+
+
+def _up_to(most: int) -> Callable[[str], int]:
+    def count(text: str) -> int:
+        if not text.isdigit() or not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"'{text}' is not a number from 1 to {most}")
+        return int(text)
+
+    return count
+
+
+if __name__ == "__main__":
+    arguments = argparse.ArgumentParser("latchwork board")
+    configure(arguments)
+    sys.exit(run(arguments.parse_args()))

@@ -1,0 +1,251 @@
+"""`latchwork board` as a real process: its lines, its page, its memory and its end."""
+
+import asyncio
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from latchwork.domain.words import DoorState
+from latchwork.edge.drivers.kerong_cu16 import KerongCu16
+from latchwork.edge.drivers.protocol import DoorsSeen, Reading
+
+COMMAND = [sys.executable, "-m", "latchwork.simulator.boards.main", "kerong-cu16"]
+PATIENCE_S = 10.0
+PARENT = """
+import subprocess, sys
+child = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE)
+child.stdout.readline()
+print(child.pid, flush=True)
+sys.stdin.read()
+"""
+READY = re.compile(r"board ready: (?P<port>\S+)(?: control (?P<control>\S+))?")
+
+
+class Board:
+    """The process, as its starter sees it."""
+
+    def __init__(self, options: Sequence[str], cwd: Path) -> None:
+        self.process = subprocess.Popen([*COMMAND, *options], stdout=subprocess.PIPE, cwd=cwd, text=True)
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        ready = READY.match(line)
+        assert ready is not None, line
+        self.port = ready["port"]
+        self.http = httpx.Client(base_url=ready["control"] or "", timeout=PATIENCE_S)
+
+    def post(self, path: str) -> httpx.Response:
+        return self.http.post(path)
+
+    def doors(self) -> dict[int, dict[str, Any]]:
+        return {door["channel"]: door for door in self.http.get("/doors").raise_for_status().json()}
+
+    def stop(self, sign: int = signal.SIGTERM) -> int:
+        self.process.send_signal(sign)
+        code = self.process.wait(PATIENCE_S)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        self.http.close()
+        return code
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Board]]:
+    boards: list[Board] = []
+
+    def begin(*options: str) -> Board:
+        boards.append(Board([*options, "--with-parent"], tmp_path))
+        return boards[-1]
+
+    yield begin
+    for board in boards:
+        if board.process.poll() is None:
+            board.stop(signal.SIGKILL)
+
+
+def test_a_driver_opens_a_door_and_hands_do_the_rest(start: Callable[..., Board], tmp_path: Path) -> None:
+    board = start("--pty", "wall", "--control", "127.0.0.1:0", "--boards", "2", "--locks", "12")
+    assert board.port == "wall"
+    assert sorted(board.doors()) == [*range(12), *range(16, 28)]
+    assert board.doors()[17] == {
+        "channel": 17,
+        "door": "closed",
+        "item": False,
+        "jammed": False,
+        "pulses": 0,
+        "faults": [],
+    }
+    asyncio.run(pulse_and_see(str(tmp_path / "wall"), 17))
+    assert board.doors()[17]["door"] == "open"
+    assert board.doors()[17]["pulses"] == 1
+    assert board.post("/doors/17/put").json()["item"] is True
+    wait_until(lambda: board.post("/doors/17/close").status_code == 200 and board.doors()[17]["door"] == "closed")
+    assert board.stop() == 0
+
+
+async def pulse_and_see(port: str, channel: int) -> None:
+    driver = KerongCu16(port, [0, 1])
+    seen = asyncio.Event()
+    first = asyncio.Event()
+
+    def tell(reading: Reading) -> None:
+        if isinstance(reading, DoorsSeen) and channel in reading.doors:
+            (seen if reading.doors[channel] is DoorState.OPEN else first).set()
+
+    task = asyncio.create_task(driver.run(tell))
+    async with asyncio.timeout(PATIENCE_S):
+        await first.wait()
+        await driver.pulse(channel)
+        await seen.wait()
+    await driver.close()
+    await task
+
+
+def test_refusals_say_why(start: Callable[..., Board]) -> None:
+    board = start("--tcp", "127.0.0.1:0", "--control", "127.0.0.1:0")
+    assert board.port.startswith("socket://127.0.0.1:")
+    locked = board.post("/doors/3/open")
+    assert (locked.status_code, locked.json()["detail"]) == (409, "Door 3 is locked.")
+    for path in (
+        "/doors/99/open",
+        "/doors/3/fly",
+        "/power/half",
+        "/line/half",
+        "/boards/7/silence",
+        "/doors/3/x/begin",
+    ):
+        assert board.post(path).status_code == 404, path
+    assert board.post("/doors/3/jam").json()["jammed"] is True
+    assert board.post("/doors/3/jam").status_code == 409
+    assert board.post("/doors/3/broken_wire/begin").json()["faults"] == ["broken_wire"]
+    assert board.post("/doors/3/broken_wire/end").json()["faults"] == []
+
+
+def test_cables_can_be_pulled_and_put_back(start: Callable[..., Board]) -> None:
+    board = start("--tcp", "127.0.0.1:0", "--control", "127.0.0.1:0")
+    assert board.post("/line/cut").json()["line"] is False
+    assert board.post("/line/restore").json()["port"] == board.port
+    assert board.post("/power/cut").json()["power"] is False
+    assert board.post("/power/restore").json()["power"] is True
+    assert board.post("/boards/0/silence").json()["silent_boards"] == [0]
+    assert board.post("/boards/0/answer").json()["silent_boards"] == []
+
+
+def test_what_is_inside_survives_the_process(start: Callable[..., Board], tmp_path: Path) -> None:
+    options = ("--tcp", "127.0.0.1:0", "--control", "127.0.0.1:0", "--state", "wall.json")
+    board = start(*options)
+    board.post("/doors/5/force").raise_for_status()
+    board.post("/doors/5/put").raise_for_status()
+    board.post("/doors/5/close").raise_for_status()
+    board.post("/doors/6/force").raise_for_status()
+    board.stop(signal.SIGKILL)
+    again = start(*options)
+    assert (again.doors()[5]["door"], again.doors()[5]["item"]) == ("closed", True)
+    assert (again.doors()[6]["door"], again.doors()[6]["item"]) == ("open", False)
+    assert [path.name for path in tmp_path.iterdir()] == ["wall.json"]
+
+
+def test_a_state_that_is_not_ours_is_not_overwritten(tmp_path: Path) -> None:
+    file = tmp_path / "notes.json"
+    file.write_text('["mine"]')
+    done = subprocess.run(
+        [*COMMAND, "--tcp", "127.0.0.1:0", "--state", str(file)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "does not hold the state of a wall" in done.stderr
+    assert file.read_text() == '["mine"]'
+
+
+def test_the_page_is_whole_and_its_stream_moves(start: Callable[..., Board]) -> None:
+    board = start("--tcp", "127.0.0.1:0", "--control", "127.0.0.1:0")
+    page = board.http.get("/")
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    for path in re.findall(r'(?:href|src)="(/[^"]+)"', page.text):
+        assert board.http.get(path).status_code == 200, path
+    with board.http.stream("GET", "/events") as stream:
+        told = (json.loads(line[6:]) for line in stream.iter_lines() if line.startswith("data: "))
+        assert next(told)["doors"][4]["door"] == "closed"
+        assert httpx.post(f"{board.http.base_url}/doors/4/force").status_code == 200
+        assert next(told)["doors"][4]["door"] == "open"
+        # An open page does not keep the process from ending.
+        began = time.monotonic()
+        assert board.stop() == 0
+        assert time.monotonic() - began < 5
+
+
+def test_a_stopped_board_takes_its_link_away(start: Callable[..., Board], tmp_path: Path) -> None:
+    for options in (["--control", "127.0.0.1:0"], []):
+        board = start("--pty", str(tmp_path / "wall"), *options)
+        assert (tmp_path / "wall").is_symlink()
+        assert board.stop() == 0
+        assert not (tmp_path / "wall").is_symlink()
+
+
+def test_it_does_not_replace_a_file_by_its_link(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("keep me")
+    done = subprocess.run([*COMMAND, "--pty", str(tmp_path / "precious")], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert (tmp_path / "precious").read_text() == "keep me"
+
+
+def test_it_ends_with_its_parent(tmp_path: Path) -> None:
+    parent = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            PARENT,
+            *COMMAND,
+            *("--pty", str(tmp_path / "wall"), "--with-parent"),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert parent.stdout is not None and parent.stdin is not None
+    child = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait(PATIENCE_S)
+    parent.stdin.close()
+    parent.stdout.close()
+    wait_until(lambda: not is_running(child))
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_until(what: Callable[[], bool]) -> None:
+    give_up_at = time.monotonic() + PATIENCE_S
+    while not what():
+        assert time.monotonic() < give_up_at
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--pty", "a", "--tcp", "127.0.0.1:1"],
+        ["--tcp", "nowhere"],
+        ["--pty", "--boards", "11"],
+        ["--pty", "--locks", "0"],
+        ["--pty", "--fault", "noise=2"],
+        ["--pty", "--fault", "plague=0.1"],
+    ],
+    ids=str,
+)
+def test_options_that_cannot_be_are_refused(options: list[str]) -> None:
+    done = subprocess.run([*COMMAND, *options], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "usage:" in done.stderr
