@@ -6,7 +6,7 @@ from functools import partial
 from random import Random
 from typing import Any, get_args
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latchwork.domain import commands as c
@@ -81,7 +81,7 @@ class Asker:
             lambda: c.Expect(stay, self.about()),
             lambda: c.Cancel(stay),
             lambda: c.GrantPass(self.new("pass"), role, self.random.choice([None, PartyId("dhx")]), when),
-            lambda: c.RevokePass(self.one(*bank.passes) if self.random.random() < 0.2 else "?"),
+            lambda: c.RevokePass(self.one(*bank.passes) if self.random.random() < 0.2 else PassId("?")),
             lambda: c.Open(self.new("open"), door, self.random.choice(list(Reason)), PersonId("op"), self.time(now)),
             lambda: c.Check(door, self.random.random() < 0.5, PersonId("op")),
             c.NotUnderstood,
@@ -202,10 +202,10 @@ def live(random: Random, steps: int) -> Iterator[tuple[World, c.Command, c.Decis
                 whole(world.bank)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.randoms(use_true_random=False))
-def test_any_commands_keep_the_bank_whole(random: Random) -> None:
-    for world, command, decision in live(random, 150):
+@settings(max_examples=80, deadline=None)
+@given(st.integers(0, 2**32))
+def test_any_commands_keep_the_bank_whole(seed: int) -> None:
+    for world, command, decision in live(Random(seed), 150):
         whole(world.bank)
         if decision.refusal is not None:
             assert isinstance(command, c.SignIn) or not decision.entries, "a no changes nothing but a guess throttle"
@@ -214,7 +214,8 @@ def test_any_commands_keep_the_bank_whole(random: Random) -> None:
 
 def test_the_arbitrary_commands_reach_every_kind_of_entry() -> None:
     """Otherwise the property above would hold for want of anything happening."""
-    kinds = {
-        type(entry.body) for seed in range(60) for world, *_ in live(Random(seed), 200) for entry in world.log[-4:]
-    }
+    kinds = set()
+    for seed in range(60):
+        *_, (world, _, _) = live(Random(seed), 200)
+        kinds |= {type(entry.body) for entry in world.log}
     assert kinds == set(get_args(e.Body))
