@@ -131,15 +131,15 @@ class PassRow(NamedTuple):
 
     id: str
     bank: str
-    role: str | None
-    party: str | None
-    n: int | None
-    digits: int | None
-    generation: int | None
-    valid_until: datetime | None
-    state: str
-    epoch: int
-    seq: int
+    role: str | None = None
+    party: str | None = None
+    n: int | None = None
+    digits: int | None = None
+    generation: int | None = None
+    valid_until: datetime | None = None
+    state: str = "live"
+    epoch: int = 0
+    seq: int = 0
 
 
 class AnswerRow(NamedTuple):
@@ -335,6 +335,16 @@ class Head:
     """The versions that the bank said it holds."""
 
 
+class SendOrders(NamedTuple):
+    """Asks for what goes down to a bank now, if anything is new or has had no answer since `resend_before`."""
+
+    bank: str
+    session: int
+    now: datetime
+    resend_before: datetime
+    orders_max: int
+
+
 @dataclass(frozen=True, slots=True)
 class SentOrder:
     id: str
@@ -359,6 +369,18 @@ class Work:
     over: bool
     orders: bool
     documents: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DueNotice:
+    id: str
+    kind: str
+    stay: str
+    person: str
+    bank: str
+    epoch: int
+    seq: int
+    tries: int
 
 
 class Unavailable(Exception):

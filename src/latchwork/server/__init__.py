@@ -1,0 +1,1 @@
+"""The cloud: what banks, people and other systems talk to."""

@@ -1,0 +1,452 @@
+"""What entries make of the cloud's rows: computed from each entry alone, without the bank behind it.
+
+It reads no rows, folds nothing and decides nothing. An entry that this version cannot read becomes a task, never an
+error: the log has it, and `latchwork reproject` will read it after the upgrade.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+from latchwork.domain import entries as e
+from latchwork.domain.bank import About, Grant
+from latchwork.domain.effects import notice
+from latchwork.domain.words import CompartmentState, DoorState, Reason, StayState
+from latchwork.store.rows import (
+    EMPTY,
+    AnswerRow,
+    CheckedRow,
+    CompartmentRow,
+    EntryRow,
+    FittingRow,
+    NoticeRow,
+    OpeningRow,
+    PassRow,
+    Rows,
+    StayEntryRow,
+    StayRow,
+    Task,
+    TaskRow,
+    WallRow,
+)
+from latchwork.sync.codec import Envelope, Unreadable, read_body, read_envelope
+
+_KIND_CHARACTERS_MAX = 64
+
+
+def rows(organisation: str, raws: Iterable[bytes], nodes: Iterable[bytes], now: datetime) -> Rows:
+    """The rows of consecutive entries of one bank. `now` is the server's. Raises Unreadable for bad framing only."""
+    page = _Page(organisation, now)
+    for raw, completed in zip(raws, nodes, strict=True):
+        page.turn(raw, completed)
+    return page.rows()
+
+
+def bare(organisation: str, raw: bytes, nodes: bytes, now: datetime, why: str) -> Rows:
+    """An entry as bytes and a task, for one whose rows the database would not take."""
+    page = _Page(organisation, now)
+    envelope = page.open(raw, nodes)
+    page.unreadable(envelope.kind, why)
+    return page.rows()
+
+
+def task_id(bank: str, kind: str, about: str, epoch: int, seq: int) -> str:
+    return sha256(f"{bank}/{kind}/{about}/{epoch}/{seq}".encode()).hexdigest()[:32]
+
+
+class _Page:
+    """Rows while they are gathered: a dict of changed columns for each, so that the last word on each column stands."""
+
+    def __init__(self, organisation: str, now: datetime) -> None:
+        self.organisation, self.now = organisation, now
+        self.bank, self.epoch, self.seq, self.at = "", 0, 0, now
+        self.entries: list[EntryRow] = []
+        self.stays: dict[str, dict[str, Any]] = {}
+        self.stay_entries: list[StayEntryRow] = []
+        self.fittings: dict[str, FittingRow] = {}
+        self.wall: WallRow | None = None
+        self.compartments: dict[str, dict[str, Any]] = {}
+        self.openings: dict[str, dict[str, Any]] = {}
+        self.passes: dict[str, PassRow] = {}
+        self.answers: list[AnswerRow] = []
+        self.notices: list[NoticeRow] = []
+        self.tasks: list[TaskRow] = []
+        self.checks: list[CheckedRow] = []
+        self.orders_last = 0
+        self.policy_version: int | None = None
+        self.software: str | None = None
+        self.boot: str | None = None
+
+    def turn(self, raw: bytes, nodes: bytes) -> None:
+        envelope = self.open(raw, nodes)
+        try:
+            body = read_body(envelope)
+        except Unreadable as error:
+            self.unreadable(envelope.kind, str(error))
+            return
+        project = _PROJECT.get(type(body))
+        if project is not None:
+            project(self, body)
+            told = notice(body)
+            if told is not None:
+                assert isinstance(body, e.Stored | e.Collected | e.Expired | e.Recalled)
+                self.notices.append(NoticeRow(told.value, body.stay, self.bank, self.epoch, self.seq, self.now))
+
+    def open(self, raw: bytes, nodes: bytes) -> Envelope:
+        envelope = read_envelope(raw)
+        try:
+            at = envelope.at.astimezone(UTC)
+        except OverflowError:
+            raise Unreadable("not an entry: its time is outside the calendar") from None
+        self.bank, self.epoch, self.seq, self.at = envelope.bank, envelope.epoch, envelope.seq, at
+        kind = envelope.kind[:_KIND_CHARACTERS_MAX].replace("\0", "")
+        self.entries.append(EntryRow(self.bank, self.epoch, self.seq, at, kind, raw, nodes))
+        return envelope
+
+    def rows(self) -> Rows:
+        return Rows(
+            self.entries,
+            [StayRow(**columns) for columns in self.stays.values()],
+            self.stay_entries,
+            list(self.fittings.values()),
+            [self.wall] if self.wall else (),
+            [CompartmentRow(**columns) for columns in self.compartments.values()],
+            [OpeningRow(**columns) for columns in self.openings.values()],
+            list(self.passes.values()),
+            self.answers,
+            self.notices,
+            self.tasks,
+            self.checks,
+            self.orders_last,
+            self.policy_version,
+            self.software,
+            self.boot,
+        )
+
+    # Pieces
+
+    def unreadable(self, kind: str, why: str) -> None:
+        self.task(Task.UNREADABLE_ENTRY, kind[:_KIND_CHARACTERS_MAX].replace("\0", ""), why.replace("\0", ""))
+
+    def task(self, kind: Task, about: str, detail: str | None = None) -> None:
+        name = task_id(self.bank, kind, about, self.epoch, self.seq)
+        self.tasks.append(TaskRow(name, self.bank, kind.value, about, detail, self.epoch, self.seq, self.now))
+
+    def stay(self, stay: str, **columns: Any) -> None:
+        row = self.stays.get(stay)
+        if row is None:
+            row = self.stays[stay] = {"id": stay, "organisation": self.organisation, "bank": self.bank}
+        row.update(columns, epoch=self.epoch, seq=self.seq)
+        self.stay_entries.append(StayEntryRow(stay, self.bank, self.epoch, self.seq))
+
+    def compartment(self, compartment: str, **columns: Any) -> None:
+        row = self.compartments.get(compartment)
+        if row is None:
+            row = self.compartments[compartment] = {"bank": self.bank, "id": compartment}
+        row.update(columns, epoch=self.epoch, seq=self.seq)
+
+    def opening(self, opening: str, compartment: str, **columns: Any) -> None:
+        row = self.openings.get(opening)
+        if row is None:
+            row = self.openings[opening] = {"id": opening, "bank": self.bank, "compartment": compartment}
+        row.update(columns, epoch=self.epoch, seq=self.seq)
+
+
+def _about(about: About) -> dict[str, Any]:
+    size = about.size
+    return {
+        "service": about.service,
+        "party": about.party,
+        "thing": about.thing,
+        "recipient": about.recipient,
+        "label": about.label,
+        "width_mm": size.width_mm if size else None,
+        "height_mm": size.height_mm if size else None,
+        "depth_mm": size.depth_mm if size else None,
+    }
+
+
+def _pickup(grant: Grant | None) -> dict[str, Any]:
+    if grant is None:
+        return {}
+    return {
+        "pickup_pass": grant.pass_id,
+        "pickup_n": grant.n,
+        "pickup_digits": grant.digits,
+        "pickup_generation": grant.generation,
+    }
+
+
+# One function a kind
+
+
+def _booted(page: _Page, body: e.Booted) -> None:
+    page.boot, page.software = body.boot, body.software
+
+
+def _fitted(page: _Page, body: e.Fitted) -> None:
+    page.wall = WallRow(page.bank, [f.id for f in body.compartments])
+    page.fittings = {
+        f.id: FittingRow(
+            page.bank,
+            f.id,
+            f.size.width_mm,
+            f.size.height_mm,
+            f.size.depth_mm,
+            f.climate.value,
+            f.reach_mm,
+            page.epoch,
+            page.seq,
+        )
+        for f in body.compartments
+    }
+
+
+def _adopted(page: _Page, body: e.Adopted) -> None:
+    page.policy_version = body.version
+
+
+def _answered(page: _Page, body: e.Answered) -> None:
+    refusal = body.refusal.value if body.refusal else None
+    page.orders_last = max(page.orders_last, body.number)
+    page.answers.append(
+        AnswerRow(
+            body.instruction,
+            page.organisation,
+            page.bank,
+            body.number,
+            body.body_sha256,
+            refusal,
+            body.about,
+            page.at,
+        )
+    )
+    if body.about is not None and refusal is not None:
+        page.stay_entries.append(StayEntryRow(body.about, page.bank, page.epoch, page.seq))
+
+
+def _session_began(page: _Page, body: e.SessionBegan) -> None:
+    if body.stay is not None:
+        page.stay_entries.append(StayEntryRow(body.stay, page.bank, page.epoch, page.seq))
+
+
+def _pass_granted(page: _Page, body: e.PassGranted) -> None:
+    grant = body.grant
+    if grant.stay is not None:
+        page.stay(
+            grant.stay,
+            drop_off_pass=grant.pass_id,
+            drop_off_n=grant.n,
+            drop_off_digits=grant.digits,
+            drop_off_generation=grant.generation,
+        )
+        return
+    page.passes[grant.pass_id] = PassRow(
+        grant.pass_id,
+        page.bank,
+        grant.role.value,
+        grant.party,
+        grant.n,
+        grant.digits,
+        grant.generation,
+        grant.valid_until,
+        "live",
+        page.epoch,
+        page.seq,
+    )
+
+
+def _pass_revoked(page: _Page, body: e.PassRevoked) -> None:
+    had = page.passes.get(body.pass_id) or PassRow(body.pass_id, page.bank)
+    page.passes[body.pass_id] = had._replace(state="revoked", epoch=page.epoch, seq=page.seq)
+
+
+def _expected(page: _Page, body: e.Expected) -> None:
+    page.stay(
+        body.stay,
+        **_about(body.about),
+        state=StayState.EXPECTED.value,
+        reason=None,
+        announced=True,
+        expected_at=page.at,
+        ended_at=None,
+    )
+
+
+def _cancelled(page: _Page, body: e.Cancelled) -> None:
+    page.stay(body.stay, state=StayState.CANCELLED.value, reason=None, ended_at=page.at)
+
+
+def _claimed(page: _Page, body: e.Claimed) -> None:
+    page.stay(
+        body.stay,
+        **_about(body.about),
+        **_pickup(body.pickup),
+        state=StayState.RESERVED.value,
+        reason=None,
+        compartment=body.compartment,
+        announced=body.announced,
+        reserved_at=page.at,
+        ended_at=None,
+    )
+    page.compartment(
+        body.compartment,
+        state=CompartmentState.RESERVED.value,
+        why=body.why.value,
+        claim=body.claim,
+        stay=body.stay,
+    )
+
+
+def _released(page: _Page, body: e.Released) -> None:
+    page.stay(
+        body.stay,
+        state=body.stay_state.value if body.stay_state else StayState.CANCELLED.value,
+        reason=body.why.value,
+        compartment=None,
+        pickup_pass=None,
+        reserved_at=None,
+        ended_at=None if body.stay_state else page.at,
+    )
+    page.compartment(body.compartment, state=body.compartment_state.value, why=body.why.value, claim=EMPTY, stay=EMPTY)
+
+
+def _stored(page: _Page, body: e.Stored) -> None:
+    page.stay(
+        body.stay,
+        **_about(body.about),
+        **_pickup(body.pickup),
+        state=StayState.DEPOSITED.value,
+        reason=None,
+        compartment=body.compartment,
+        announced=body.announced,
+        presumed=body.presumed,
+        deadline=body.deadline,
+        deposited_at=page.at,
+        ended_at=None,
+    )
+    page.compartment(
+        body.compartment,
+        state=CompartmentState.OCCUPIED.value,
+        why=None,
+        claim=body.claim,
+        stay=body.stay,
+    )
+
+
+def _taken(page: _Page, body: e.Collected | e.Recalled) -> None:
+    state = StayState.COLLECTED if isinstance(body, e.Collected) else StayState.RECALLED
+    page.stay(
+        body.stay,
+        **_about(body.about),
+        state=state.value,
+        reason=None,
+        compartment=body.compartment,
+        ended_at=page.at,
+    )
+    page.compartment(body.compartment, state=body.compartment_state.value, why=None, claim=EMPTY, stay=EMPTY)
+
+
+def _expired(page: _Page, body: e.Expired) -> None:
+    page.stay(body.stay, state=StayState.EXPIRED.value, reason=None, expired_at=page.at, ended_at=None)
+
+
+def _wanted(page: _Page, body: e.Wanted) -> None:
+    page.opening(
+        body.opening,
+        body.compartment,
+        purpose=body.purpose.value,
+        state="wanted",
+        reason=body.reason.value if body.reason else None,
+        by=body.by,
+        instruction=body.instruction,
+        pass_id=body.pass_id,
+        claim=body.claim,
+        stay=body.stays[0] if body.stays else None,
+        wanted_at=page.at,
+    )
+    page.stay_entries += [StayEntryRow(stay, page.bank, page.epoch, page.seq) for stay in body.stays]
+
+
+def _unlocked(page: _Page, body: e.Unlocked) -> None:
+    page.opening(body.opening, body.compartment, state="unlocked", why=None, attempts=body.attempt, unlocked_at=page.at)
+
+
+def _no_proof(page: _Page, body: e.NoProof) -> None:
+    page.opening(body.opening, body.compartment, state="wanted", why=None)
+
+
+def _not_opened(page: _Page, body: e.NotOpened) -> None:
+    page.opening(body.opening, body.compartment, state="not_opened", why=body.why.value)
+    page.compartment(body.compartment, state=body.compartment_state.value, why=body.why.value)
+    page.task(Task.NOT_OPENED, body.compartment, body.why.value)
+
+
+def _opened(page: _Page, body: e.Opened) -> None:
+    page.opening(body.opening, body.compartment, state="opened", why=None, opened_at=page.at)
+    page.compartment(body.compartment, door=DoorState.OPEN.value)
+
+
+def _closed(page: _Page, body: e.Closed) -> None:
+    page.opening(body.opening, body.compartment, state="shut", why=None, closed_at=page.at)
+    page.compartment(body.compartment, door=DoorState.CLOSED.value)
+
+
+def _lapsed(page: _Page, body: e.Lapsed) -> None:
+    page.opening(body.opening, body.compartment, state="lapsed", why=body.why.value)
+
+
+def _unresolved(page: _Page, body: e.Unresolved) -> None:
+    page.opening(body.opening, body.compartment, state="unresolved", why=None)
+    page.compartment(body.compartment, state=body.compartment_state.value, why=None)
+    page.task(Task.UNRESOLVED, body.compartment)
+
+
+def _sensed(page: _Page, body: e.Sensed) -> None:
+    for compartment, door in body.doors.items():
+        page.compartment(compartment, door=door.value)
+    for compartment in body.forced:
+        page.compartment(compartment, state=CompartmentState.NEEDS_CHECK.value, why=Reason.FORCED.value)
+        page.task(Task.FORCED_DOOR, compartment)
+
+
+def _board_lost(page: _Page, body: e.BoardLost) -> None:
+    for compartment in body.compartments:
+        page.compartment(compartment, door=DoorState.UNKNOWN.value)
+
+
+def _checked(page: _Page, body: e.Checked) -> None:
+    page.compartment(body.compartment, state=body.compartment_state.value, why=None)
+    page.checks.append(CheckedRow(page.bank, body.compartment, page.epoch, page.seq, page.now))
+
+
+_PROJECT: dict[type, Callable[[_Page, Any], None]] = {
+    e.Booted: _booted,
+    e.Fitted: _fitted,
+    e.Adopted: _adopted,
+    e.Answered: _answered,
+    e.SessionBegan: _session_began,
+    e.PassGranted: _pass_granted,
+    e.PassRevoked: _pass_revoked,
+    e.Expected: _expected,
+    e.Cancelled: _cancelled,
+    e.Claimed: _claimed,
+    e.Released: _released,
+    e.Stored: _stored,
+    e.Collected: _taken,
+    e.Recalled: _taken,
+    e.Expired: _expired,
+    e.Wanted: _wanted,
+    e.Unlocked: _unlocked,
+    e.NoProof: _no_proof,
+    e.NotOpened: _not_opened,
+    e.Opened: _opened,
+    e.Closed: _closed,
+    e.Lapsed: _lapsed,
+    e.Unresolved: _unresolved,
+    e.Sensed: _sensed,
+    e.BoardLost: _board_lost,
+    e.Checked: _checked,
+}
+"""Other kinds (epochs, clocks, refused codes, ends of sessions) make no rows: they are read from the log."""

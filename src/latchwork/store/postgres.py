@@ -1,0 +1,263 @@
+"""The cloud's store on PostgreSQL: a pool for what is asked now and then, lanes for what comes in crowds.
+
+Every call either answers, or raises `Unavailable` within a bounded time, or `Failed` where it is itself at fault.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import chain
+from typing import Any
+
+import asyncpg
+
+from latchwork.domain.words import BankId
+from latchwork.store.changes import Changes, Topic
+from latchwork.store.lanes import Connection, Kind, Lanes, lost
+from latchwork.store.queries import load
+from latchwork.store.rows import (
+    Announced,
+    Announcement,
+    Append,
+    Appended,
+    DocumentRow,
+    DueNotice,
+    Head,
+    InstructionRow,
+    Outcome,
+    SendOrders,
+    SentOrder,
+    Unavailable,
+    Work,
+)
+
+POOL_MAX = 6
+ASK_SECONDS_MAX = 10.0
+
+_exchange = load("exchange")
+_outbox = load("outbox")
+
+
+def _append_arguments(batch: Sequence[Append]) -> Sequence[Any]:
+    rows = [append.rows for append in batch]
+    return (
+        [append.operation for append in batch],
+        list(chain.from_iterable(r.entries for r in rows)),
+        list(chain.from_iterable(r.stays for r in rows)),
+        list(chain.from_iterable(r.stay_entries for r in rows)),
+        list(chain.from_iterable(r.fittings for r in rows)),
+        list(chain.from_iterable(r.walls for r in rows)),
+        list(chain.from_iterable(r.compartments for r in rows)),
+        list(chain.from_iterable(r.openings for r in rows)),
+        list(chain.from_iterable(r.passes for r in rows)),
+        list(chain.from_iterable(r.answers for r in rows)),
+        list(chain.from_iterable(r.notices for r in rows)),
+        list(chain.from_iterable(r.tasks for r in rows)),
+        list(chain.from_iterable(r.checked for r in rows)),
+    )
+
+
+def _announced(batch: Sequence[Announcement], records: Sequence[asyncpg.Record]) -> list[Announced]:
+    (record,) = records
+    return [
+        Announced(Outcome(outcome), status, response)
+        for outcome, status, response in zip(record["outcomes"], record["statuses"], record["responses"], strict=True)
+    ]
+
+
+def _orders_arguments(batch: Sequence[SendOrders]) -> Sequence[Any]:
+    ordered = sorted(batch)  # by bank: the order in which every batch locks
+    latest = max(op.now for op in batch)
+    return (
+        [op.bank for op in ordered],
+        [op.session for op in ordered],
+        latest,
+        max(op.resend_before for op in batch),
+        batch[0].orders_max,
+    )
+
+
+def _orders(batch: Sequence[SendOrders], records: Sequence[asyncpg.Record]) -> list[list[SentOrder]]:
+    found: dict[str, list[SentOrder]] = {op.bank: [] for op in batch}
+    for record in records:
+        found[record["bank"]].append(SentOrder(record["id"], record["number"], record["body"], record["void"]))
+    return [found[op.bank] for op in batch]
+
+
+_APPEND: Kind[Append, Appended] = Kind(
+    _exchange["append"],
+    _append_arguments,
+    lambda batch, records: [Appended(status) for status in records[0][0]],
+    lambda append: append.operation.bank,
+)
+_ANNOUNCE: Kind[Announcement, Announced] = Kind(
+    _exchange["announce"],
+    lambda batch: (batch,),
+    _announced,
+    lambda op: (op.organisation, op.idempotency_key) if op.idempotency_key is not None else None,
+)
+_SEND_ORDERS: Kind[SendOrders, list[SentOrder]] = Kind(
+    _exchange["send_orders"], _orders_arguments, _orders, lambda op: op.bank
+)
+
+
+class PostgresStore:
+    """Made by `connect`, ended by `close`; also an async context manager."""
+
+    def __init__(self, dsn: str, pool: "asyncpg.Pool[asyncpg.Record]", lanes: int, patience_seconds: float) -> None:
+        self._dsn = dsn
+        self._pool = pool
+        self._lanes = Lanes(self._connection, lanes, patience_seconds)
+        self.changes = Changes()
+
+    @classmethod
+    async def connect(cls, dsn: str, *, lanes: int = 2, patience_seconds: float = 5.0) -> "PostgresStore":
+        pool = await asyncpg.create_pool(
+            dsn, min_size=1, max_size=POOL_MAX, command_timeout=ASK_SECONDS_MAX, max_cached_statement_lifetime=0
+        )
+        store = cls(dsn, pool, lanes, patience_seconds)
+        store._lanes.start()
+        store.changes.start(store._notify, store._connection)
+        return store
+
+    async def close(self) -> None:
+        await self.changes.close()
+        await self._lanes.close()
+        try:
+            async with asyncio.timeout(2):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
+
+    async def __aenter__(self) -> "PostgresStore":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    # For other statements of store/queries: administration, pages.
+
+    async def fetch(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
+        """Raises Unavailable where the database is away. Other errors of PostgreSQL pass through."""
+        try:
+            async with self._pool.acquire(timeout=ASK_SECONDS_MAX) as connection:
+                return await connection.fetch(statement, *arguments)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+            if lost(None, error):
+                raise Unavailable(f"the database is away: {error}") from error
+            raise
+
+    async def fetchrow(self, statement: str, *arguments: Any) -> asyncpg.Record | None:
+        records = await self.fetch(statement, *arguments)
+        return records[0] if records else None
+
+    # The exchange
+
+    async def head(self, bank: BankId) -> Head | None:
+        return _head(await self.fetchrow(_exchange["head"], bank))
+
+    async def welcome(
+        self, bank: BankId, now: datetime, software: str, boot: str, through: int, documents: Mapping[str, int]
+    ) -> Head | None:
+        return _head(
+            await self.fetchrow(_exchange["welcome"], bank, now, software, boot, through, json.dumps(dict(documents)))
+        )
+
+    async def divide(self, bank: BankId, session: int, why: str, at: int, task: str, now: datetime) -> bool:
+        return bool(await self.fetch(_exchange["divide"], bank, session, why, now, task, at))
+
+    async def overlap(self, bank: BankId, epoch: int, start: int, end: int) -> list[bytes]:
+        if start >= end:
+            return []
+        return [record["raw"] for record in await self.fetch(_exchange["overlap"], bank, epoch, start, end)]
+
+    async def append(self, append: Append) -> Appended:
+        status = await self._lanes.do(_APPEND, append)
+        if status is Appended.OK:
+            self.changes.announce(Topic.LOG, (BankId(append.operation.bank),))
+        return status
+
+    async def send_orders(self, op: SendOrders) -> list[SentOrder]:
+        return await self._lanes.do(_SEND_ORDERS, op)
+
+    async def documents(self, bank: BankId) -> list[DocumentRow]:
+        return [DocumentRow(*record) for record in await self.fetch(_exchange["documents"], bank)]
+
+    async def holds(self, bank: BankId, session: int, documents: Mapping[str, int]) -> None:
+        await self.fetch(_exchange["holds"], bank, session, json.dumps(dict(documents)))
+
+    async def heard(self, banks: Iterable[BankId], now: datetime) -> None:
+        await self.fetch(_exchange["heard"], list(banks), now)
+
+    async def work(self, held: Sequence[tuple[BankId, int]], resend_before: datetime) -> list[Work]:
+        records = await self.fetch(
+            _exchange["work"], [bank for bank, _ in held], [session for _, session in held], resend_before
+        )
+        return [Work(*record) for record in records]
+
+    # What is asked of banks
+
+    async def announce(self, announcement: Announcement) -> Announced:
+        announced = await self._lanes.do(_ANNOUNCE, announcement)
+        if announced.outcome is Outcome.CREATED:
+            self.changes.announce(Topic.ORDERS, (BankId(announcement.bank),))
+        return announced
+
+    async def instruct(self, row: InstructionRow) -> bool:
+        """Whether there is such a bank in this organisation."""
+        asked = await self.fetchrow(
+            _exchange["instruct"],
+            row.id,
+            row.organisation,
+            row.bank,
+            row.kind,
+            row.body,
+            row.sha256,
+            row.asked_at,
+            row.not_after,
+            row.about,
+            row.asked_by,
+            row.note,
+            row.note_salt,
+        )
+        self.changes.announce(Topic.ORDERS, (BankId(row.bank),))
+        return asked is not None
+
+    async def put_document(self, bank: BankId, name: str, version: int, body: bytes) -> None:
+        await self.fetch(_exchange["put_document"], bank, name, version, body)
+        self.changes.announce(Topic.ORDERS, (bank,))
+
+    # Notices
+
+    async def claim_notices(self, now: datetime, until: datetime, notices_max: int) -> list[DueNotice]:
+        """Due notices, which come due again at `until` unless one of the next two says otherwise."""
+        records = await self.fetch(_outbox["claim"], now, until, notices_max)
+        return [DueNotice(*record) for record in records]
+
+    async def notices_sent(self, ids: Iterable[str], now: datetime) -> None:
+        await self.fetch(_outbox["sent"], list(ids), now)
+
+    async def notice_failed(self, notice: str, error: str, again_at: datetime, dead: bool) -> None:
+        await self.fetch(_outbox["failed"], notice, error, again_at, dead)
+
+    # News
+
+    def announce_change(self, banks: Iterable[BankId], topic: Topic = Topic.ORDERS) -> None:
+        self.changes.announce(topic, banks)
+
+    def listen(self, topic: Topic) -> AsyncIterator[BankId]:
+        return self.changes.listen(topic)
+
+    async def _notify(self, payload: str) -> None:
+        await self.fetch(_exchange["notify"], payload)
+
+    async def _connection(self) -> Connection:
+        return await asyncpg.connect(self._dsn, max_cached_statement_lifetime=0)
+
+
+def _head(record: asyncpg.Record | None) -> Head | None:
+    if record is None:
+        return None
+    values = dict(record)
+    return Head(BankId(values.pop("id")), documents=json.loads(values.pop("documents")), **values)
