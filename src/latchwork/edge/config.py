@@ -40,7 +40,7 @@ class BankTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class BusTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     driver: str
     port: str
-    boards: list[int] = [0]
+    boards: tuple[int, ...] = (0,)
 
 
 class CompartmentTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,7 +50,7 @@ class CompartmentTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bus: int = 0
     climate: Climate = Climate.AMBIENT
     reach_mm: int = 0
-    features: list[str] = []
+    features: tuple[str, ...] = ()
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -123,4 +123,4 @@ def _checked(file: _File, path: Path) -> Config:
 
 
 def _fitting(table: CompartmentTable) -> Fitting:
-    return Fitting(CompartmentId(table.id), Size(*table.size_mm), table.climate, table.reach_mm, tuple(table.features))
+    return Fitting(CompartmentId(table.id), Size(*table.size_mm), table.climate, table.reach_mm, table.features)

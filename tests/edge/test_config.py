@@ -1,0 +1,75 @@
+"""A bank's configuration file: a good one is read, a bad one gets one clear sentence."""
+
+from pathlib import Path
+
+import pytest
+
+from latchwork.edge.config import BadConfig, read_config
+from latchwork.edge.wall import drivers_of
+
+GOOD = """
+[bank]
+server = "http://127.0.0.1:8080/"
+state = "state"
+kiosk = "127.0.0.1:8081"
+[[bus]]
+driver = "kerong-cu16"
+port = "/dev/ttyUSB0"
+boards = [0, 1]
+[[compartment]]
+id = "01"
+size_mm = [380, 80, 640]
+channel = 0
+[[compartment]]
+id = "02"
+size_mm = [380, 190, 640]
+channel = 17
+climate = "chilled"
+reach_mm = 900
+"""
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "bank.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_good_file_is_read(tmp_path: Path) -> None:
+    config = read_config(write(tmp_path, GOOD))
+    assert config.server == "http://127.0.0.1:8080" and config.kiosk_port == 8081
+    assert config.state == tmp_path / "state"
+    assert [f.id for f in config.fittings] == ["01", "02"] and dict(config.wiring)["02"] == (0, 17)  # type: ignore[index]
+    assert len(drivers_of(config.buses, config.wiring)) == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("channel = 17", "channel = 0", "01 and 02 are both on channel 0 of bus 0"),
+        ('id = "02"', 'id = "01"', "compartment 01 is there twice"),
+        ('id = "02"', 'id = "<b>"', "letters, digits and dashes"),
+        ("channel = 17", "channel = 17\nbus = 3", "there is no bus 3"),
+        ("channel = 17", "channel = 77", "bus 0 has no channel 77"),
+        ("[380, 190, 640]", "[380, 0, 640]", "out of range"),
+        ("[380, 190, 640]", "[380, 190]", "compartment"),
+        ('"kerong-cu16"', '"magic"', "this version has kerong-cu16"),
+        ("boards = [0, 1]", "boards = [0, 11]", "boards"),
+        ('climate = "chilled"', 'climate = "tepid"', "tepid"),
+        ("reach_mm = 900", "reach = 900", "reach"),
+        ('"127.0.0.1:8081"', '"8081"', "not host:port"),
+        ('"http://127.0.0.1:8080/"', '"ftp://x"', "no http(s) address"),
+        ("[bank]", "[bank", "bank.toml"),
+    ],
+)
+def test_a_bad_file_says_what_is_wrong(tmp_path: Path, old: str, new: str, says: str) -> None:
+    assert old in GOOD
+    with pytest.raises(BadConfig) as caught:
+        config = read_config(write(tmp_path, GOOD.replace(old, new)))
+        drivers_of(config.buses, config.wiring)
+    assert says in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadConfig, match=r"nowhere.toml: No such file"):
+        read_config(tmp_path / "nowhere.toml")

@@ -1,0 +1,274 @@
+"""The bank at work: written before acted, whatever fails; nothing pulsed at a restart."""
+
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from latchwork.domain import commands as c
+from latchwork.domain import entries as e
+from latchwork.domain.apply import fold
+from latchwork.domain.bank import About, Bank, Fitting, Policy, Service
+from latchwork.domain.words import (
+    BankId,
+    ClaimId,
+    CompartmentId,
+    CompartmentState,
+    DoorState,
+    InstructionId,
+    OpeningId,
+    PassId,
+    PersonId,
+    Reason,
+    Role,
+    ServiceId,
+    SessionId,
+    Size,
+    StayId,
+)
+from latchwork.edge.clock import BankClock
+from latchwork.edge.drivers.protocol import Fault
+from latchwork.edge.keyring import Keyring
+from latchwork.edge.loop import Loop, Unfit
+from latchwork.store.sqlite import DiskFull, SqliteJournal
+from latchwork.sync.codec import encode_instruction, read_entry
+from latchwork.sync.exchange import Order
+
+BANK = BankId("b" * 32)
+T0 = datetime(2026, 3, 1, 8, tzinfo=UTC)
+PARCEL = Service(ServiceId("parcel"), Role.COURIER, Role.PERSON, 72)
+FITTINGS = tuple(Fitting(CompartmentId(x), Size(400, n, 400)) for x, n in (("01", 100), ("02", 200), ("03", 400)))
+
+
+class Time:
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+        self.wall_ahead = timedelta()
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def wall(self) -> datetime:
+        return T0 + timedelta(seconds=self.seconds) + self.wall_ahead
+
+
+class Board:
+    """Notes each pulse with what the journal's files held at that moment, as a copy of them would show."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.pulsed: list[CompartmentId] = []
+        self.cut = False
+
+    async def pulse(self, compartment: CompartmentId) -> None:
+        copy = self.folder.parent / "copy"
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(self.folder, copy)
+        journal = SqliteJournal(copy)
+        last = [read_entry(raw).body for raw in journal.load()][-1]
+        journal.close()
+        assert isinstance(last, e.Unlocked) and last.compartment == compartment, "acted before it was written"
+        if self.cut:
+            raise Fault("the line is cut")
+        self.pulsed.append(compartment)
+
+
+class Edge:
+    def __init__(self, folder: Path) -> None:
+        self.time = Time()
+        self.folder = folder
+        self.board = Board(folder)
+        self.number = 0
+        self.open()
+
+    def open(self) -> None:
+        self.journal = SqliteJournal(self.folder)
+        clock = BankClock(self.time.wall, self.time.monotonic)
+        keyring = Keyring(b"k" * 32, 1, lambda: uuid4().hex)
+        self.loop = Loop(BANK, self.journal, self.board, clock, keyring, full=DiskFull)
+
+    async def start(self) -> None:
+        await self.loop.start(uuid4().hex, "test", FITTINGS)
+        self.loop.clock.confirm(self.time.wall())
+        await self.loop.do(c.TrustClock())
+
+    async def set_up(self) -> SessionId:
+        await self.start()
+        await self.obey(c.Adopt(1, Policy((PARCEL,))))
+        await self.obey(c.GrantPass(PassId("c" * 32), Role.COURIER))
+        await self.loop.do(c.See({f.id: DoorState.CLOSED for f in FITTINGS}))
+        session = SessionId(uuid4().hex)
+        lookup = self.loop.bank.passes[PassId("c" * 32)].grant.lookup
+        await self.loop.do(c.SignIn(session, lookup))
+        return session
+
+    async def obey(self, body: c.Instruction) -> c.Decision:
+        self.number += 1
+        return await self.loop.obey(Order(self.number, InstructionId(uuid4().hex), encode_instruction(body)))
+
+    async def deposit(self, session: SessionId) -> tuple[OpeningId, c.Decision]:
+        opening = OpeningId(uuid4().hex)
+        offer = self.loop.keyring.offer(self.loop.bank)
+        about = About(PARCEL.id, recipient=PersonId("p"))
+        stay, claim = StayId(uuid4().hex), ClaimId(uuid4().hex)
+        return opening, await self.loop.do(c.Deposit(session, opening, claim, stay, offer, about))
+
+    async def pass_time(self, seconds: float) -> None:
+        self.time.seconds += seconds
+        await self.loop.wake()
+
+    async def restart(self) -> None:
+        self.journal.close()
+        self.open()
+        await self.start()
+
+    def bodies(self, kind: type) -> list[e.Body]:
+        return [body for raw in self.journal.load() if isinstance(body := read_entry(raw).body, kind)]
+
+
+@pytest.fixture
+def edge(tmp_path: Path) -> Iterator[Edge]:
+    edge = Edge(tmp_path / "bank")
+    yield edge
+    edge.journal.close()
+
+
+async def test_an_opening_is_on_disk_before_its_lock_is_told(edge: Edge) -> None:
+    session = await edge.set_up()
+    opening, decision = await edge.deposit(session)
+    assert decision.refusal is None
+    assert edge.board.pulsed == ["01"]
+    await edge.loop.do(c.See({CompartmentId("01"): DoorState.OPEN}))
+    await edge.loop.do(c.See({CompartmentId("01"): DoorState.CLOSED}))
+    await edge.loop.do(c.Confirm(session, opening))
+    assert len(edge.bodies(e.Stored)) == 1
+    assert fold(Bank(BANK), map(read_entry, edge.journal.load())) == edge.loop.bank
+    assert edge.journal.frontier() == edge.loop.frontier
+
+
+async def test_no_proof_is_tried_once_more_after_a_rest_then_given_up(edge: Edge) -> None:
+    session = await edge.set_up()
+    await edge.deposit(session)
+    await edge.pass_time(1.0)
+    assert edge.board.pulsed == ["01"], "not before the door had its time"
+    await edge.pass_time(0.6)
+    await edge.pass_time(0.7)
+    assert edge.board.pulsed == ["01", "01"]
+    await edge.pass_time(1.6)
+    assert [type(b) for b in edge.bodies(e.NotOpened)] == [e.NotOpened]
+    assert edge.loop.bank.compartments[CompartmentId("01")].state is CompartmentState.NEEDS_CHECK
+    await edge.pass_time(60)
+    assert len(edge.board.pulsed) == 2 and edge.loop.wake_in() is None
+
+
+async def test_a_cut_line_is_told_at_once_and_the_next_door_is_served(edge: Edge) -> None:
+    session = await edge.set_up()
+    edge.board.cut = True
+    await edge.deposit(session)
+    (not_opened,) = edge.bodies(e.NotOpened)
+    assert isinstance(not_opened, e.NotOpened) and not_opened.why is Reason.STATION_BROKEN
+    edge.board.cut = False
+    await edge.loop.do(c.SignOut(session))
+    await edge.pass_time(1)
+    session = SessionId(uuid4().hex)
+    await edge.loop.do(c.SignIn(session, edge.loop.bank.passes[PassId("c" * 32)].grant.lookup))
+    await edge.deposit(session)
+    assert edge.board.pulsed == ["02"]
+
+
+async def test_two_openings_wait_for_each_other_and_for_the_supply(edge: Edge) -> None:
+    await edge.set_up()
+    until = edge.time.wall() + timedelta(seconds=30)
+    for door in ("01", "02"):
+        body = c.Open(OpeningId(f"open-{door}"), CompartmentId(door), Reason.INSPECTION, PersonId("op"), until)
+        await edge.obey(body)
+    assert edge.board.pulsed == ["01"]
+    await edge.loop.do(c.See({CompartmentId("01"): DoorState.OPEN}))
+    assert edge.board.pulsed == ["01"], "the coil's supply rests first"
+    wait = edge.loop.wake_in()
+    assert wait is not None and 0 < wait <= 0.65
+    await edge.pass_time(wait)
+    assert edge.board.pulsed == ["01", "02"]
+
+
+async def test_a_remote_opening_that_waited_too_long_is_never_pulsed(edge: Edge) -> None:
+    await edge.set_up()
+    until = edge.time.wall() + timedelta(seconds=1)
+    for door in ("01", "02"):
+        body = c.Open(OpeningId(f"open-{door}"), CompartmentId(door), Reason.INSPECTION, PersonId("op"), until)
+        await edge.obey(body)
+    await edge.pass_time(1.6)  # the first door never proves itself, and time runs out for both
+    await edge.pass_time(5)
+    await edge.pass_time(5)
+    assert edge.board.pulsed == ["01"]
+    assert [b.why for b in edge.bodies(e.Lapsed) if isinstance(b, e.Lapsed)] == [Reason.EXPIRED] * 2
+
+
+async def test_a_restart_pulses_nothing_and_leaves_doubt_where_it_belongs(edge: Edge) -> None:
+    session = await edge.set_up()
+    opening, _ = await edge.deposit(session)
+    await edge.restart()
+    assert edge.board.pulsed == ["01"]
+    assert edge.loop.bank.openings[opening].state == "unresolved"
+    assert session in edge.loop.bank.sessions, "the courier's session survived"
+    assert (await edge.loop.do(c.Confirm(session, opening))).refusal is None
+    assert len(edge.bodies(e.Stored)) == 1
+
+
+async def test_a_journal_with_an_unknown_kind_is_not_worked_with(edge: Edge) -> None:
+    await edge.set_up()
+    size = edge.journal.size
+    raw = (
+        edge.journal.entries(size - 1, size)[0]
+        .replace(b"SessionBegan", b"SessionDream")
+        .replace(f",{size - 1},".encode(), f",{size},".encode())
+    )
+    await edge.journal.append([raw], [b"\0" * 32])
+    with pytest.raises(Unfit, match="SessionDream"):
+        await edge.restart()
+
+
+async def test_expiry_stands_still_until_the_time_is_confirmed(edge: Edge) -> None:
+    session = await edge.set_up()
+    opening, _ = await edge.deposit(session)
+    await edge.loop.do(c.See({CompartmentId("01"): DoorState.OPEN}))
+    await edge.loop.do(c.See({CompartmentId("01"): DoorState.CLOSED}))
+    await edge.loop.do(c.Confirm(session, opening))
+    edge.time.wall_ahead = timedelta(days=30)
+    await edge.pass_time(1)
+    assert len(edge.bodies(e.ClockDoubted)) == 2, "at boot, and when the clocks parted"
+    assert not edge.bodies(e.Expired)
+    edge.time.wall_ahead = timedelta()
+    edge.loop.clock.confirm(edge.time.wall())
+    await edge.loop.do(c.TrustClock())
+    await edge.pass_time(1)
+    assert not edge.bodies(e.Expired)
+    await edge.pass_time(72 * 3600)
+    assert len(edge.bodies(e.Expired)) == 1
+
+
+async def test_a_full_disk_refuses_and_nothing_has_happened(edge: Edge) -> None:
+    session = await edge.set_up()
+
+    class Full(SqliteJournal):
+        def _commit(self, rows: list[tuple[int, bytes, bytes]]) -> None:
+            raise DiskFull("no room")
+
+    edge.journal.close()
+    edge.journal = edge.loop.journal = Full(edge.folder)
+    before = edge.loop.bank
+    assert (await edge.loop.do(c.SignOut(session))).refusal == c.Refusal(Reason.DISK_FULL)
+    assert edge.loop.bank is before and edge.loop.frontier == edge.journal.frontier()
+    assert not edge.board.pulsed
+
+
+async def test_an_instruction_that_fits_no_entry_is_answered(edge: Edge) -> None:
+    await edge.set_up()
+    services = tuple(Service(ServiceId(f"service-{i:04d}"), Role.COURIER, Role.PERSON, 72) for i in range(500))
+    await edge.obey(c.Adopt(2, Policy(services)))
+    answer = edge.bodies(e.Answered)[-1]
+    assert isinstance(answer, e.Answered) and answer.refusal is Reason.NOT_UNDERSTOOD
+    assert edge.loop.bank.policy_version == 1

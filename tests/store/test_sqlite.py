@@ -1,0 +1,124 @@
+"""The bank's journal: what it says it wrote is there, whoever dies and however full the disk is."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from latchwork.store.sqlite import RESERVE_BYTES, DiskFull, JournalHeld, SqliteJournal
+from latchwork.sync.custody import Frontier
+
+
+async def fill(journal: SqliteJournal, entries: list[bytes]) -> Frontier:
+    frontier = journal.frontier()
+    for raw in entries:
+        frontier, nodes = frontier.append(raw)
+        await journal.append([raw], [nodes])
+    return frontier
+
+
+async def test_it_gives_back_what_it_took(tmp_path: Path) -> None:
+    journal = SqliteJournal(tmp_path)
+    frontier = await fill(journal, [bytes([i]) for i in range(13)])
+    journal.close()
+    journal = SqliteJournal(tmp_path)
+    assert list(journal.load()) == [bytes([i]) for i in range(13)]
+    assert journal.entries(3, 5) == [b"\3", b"\4"] and journal.size == 13
+    assert journal.frontier() == frontier and journal.frontier(5).size == 5
+    journal.put_document("directory", 3, b"[]")
+    journal.put_document("directory", 4, b"[1]")
+    assert journal.documents() == {"directory": 4} and journal.document("directory") == b"[1]"
+    assert journal.document("none") is None
+    journal.close()
+
+
+def test_it_has_one_owner(tmp_path: Path) -> None:
+    journal = SqliteJournal(tmp_path)
+    with pytest.raises(JournalHeld, match="another process"):
+        SqliteJournal(tmp_path)
+    journal.close()
+    SqliteJournal(tmp_path).close()
+
+
+def test_it_syncs_every_commit(tmp_path: Path) -> None:
+    journal = SqliteJournal(tmp_path)
+    assert journal._db.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert journal._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    journal.close()
+
+
+WRITER = """
+import asyncio, sys
+from pathlib import Path
+from latchwork.store.sqlite import SqliteJournal
+async def main():
+    journal = SqliteJournal(Path(sys.argv[1]))
+    frontier = journal.frontier()
+    for i in range(journal.size, 10**6):
+        frontier, nodes = frontier.append(b"%d" % i)
+        await journal.append([b"%d" % i], [nodes])
+        print(i, flush=True)
+asyncio.run(main())
+"""
+
+
+def test_what_was_said_to_be_written_survives_kill_9(tmp_path: Path) -> None:
+    said = -1
+    for _ in range(3):
+        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        assert writer.stdout is not None
+        for line in writer.stdout:
+            said = int(line)
+            if said % 50 == 49:
+                break
+        writer.send_signal(signal.SIGKILL)
+        said = max([said, *map(int, writer.stdout.read().split())])
+        writer.wait()
+        writer.stdout.close()
+        journal = SqliteJournal(tmp_path)
+        rows = list(journal.load())
+        assert rows == [b"%d" % i for i in range(len(rows))] and len(rows) in (said + 1, said + 2)
+        assert journal.frontier().size == len(rows)
+        journal.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own with 24 MiB, where this machine lets us have one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if made.returncode:
+        pytest.skip("no right to mount a small file system here: the full disk is only tried as root")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def tight(journal: SqliteJournal) -> bool:
+    return journal.tight
+
+
+async def test_a_full_disk_uses_its_reserve_then_refuses_then_recovers(small_disk: Path) -> None:
+    journal = SqliteJournal(small_disk)
+    assert not tight(journal)
+    filler = small_disk / "filler"
+    with filler.open("wb") as file, pytest.raises(OSError, match="No space"):
+        while True:
+            file.write(b"\0" * 65536)
+            file.flush()
+    await fill(journal, [os.urandom(8000) for _ in range(20)])
+    assert tight(journal) and journal.size == 20, "the reserve was spent, and the entries went in"
+    with pytest.raises(DiskFull):
+        await fill(journal, [os.urandom(16000) for _ in range(RESERVE_BYTES // 8000)])
+    size, frontier = journal.size, journal.frontier()
+    assert len(list(journal.load())) == size == frontier.size
+    filler.unlink()
+    await fill(journal, [b"after"])
+    assert journal.size == size + 1 and not tight(journal)
+    journal.close()
