@@ -1,6 +1,7 @@
 """The CU16 driver against simulated boards, over a real pty and over real TCP, in real time."""
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -27,7 +28,7 @@ Lines = Callable[[KerongBoards, LiveWall], Front]
 async def until(what: Callable[[], bool]) -> None:
     """Wait for something to become true of things that have nothing to wait on."""
     async with asyncio.timeout(PATIENCE_S):
-        while not what():  # noqa: ASYNC110
+        while not what():
             await asyncio.sleep(0.005)
 
 
@@ -370,3 +371,18 @@ async def test_cancelling_the_owner_lets_go_of_everything(pty_line: Lines) -> No
             await driver.pulse(0)
     await driver.close()
     await front.cut()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no uvloop there")
+def test_it_drives_under_uvloop_too(lines: Lines) -> None:
+    import uvloop
+
+    async def story() -> None:
+        async with bench(lines) as stand:
+            await stand.until_all(CHANNELS, DoorState.CLOSED)
+            await stand.driver.pulse(33)
+            await stand.until_door(33, DoorState.OPEN)
+            await stand.front.cut()
+            await stand.until_all(CHANNELS, DoorState.UNKNOWN)
+
+    uvloop.run(story())

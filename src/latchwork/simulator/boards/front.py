@@ -11,7 +11,7 @@ import termios
 import tty
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from latchwork.simulator.boards.kerong import KerongBoards
 from latchwork.simulator.boards.wall import Wall
@@ -191,9 +191,9 @@ class _Client(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._clients.add(transport)
+        # A cast, no check: uvloop's transports do all that asyncio's do and are not of its class.
+        self._transport = cast(asyncio.Transport, transport)
+        self._clients.add(self._transport)
 
     def data_received(self, data: bytes) -> None:
         self._bench.hear(data, self._send)

@@ -23,7 +23,7 @@ function draw(door) {
   if (!card) {
     card = template.content.cloneNode(true).firstElementChild;
     card.id = `door-${door.channel}`;
-    card.querySelector("h2").textContent = `Board ${door.channel >> 4}, lock ${door.channel & 15}`;
+    card.querySelector("h2").textContent = `Channel ${door.channel} (board ${door.channel >> 4}, lock ${door.channel & 15})`;
     for (const button of card.querySelectorAll("button")) {
       button.dataset.post = `/doors/${door.channel}/${button.dataset.action}`;
       button.setAttribute("aria-label", `${button.textContent}, channel ${door.channel}`);
