@@ -1,0 +1,102 @@
+"""Tokens and who they speak for; the operator's signed session; what is made at the very first start."""
+
+import base64
+import hmac
+from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import sha256
+
+from latchwork.server.actions.office import Declined, Office, Who, is_id
+
+TOKEN_PREFIX = "lw_"
+SESSION_HOURS_MAX = 12
+REMEMBER_SECONDS_MAX = 5
+"""So long a token that was just seen is not looked up again: also how late its revocation may bite."""
+_SEEN_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class FirstToken:
+    organisation: str
+    token: str
+
+
+def new_token(office: Office) -> str:
+    return TOKEN_PREFIX + base64.urlsafe_b64encode(office.draw(32)).decode().rstrip("=")
+
+
+def token_hash(token: str) -> bytes:
+    return sha256(token.encode()).digest()
+
+
+async def vault_fits(office: Office) -> bool:
+    """Whether the master secret is the one this database was made with; the first to ask decides it."""
+    stands: bytes = await office.tables.value("master_mac", office.vault.mark)
+    return hmac.compare_digest(stands, office.vault.mark)
+
+
+async def begin(office: Office, name: str = "First organisation") -> FirstToken | None:
+    """At the first start: an organisation, and the token that may make others. None if there are tokens already."""
+    if await office.tables.value("tokens_exist"):
+        return None
+    return await create_organisation(office, name, root=True)
+
+
+async def create_organisation(office: Office, name: str, *, root: bool = False) -> FirstToken:
+    organisation, token = office.new_id(), new_token(office)
+    await office.tables.do(
+        "create_organisation", organisation, name, office.new_id(), token_hash(token), root, office.now()
+    )
+    return FirstToken(organisation, token)
+
+
+async def who_is(office: Office, token: str) -> Who | None:
+    if not token.startswith(TOKEN_PREFIX) or len(token) > 100:
+        return None
+    return await _remembered(office, "token", token_hash(token).hex(), token_hash(token))
+
+
+def sign_in(office: Office, who: Who) -> str:
+    """A session, to be kept in a cookie: who, until when, and our proof of both."""
+    until = int((office.now() + timedelta(hours=SESSION_HOURS_MAX)).timestamp())
+    text = f"{who.token}.{until}"
+    return f"{text}.{office.vault.seal('operator session', text)}"
+
+
+async def signed_in(office: Office, session: str) -> Who | None:
+    """Raises Unavailable. A token that was revoked since ends its sessions."""
+    token, _, rest = session[:300].partition(".")
+    until, _, proof = rest.partition(".")
+    if not is_id(token) or not (until.isascii() and until.isdigit() and len(until) < 12 and proof.isascii()):
+        return None
+    if not hmac.compare_digest(proof, office.vault.seal("operator session", f"{token}.{until}")):
+        return None
+    if int(until) <= office.now().timestamp():
+        return None
+    return await _remembered(office, "token_by_id", token, token)
+
+
+def form_seal(office: Office, session: str) -> str:
+    """What a form of this session carries, so that no other site can send it."""
+    return office.vault.seal("operator form", session)
+
+
+def check_form(office: Office, session: str, seal: str) -> None:
+    if not (seal.isascii() and hmac.compare_digest(seal, form_seal(office, session))):
+        raise Declined(403, "form_outdated", "This form is too old. Open the page again and repeat it.")
+
+
+async def _remembered(office: Office, statement: str, key: str, value: object) -> Who | None:
+    now = office.now()
+    known = office.seen.get(key)
+    if known is not None and now - known[0] < timedelta(seconds=REMEMBER_SECONDS_MAX):
+        return known[1] if isinstance(known[1], Who) else None
+    who = await office.tables.one(Who, statement, value)
+    if who is None:  # wrong ones are not remembered: they could fill the memory
+        office.seen.pop(key, None)
+        return None
+    if len(office.seen) >= _SEEN_MAX:
+        office.seen.clear()
+    office.seen[key] = (now, who)
+    await office.tables.do("token_used", who.token, now)
+    return who

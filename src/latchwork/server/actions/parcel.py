@@ -1,0 +1,103 @@
+"""A parcel as its recipient may see it, by the secret link: state, code, QR, where and until when. No account."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from latchwork.domain.words import StayState
+from latchwork.server.actions import places, stays
+from latchwork.server.actions.office import Office, not_found
+
+QR_DAYS_MAX = 14
+"""A QR code outlives the deadline by so much, because an expired stay stays collectible (rule 14). It is also how
+long an offline wall goes on believing a QR code that was revoked."""
+FRESH = timedelta(minutes=2)
+"""A wall that was heard within this is spoken of in the present tense."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """Times are in the site's own zone."""
+
+    stay: str
+    bank: str
+    bank_name: str
+    site_name: str
+    address: str
+    service: str
+    state: str
+    presumed: bool
+    tracking: str | None
+    recipient_name: str | None
+    compartment: str | None
+    pin: str | None
+    """Digits to collect with, grouped for reading."""
+    drop_off_pin: str | None
+    qr: str | None
+    """Text of the QR code that collects it."""
+    deadline: datetime | None
+    ended_at: datetime | None
+    heard_at: datetime | None
+    stale: bool
+    """Whether the wall has been silent for a while."""
+    page: str
+    events: tuple[stays.Event, ...] = ()
+
+
+async def parcel(office: Office, token: str, *, with_story: bool = True) -> Parcel:
+    """Declines with 404 for a link that we did not make."""
+    stay = office.vault.linked(token)
+    if stay is None:
+        raise not_found("parcel")
+    row = await stays.row(office, stay, None)
+    return told(office, row, tuple(await stays.story(office, row)) if with_story else ())
+
+
+def told(office: Office, row: stays.Row, events: tuple[stays.Event, ...] = ()) -> Parcel:
+    zone = places.zone(row.time_zone) or UTC
+    pin, drop_off = stays.pickup_digits(office, row), stays.drop_off_digits(office, row)
+    qr = None
+    if pin is not None and row.pickup_pass and row.deposited_at and row.deadline:
+        until = row.deadline + timedelta(days=QR_DAYS_MAX)
+        qr = office.vault.ticket(row.bank, row.pickup_pass, row.deposited_at - timedelta(minutes=5), until)
+
+    def local(at: datetime | None) -> datetime | None:
+        return at.astimezone(zone) if at else None
+
+    return Parcel(
+        stay=row.id,
+        bank=row.bank,
+        bank_name=row.bank_name,
+        site_name=row.site_name,
+        address=row.address,
+        service=row.service,
+        state=row.state,
+        presumed=row.presumed,
+        tracking=row.tracking,
+        recipient_name=row.recipient_name,
+        compartment=row.compartment if row.state in _PLACED else None,
+        pin=grouped(pin) if pin else None,
+        drop_off_pin=grouped(drop_off) if drop_off else None,
+        qr=qr,
+        deadline=local(row.deadline) if row.state in stays.WAITING else None,
+        ended_at=local(row.ended_at),
+        heard_at=local(row.heard_at),
+        stale=row.heard_at is None or office.now() - row.heard_at > FRESH,
+        page=stays.page(office, row.id),
+        events=tuple(_local(event, local(event.at)) for event in events),
+    )
+
+
+_PLACED = frozenset({StayState.RESERVED, *stays.WAITING})
+
+
+def _local(event: stays.Event, at: datetime | None) -> stays.Event:
+    assert at is not None
+    return stays.Event(
+        at, event.kind, event.compartment, event.reason, event.presumed, event.bank, event.epoch, event.seq
+    )
+
+
+def grouped(digits: str) -> str:
+    """In threes, or in fours where that divides better: people read and type groups."""
+    step = 4 if len(digits) % 4 == 0 else 3
+    return " ".join(digits[i : i + step] for i in range(0, len(digits), step))

@@ -1,0 +1,100 @@
+"""Recipients and carriers. Their names stay in rows, and in the directory that a bank's screen shows."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from latchwork.server.actions.office import LIST_MAX, Office, Who, is_id, not_found
+
+DIRECTORY = "directory"
+DIRECTORY_MAX = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    id: str
+    name: str
+    unit: str
+    email: str | None
+    site: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A person as the kiosk's directory shows them."""
+
+    id: str
+    name: str
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class _BankId:
+    id: str
+
+
+async def create_person(
+    office: Office, who: Who, name: str, email: str | None = None, unit: str = "", site: str | None = None
+) -> Person:
+    person = Person(office.new_id(), name, unit, email, site, office.now())
+    made = await office.tables.do(
+        "create_person", person.id, who.organisation, site, name, unit, email, person.created_at
+    )
+    if not made:
+        raise not_found("site")
+    await _refresh_all(office, who)
+    return person
+
+
+async def people(office: Office, who: Who) -> list[Person]:
+    return await office.tables.all(Person, "people", who.organisation, None, LIST_MAX)
+
+
+async def person(office: Office, who: Who, person_id: str) -> Person:
+    found = await office.tables.one(Person, "people", who.organisation, person_id, 1) if is_id(person_id) else None
+    if found is None:
+        raise not_found("person")
+    return found
+
+
+async def erase_person(office: Office, who: Who, person_id: str) -> None:
+    if not is_id(person_id) or not await office.tables.do("erase_person", who.organisation, person_id):
+        raise not_found("person")
+    await _refresh_all(office, who)
+
+
+async def create_party(office: Office, who: Who, name: str) -> Party:
+    party = Party(office.new_id(), name)
+    await office.tables.do("create_party", party.id, who.organisation, name)
+    return party
+
+
+async def parties(office: Office, who: Who) -> list[Party]:
+    return await office.tables.all(Party, "parties", who.organisation, None, LIST_MAX)
+
+
+async def party(office: Office, who: Who, party_id: str) -> Party:
+    found = await office.tables.one(Party, "parties", who.organisation, party_id, 1) if is_id(party_id) else None
+    if found is None:
+        raise not_found("party")
+    return found
+
+
+async def refresh_directory(office: Office, bank: str) -> None:
+    """Send the bank whom a courier may pick, whole, if it changed."""
+    listed = await office.tables.all(Listed, "directory", bank, DIRECTORY_MAX)
+    if await office.tables.do("put_document", bank, DIRECTORY, msgspec.json.encode(listed)):
+        office.wake(bank)
+
+
+async def _refresh_all(office: Office, who: Who) -> None:
+    for bank in await office.tables.all(_BankId, "bank_ids", who.organisation):
+        await refresh_directory(office, bank.id)

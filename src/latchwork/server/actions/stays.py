@@ -1,0 +1,437 @@
+"""Stays: announced, called off, read, and their story told from the banks' entries."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+import msgspec
+
+from latchwork.domain import commands as c
+from latchwork.domain.bank import About
+from latchwork.domain.words import PartyId, PassId, PersonId, ServiceId, Size, StayId, StayState, ThingId
+from latchwork.server.actions import banks
+from latchwork.server.actions.office import LIST_MAX, Asked, Declined, Office, Who, ask, is_id, not_found, order
+from latchwork.store.rows import Announcement, Outcome
+from latchwork.sync.codec import Unreadable, read_entry
+
+FACTS_SECONDS_MAX = 10
+ENTRIES_MAX = 500
+WAITING = frozenset({StayState.DEPOSITED, StayState.EXPIRED})
+"""States in which the thing lies in its compartment, to be collected."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewStay:
+    """What somebody announces."""
+
+    bank: str
+    service: str = "parcel"
+    recipient: str | None = None
+    party: str | None = None
+    thing: str | None = None
+    tracking: str | None = None
+    size: Size | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer that stays the same when the request is repeated. It holds ids only: it is stored."""
+
+    status: int
+    body: bytes
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The wall has been asked; `GET stays/{id}` says what it answered."""
+
+    id: str
+    bank: str
+    state: str
+    instruction: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """`confirmed`: the wall has spoken of it. `pending`: what it was asked and has not answered. `heard_at`: when the
+    wall was last heard, which is how old all this may be."""
+
+    id: str
+    bank: str
+    bank_name: str
+    site_name: str
+    address: str
+    time_zone: str
+    heard_at: datetime | None
+    service: str
+    state: str
+    reason: str | None
+    confirmed: bool
+    announced: bool
+    presumed: bool
+    compartment: str | None
+    deadline: datetime | None
+    recipient: str | None
+    recipient_name: str | None
+    party: str | None
+    thing: str | None
+    tracking: str | None
+    size: Size | None
+    pending: list[str]
+    linked_to: str | None
+    drop_off_digits: str | None
+    page: str
+    """Address of the parcel's own page, which shows its code to whoever has the address."""
+    asked_at: datetime | None
+    expected_at: datetime | None
+    reserved_at: datetime | None
+    deposited_at: datetime | None
+    expired_at: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """A stay in a list."""
+
+    id: str
+    bank: str
+    bank_name: str
+    service: str
+    recipient: str | None
+    recipient_name: str | None
+    tracking: str | None
+    state: str
+    reason: str | None
+    compartment: str | None
+    deadline: datetime | None
+    announced: bool
+    presumed: bool
+    confirmed: bool
+    changed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of a stay's story: `kind` as the bank's log words it; (bank, epoch, seq) is where it stands there."""
+
+    at: datetime
+    kind: str
+    compartment: str | None = None
+    reason: str | None = None
+    presumed: bool = False
+    bank: str | None = None
+    epoch: int | None = None
+    seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A stay with all that the outside may need of it, passes included. Not to be shown as it is."""
+
+    id: str
+    organisation: str
+    bank: str
+    bank_name: str
+    site_name: str
+    address: str
+    time_zone: str
+    heard_at: datetime | None
+    service: str
+    party: str | None
+    thing: str | None
+    recipient: str | None
+    recipient_name: str | None
+    label: str | None
+    tracking: str | None
+    width_mm: int | None
+    height_mm: int | None
+    depth_mm: int | None
+    state: str
+    reason: str | None
+    compartment: str | None
+    announced: bool
+    presumed: bool
+    deadline: datetime | None
+    pickup_pass: str | None
+    pickup_n: int | None
+    pickup_digits: int | None
+    pickup_generation: int | None
+    drop_off_pass: str | None
+    drop_off_n: int | None
+    drop_off_digits: int | None
+    drop_off_generation: int | None
+    asked_at: datetime | None
+    expected_at: datetime | None
+    reserved_at: datetime | None
+    deposited_at: datetime | None
+    expired_at: datetime | None
+    ended_at: datetime | None
+    epoch: int | None
+    linked_to: str | None
+    pending: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    organisation: str
+    code_generation: int
+    services: list[str]
+    dropped_off: list[str]
+    for_person: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _EntryRow:
+    bank: str
+    epoch: int
+    seq: int
+    raw: bytes
+
+
+async def announce(office: Office, who: Who, new: NewStay, key: str, request: bytes) -> Reply:
+    """Expect a thing. `request` identifies what was asked under `key`: the same again gets the same answer."""
+    facts = await _facts(office, who, new.bank)
+    if new.service not in facts.services:
+        raise Declined(422, "unknown_service", f"This bank does not offer the service {new.service!r}.")
+    if new.service in facts.for_person and new.recipient is None:
+        raise Declined(422, "unknown_recipient", "This service hands over to a person: name the `recipient`.")
+    stay, now = StayId(office.new_id()), office.now()
+    label = office.vault.label(new.bank, facts.code_generation, new.tracking) if new.tracking else None
+    about = About(
+        ServiceId(new.service),
+        PartyId(new.party) if new.party else None,
+        ThingId(new.thing) if new.thing else None,
+        PersonId(new.recipient) if new.recipient else None,
+        label,
+        new.size,
+    )
+    drop_off = PassId(office.new_id()) if new.service in facts.dropped_off else None
+    asked = order(office, c.Expect(stay, about, drop_off))
+    body = msgspec.json.encode(Accepted(stay, new.bank, StayState.EXPECTED, asked.id))
+    size = new.size
+    done = await office.store.announce(
+        Announcement(
+            who.organisation,
+            key,
+            sha256(request).digest(),
+            201,
+            body,
+            new.bank,
+            stay,
+            new.service,
+            new.party,
+            new.thing,
+            new.recipient,
+            label,
+            new.tracking,
+            size.width_mm if size else None,
+            size.height_mm if size else None,
+            size.depth_mm if size else None,
+            drop_off,
+            asked.id,
+            asked.body,
+            asked.sha256,
+            who.token,
+            now,
+        )
+    )
+    if done.outcome is Outcome.REPLAYED:
+        return Reply(done.status or 201, done.response or b"", True)
+    if done.outcome is not Outcome.CREATED:
+        raise _REFUSED[done.outcome]()
+    return Reply(201, body, False)
+
+
+_REFUSED = {
+    Outcome.CONFLICT: lambda: Declined(
+        422, "idempotency_key_reused", "This Idempotency-Key came with another request before. Use a new one."
+    ),
+    Outcome.UNKNOWN_BANK: lambda: not_found("bank"),
+    Outcome.UNKNOWN_PARTY: lambda: Declined(422, "unknown_party", "There is no such party."),
+    Outcome.UNKNOWN_RECIPIENT: lambda: Declined(422, "unknown_recipient", "There is no such recipient."),
+}
+
+
+async def cancel(office: Office, who: Who, stay_id: str) -> Asked:
+    """Call off what has not come yet. The wall may find that it came just before."""
+    found = await row(office, stay_id, who.organisation)
+    if found.state != StayState.EXPECTED:
+        raise Declined(409, "parcel_not_available", f"Only an expected stay can be cancelled; it is {found.state}.")
+    return await ask(office, who, found.bank, c.Cancel(StayId(found.id)), found.id)
+
+
+async def read(office: Office, who: Who, stay_id: str) -> Stay:
+    return shown(office, await row(office, stay_id, who.organisation))
+
+
+async def stays(office: Office, who: Who, bank: str | None = None, live: bool = False, limit: int = 100) -> list[Brief]:
+    """The latest first."""
+    if bank is not None:
+        await banks.bank(office, who, bank)
+    return await office.tables.all(Brief, "stays_of", who.organisation, bank, live, min(limit, LIST_MAX))
+
+
+async def row(office: Office, stay_id: str, organisation: str | None) -> Row:
+    """A stay; where the wall already had the thing unannounced, with what became of that. Declines with 404.
+
+    `organisation` None: for whoever proved a secret link.
+    """
+    found = await office.tables.one(Row, "stays", organisation, stay_id) if is_id(stay_id) else None
+    if found is None:
+        raise not_found("stay")
+    if found.linked_to is None:
+        return found
+    other = await office.tables.one(Row, "stays", organisation, found.linked_to)
+    if other is None:
+        return found
+    return replace(
+        other,
+        id=found.id,
+        linked_to=found.linked_to,
+        announced=True,
+        tracking=found.tracking,
+        recipient=found.recipient or other.recipient,
+        recipient_name=found.recipient_name or other.recipient_name,
+        asked_at=found.asked_at,
+    )
+
+
+def shown(office: Office, row: Row) -> Stay:
+    size = None
+    if row.width_mm is not None and row.height_mm is not None and row.depth_mm is not None:
+        size = Size(row.width_mm, row.height_mm, row.depth_mm)
+    return Stay(
+        id=row.id,
+        bank=row.bank,
+        bank_name=row.bank_name,
+        site_name=row.site_name,
+        address=row.address,
+        time_zone=row.time_zone,
+        heard_at=row.heard_at,
+        service=row.service,
+        state=row.state,
+        reason=row.reason,
+        confirmed=row.epoch is not None,
+        announced=row.announced,
+        presumed=row.presumed,
+        compartment=row.compartment,
+        deadline=row.deadline,
+        recipient=row.recipient,
+        recipient_name=row.recipient_name,
+        party=row.party,
+        thing=row.thing,
+        tracking=row.tracking,
+        size=size,
+        pending=row.pending,
+        linked_to=row.linked_to,
+        drop_off_digits=drop_off_digits(office, row),
+        page=page(office, row.id),
+        asked_at=row.asked_at,
+        expected_at=row.expected_at,
+        reserved_at=row.reserved_at,
+        deposited_at=row.deposited_at,
+        expired_at=row.expired_at,
+        ended_at=row.ended_at,
+    )
+
+
+def page(office: Office, stay: str) -> str:
+    return f"{office.public_url}/p/{office.vault.link(stay)}"
+
+
+def pickup_digits(office: Office, row: Row) -> str | None:
+    """The code that collects it, while it waits."""
+    if row.state not in WAITING or not row.pickup_pass:
+        return None
+    if row.pickup_n is None or row.pickup_digits is None or row.pickup_generation is None:
+        return None
+    return office.vault.digits(row.bank, row.pickup_generation, row.pickup_pass, row.pickup_n, row.pickup_digits)
+
+
+def drop_off_digits(office: Office, row: Row) -> str | None:
+    """The code that lets somebody put it in, until it is in."""
+    if row.state != StayState.EXPECTED or not row.drop_off_pass:
+        return None
+    if row.drop_off_n is None or row.drop_off_digits is None or row.drop_off_generation is None:
+        return None
+    return office.vault.digits(
+        row.bank, row.drop_off_generation, row.drop_off_pass, row.drop_off_n, row.drop_off_digits
+    )
+
+
+async def timeline(office: Office, who: Who, stay_id: str) -> list[Event]:
+    return await story(office, await row(office, stay_id, who.organisation))
+
+
+async def story(office: Office, row: Row) -> list[Event]:
+    """What the banks' entries say of it, and what its doors did, in order of time."""
+    ids = [row.id, *([row.linked_to] if row.linked_to else [])]
+    events = [Event(row.asked_at, "Announced")] if row.asked_at else []
+    for found in await office.tables.all(_EntryRow, "entries_of_stay", ids, ENTRIES_MAX):
+        try:
+            entry = read_entry(found.raw)
+        except Unreadable:  # written by a newer bank: the log has it, and a task says so
+            continue
+        kind = type(entry.body).__name__
+        if kind == "Wanted":  # what its door really did follows below
+            continue
+        reason = getattr(entry.body, "refusal", None) or getattr(entry.body, "why", None)
+        events.append(
+            Event(
+                entry.at,
+                kind,
+                getattr(entry.body, "compartment", None),
+                str(reason) if reason else None,
+                bool(getattr(entry.body, "presumed", False)),
+                found.bank,
+                found.epoch,
+                found.seq,
+            )
+        )
+    for door in await office.tables.all(_Door, "openings_of_stay", ids, ENTRIES_MAX):
+        events += door.events()
+    # Of one instant, the door before what it meant.
+    return sorted(events, key=lambda event: (event.at, event.seq is not None))
+
+
+@dataclass(frozen=True, slots=True)
+class _Door:
+    id: str
+    compartment: str
+    purpose: str | None
+    state: str
+    reason: str | None
+    why: str | None
+    wanted_at: datetime | None
+    unlocked_at: datetime | None
+    opened_at: datetime | None
+    closed_at: datetime | None
+
+    def events(self) -> list[Event]:
+        found = []
+        if self.opened_at:
+            found.append(Event(self.opened_at, "Opened", self.compartment))
+        if self.closed_at:
+            found.append(Event(self.closed_at, "Closed", self.compartment))
+        at = self.unlocked_at or self.wanted_at
+        if at and self.state in ("not_opened", "unresolved", "lapsed"):
+            kind = {"not_opened": "NotOpened", "unresolved": "Unresolved", "lapsed": "Lapsed"}[self.state]
+            found.append(Event(at, kind, self.compartment, self.why or self.reason))
+        return found
+
+
+async def _facts(office: Office, who: Who, bank: str) -> _Facts:
+    """Kept for some seconds: what is announced in great numbers asks about few banks."""
+    now, key = office.now(), f"bank {bank}"
+    known = office.seen.get(key)
+    if known is not None and now - known[0] < timedelta(seconds=FACTS_SECONDS_MAX) and isinstance(known[1], _Facts):
+        facts: _Facts | None = known[1]
+    else:
+        facts = await office.tables.one(_Facts, "bank_facts", bank) if is_id(bank) else None
+        if facts is not None:
+            office.seen[key] = (now, facts)
+    if facts is None or facts.organisation != who.organisation:
+        raise not_found("bank")
+    return facts

@@ -1,0 +1,53 @@
+-- Recipients, carriers, and the passes of those who work at a wall. Erasing a person is deleting rows here.
+
+-- name: create_person
+INSERT INTO people (id, organisation, site, name, unit, email, created_at)
+SELECT $1, $2, $3, $4, $5, $6, $7
+WHERE $3::text IS NULL OR EXISTS (SELECT FROM sites WHERE id = $3 AND organisation = $2)
+RETURNING true
+
+-- name: people
+SELECT id, name, unit, email, site, created_at FROM people
+WHERE organisation = $1 AND ($2::text IS NULL OR id = $2) ORDER BY name, id LIMIT $3
+
+-- name: erase_person
+DELETE FROM people WHERE organisation = $1 AND id = $2 RETURNING true
+
+-- name: create_party
+INSERT INTO parties (id, organisation, name) VALUES ($1, $2, $3)
+
+-- name: parties
+SELECT id, name FROM parties WHERE organisation = $1 AND ($2::text IS NULL OR id = $2) ORDER BY name, id LIMIT $3
+
+-- name: directory
+-- Whom a courier at this bank may pick.
+SELECT p.id, p.name, p.unit FROM people p JOIN banks b ON b.organisation = p.organisation
+WHERE b.id = $1 AND (p.site IS NULL OR p.site = b.site) ORDER BY p.unit, p.name, p.id LIMIT $2
+
+-- name: put_document
+INSERT INTO documents (bank, name, version, body) VALUES ($1, $2, 1, $3)
+ON CONFLICT (bank, name) DO UPDATE SET version = documents.version + 1, body = excluded.body
+WHERE documents.body <> excluded.body
+RETURNING true
+
+-- name: ask_pass
+WITH bank AS (
+    SELECT b.id FROM banks b
+    WHERE b.id = $3 AND b.organisation = $2
+        AND ($5::text IS NULL OR EXISTS (SELECT FROM parties p WHERE p.id = $5 AND p.organisation = $2))
+), noted AS (
+    INSERT INTO passes (id, bank, role, party, holder, valid_until, state, asked_at)
+    SELECT $1, bank.id, $4, $5, $6, $7, 'asked', $8 FROM bank
+)
+INSERT INTO instructions (id, organisation, bank, kind, body, sha256, about, asked_at, asked_by)
+SELECT $9, $2, bank.id, 'GrantPass', $10, $11, $1, $8, $12 FROM bank
+RETURNING true
+
+-- name: passes
+SELECT p.id, p.bank, p.role, p.party, p.holder, p.state, p.valid_until, p.asked_at, p.n, p.digits, p.generation
+FROM passes p JOIN banks b ON b.id = p.bank
+WHERE b.organisation = $1 AND ($2::text IS NULL OR p.id = $2) AND ($3::text IS NULL OR p.bank = $3)
+ORDER BY p.asked_at DESC NULLS LAST, p.id LIMIT $4
+
+-- name: bank_ids
+SELECT id FROM banks WHERE organisation = $1 ORDER BY id

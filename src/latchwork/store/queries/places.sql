@@ -1,0 +1,89 @@
+-- Sites and banks, and how a bank becomes one of ours.
+
+-- name: create_site
+INSERT INTO sites (id, organisation, name, address, time_zone, created_at) VALUES ($1, $2, $3, $4, $5, $6)
+
+-- name: sites
+SELECT id, name, address, time_zone, created_at FROM sites WHERE organisation = $1 ORDER BY name, id LIMIT $2
+
+-- name: site
+SELECT id, name, address, time_zone, created_at FROM sites WHERE organisation = $1 AND id = $2
+
+-- name: create_bank
+-- A bank with its services, its one-time code and its first policy; nothing if the site is not of this organisation.
+WITH bank AS (
+    INSERT INTO banks (id, organisation, site, name, policy_asked, created_at)
+    SELECT $1, $2, s.id, $4, 1, $5 FROM sites s WHERE s.id = $3 AND s.organisation = $2
+    RETURNING id
+), offered AS (
+    INSERT INTO services (bank, id, deposit_by, collect_by, pickup_hours_max)
+    SELECT bank.id, s.* FROM bank, unnest($6::text[], $7::text[], $8::text[], $9::int[]) s
+), invited AS (
+    INSERT INTO enrolments (code_hash, bank, expires_at) SELECT $10, bank.id, $11 FROM bank
+)
+INSERT INTO instructions (id, organisation, bank, kind, body, sha256, asked_at, asked_by)
+SELECT $12, $2, bank.id, 'Adopt', $13, $14, $5, $15 FROM bank
+RETURNING true
+
+-- name: banks
+SELECT b.id, b.name, b.site, s.name AS site_name, s.address, s.time_zone, b.device_key IS NOT NULL AS enrolled,
+    b.key_revoked_at IS NOT NULL AS key_revoked, b.divided, b.heard_at, b.size AS entries, b.software, b.created_at,
+    b.code_generation, b.policy_asked, b.policy_version
+FROM banks b JOIN sites s ON s.id = b.site
+WHERE b.organisation = $1 AND ($2::text IS NULL OR b.id = $2)
+ORDER BY s.name, b.name, b.id LIMIT $3
+
+-- name: services
+SELECT id, deposit_by, collect_by, pickup_hours_max FROM services WHERE bank = $1 ORDER BY id
+
+-- name: replace_services
+-- Offers other services from now on; nothing unless this is the next policy after the one the caller saw.
+WITH bank AS (
+    UPDATE banks SET policy_asked = policy_asked + 1
+    WHERE id = $1 AND organisation = $2 AND policy_asked = $3
+    RETURNING id
+), gone AS (
+    DELETE FROM services s USING bank WHERE s.bank = bank.id AND s.id <> ALL ($4::text[])
+), offered AS (
+    INSERT INTO services (bank, id, deposit_by, collect_by, pickup_hours_max)
+    SELECT bank.id, s.* FROM bank, unnest($4::text[], $5::text[], $6::text[], $7::int[]) s
+    ON CONFLICT (bank, id) DO UPDATE SET
+        deposit_by = excluded.deposit_by, collect_by = excluded.collect_by, pickup_hours_max = excluded.pickup_hours_max
+)
+INSERT INTO instructions (id, organisation, bank, kind, body, sha256, asked_at, asked_by)
+SELECT $8, $2, bank.id, 'Adopt', $9, $10, $11, $12 FROM bank
+RETURNING true
+
+-- name: invite
+-- A further one-time code; the earlier ones end.
+WITH bank AS (
+    SELECT id FROM banks WHERE id = $1 AND organisation = $2
+), ended AS (
+    UPDATE enrolments e SET expires_at = $5 FROM bank WHERE e.bank = bank.id AND e.expires_at > $5
+)
+INSERT INTO enrolments (code_hash, bank, expires_at) SELECT $3, bank.id, $4 FROM bank
+
+-- name: enrol
+-- Takes a code once: a repeat with the same key finds the same bank, anything else finds nothing.
+WITH fresh AS (
+    UPDATE enrolments SET used_at = $3
+    WHERE code_hash = $1 AND used_at IS NULL AND expires_at > $3
+    RETURNING bank
+), keyed AS (
+    UPDATE banks b SET device_key = $2, key_revoked_at = NULL, session = session + 1
+    FROM fresh WHERE b.id = fresh.bank
+    RETURNING b.id, b.name, b.site, b.code_generation
+), again AS (
+    SELECT b.id, b.name, b.site, b.code_generation
+    FROM enrolments e JOIN banks b ON b.id = e.bank
+    WHERE e.code_hash = $1 AND e.used_at IS NOT NULL AND e.expires_at > $3
+        AND b.device_key = $2 AND b.key_revoked_at IS NULL
+)
+SELECT k.id, k.name, s.name AS site, k.code_generation
+FROM (SELECT * FROM keyed UNION ALL SELECT * FROM again) k JOIN sites s ON s.id = k.site
+
+-- name: revoke_key
+-- The session counts up, so that a connection that is open now may not go on either.
+UPDATE banks SET key_revoked_at = $3, session = session + 1
+WHERE id = $1 AND organisation = $2 AND device_key IS NOT NULL
+RETURNING true

@@ -1,0 +1,69 @@
+-- Stays as people see them. What they are computed from is the banks' entries.
+
+-- name: bank_facts
+-- What announcing a stay has to know of a bank; it changes rarely.
+SELECT b.organisation, b.code_generation,
+    ARRAY (SELECT s.id FROM services s WHERE s.bank = b.id) AS services,
+    ARRAY (SELECT s.id FROM services s WHERE s.bank = b.id AND s.deposit_by = 'person') AS dropped_off,
+    ARRAY (SELECT s.id FROM services s WHERE s.bank = b.id AND s.collect_by = 'person') AS for_person
+FROM banks b WHERE b.id = $1
+
+-- name: stays
+-- Of one organisation, or by one id for whoever holds its secret link ($1 NULL).
+SELECT s.id, s.organisation, s.bank, b.name AS bank_name, t.name AS site_name, t.address, t.time_zone,
+    b.heard_at, s.service, s.party, s.thing, s.recipient, p.name AS recipient_name, s.label, s.tracking,
+    s.width_mm, s.height_mm, s.depth_mm, s.state, s.reason, s.compartment, s.announced, s.presumed, s.deadline,
+    s.pickup_pass, s.pickup_n, s.pickup_digits, s.pickup_generation,
+    s.drop_off_pass, s.drop_off_n, s.drop_off_digits, s.drop_off_generation,
+    s.asked_at, s.expected_at, s.reserved_at, s.deposited_at, s.expired_at, s.ended_at, s.epoch, s.linked_to,
+    ARRAY (
+        SELECT i.kind FROM instructions i
+        WHERE i.about = s.id AND i.answered_at IS NULL AND i.state IN ('asked', 'sent') AND i.kind IS NOT NULL
+        ORDER BY i.ordinal
+    ) AS pending
+FROM stays s
+JOIN banks b ON b.id = s.bank
+JOIN sites t ON t.id = b.site
+LEFT JOIN people p ON p.id = s.recipient
+WHERE ($1::text IS NULL OR s.organisation = $1) AND s.id = $2
+
+-- name: stays_of
+-- The latest stays, of a bank or of all, open ones only or all. One that is linked to another is not shown twice.
+SELECT s.id, s.bank, b.name AS bank_name, s.service, s.recipient, p.name AS recipient_name, s.tracking, s.state,
+    s.reason, s.compartment, s.deadline, s.announced, s.presumed, s.epoch IS NOT NULL AS confirmed,
+    greatest(s.asked_at, s.expected_at, s.reserved_at, s.deposited_at, s.expired_at, s.ended_at) AS changed_at
+FROM stays s
+JOIN banks b ON b.id = s.bank
+LEFT JOIN people p ON p.id = s.recipient
+WHERE s.organisation = $1 AND ($2::text IS NULL OR s.bank = $2) AND (NOT $3 OR s.ended_at IS NULL)
+    AND s.linked_to IS NULL
+ORDER BY changed_at DESC NULLS LAST, s.id LIMIT $4
+
+-- name: entries_of_stay
+SELECT e.bank, e.epoch, e.seq, e.raw FROM stay_entries x
+JOIN entries e ON e.bank = x.bank AND e.epoch = x.epoch AND e.seq = x.seq
+WHERE x.stay = ANY ($1) ORDER BY e.at, e.epoch, e.seq LIMIT $2
+
+-- name: openings_of_stay
+SELECT id, compartment, purpose, state, reason, why, wanted_at, unlocked_at, opened_at, closed_at
+FROM openings WHERE stay = ANY ($1) ORDER BY epoch, seq LIMIT $2
+
+-- name: instruction
+SELECT i.id, i.bank, i.kind, i.state, i.refusal, i.about, i.not_after, i.asked_at, i.answered_at,
+    o.state AS opening_state, o.why AS opening_why
+FROM instructions i LEFT JOIN openings o ON i.kind = 'Open' AND o.id = i.about
+WHERE i.organisation = $1 AND i.id = $2
+
+-- name: compartments
+SELECT c.id, c.width_mm, c.height_mm, c.depth_mm, c.climate, c.reach_mm, c.state, c.why, c.door, c.stay
+FROM compartments c WHERE c.bank = $1 ORDER BY length(c.id), c.id LIMIT $2
+
+-- name: openings_of_door
+-- What a door did lately.
+SELECT o.id, o.compartment, o.purpose, o.state, o.reason, o.why, o.wanted_at, o.unlocked_at, o.opened_at, o.closed_at
+FROM openings o WHERE o.bank = $1 AND o.compartment = $2 ORDER BY o.epoch DESC, o.seq DESC LIMIT $3
+
+-- name: tasks
+-- What a person has to look at.
+SELECT t.kind, t.about, t.detail, t.opened_at FROM tasks t JOIN banks b ON b.id = t.bank
+WHERE b.organisation = $1 AND t.bank = $2 AND t.closed_at IS NULL ORDER BY t.opened_at DESC LIMIT $3
