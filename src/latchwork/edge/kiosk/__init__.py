@@ -1,0 +1,1 @@
+"""The touch screen at the wall: pages for recipients, couriers and staff, served by the edge without any network."""

@@ -1,0 +1,335 @@
+"""The kiosk over HTTP: pages for browsers, the same screens as plain JSON for scripts.
+
+`GET /` the page; `GET /screen` the present screen; `POST /act` a press (see `presses`); `GET /events` the screen
+whenever it changes, as server-sent events. Every answer about a screen is
+`{"screen", "values", "html", "refusal", "now", "order"}`; a refusal is an answer like others (200), malformed input
+is a problem (RFC 9457). Nothing secret is ever in an address or in the log.
+"""
+
+import asyncio
+import itertools
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from litestar import Litestar, MediaType, Request, Response, get, post
+from litestar.connection import ASGIConnection
+from litestar.datastructures import Cookie, State
+from litestar.exceptions import HTTPException
+from litestar.response import ServerSentEvent, ServerSentEventMessage
+from litestar.static_files import create_static_files_router
+
+from latchwork.domain.words import PersonId
+from latchwork.edge.kiosk import render as rendering
+from latchwork.edge.kiosk.acts import At, act, tend
+from latchwork.edge.kiosk.desk import Desk
+from latchwork.edge.kiosk.presses import Press
+from latchwork.edge.kiosk.render import Render, refusal_values
+from latchwork.edge.kiosk.screens import Papers, Person, Screen, show
+from latchwork.edge.kiosk.seats import Seat, Seats, new_key
+from latchwork.ui import pages
+from latchwork.ui.words import languages
+
+COOKIE = "latchwork_kiosk"
+BODY_BYTES_MAX = 16_384
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+TICK_S = 1.0
+HEARTBEAT_S = 15.0
+
+log = logging.getLogger(__name__)
+
+_press = msgspec.json.Decoder(Press)
+_plain = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+
+
+class Problem(HTTPException):
+    """A client's mistake, as RFC 9457 words it."""
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def kiosk_app(
+    desk: Desk,
+    *,
+    bank_name: str,
+    hosts: Collection[str] = LOOPBACK,
+    language: str = "en",
+    now: Callable[[], datetime] = _utc_now,
+    monotonic_s: Callable[[], float] = time.monotonic,
+) -> Litestar:
+    """`hosts`: names by which browsers may address this kiosk, without port. Others are refused, so that a page
+    elsewhere cannot reach it under a name of its own."""
+    kiosk = Kiosk(desk, bank_name, language, now, monotonic_s)
+
+    def before(request: Request[Any, Any, State]) -> None:
+        _check_host(request, frozenset(hosts))
+
+    @asynccontextmanager
+    async def running(_: Litestar) -> AsyncIterator[None]:
+        async with kiosk.running():
+            yield
+
+    return Litestar(
+        [_page, _screen, _act, _events, create_static_files_router("/static", [rendering.STATIC, pages.STATIC])],
+        before_request=before,
+        exception_handlers={HTTPException: _as_problem},
+        lifespan=[running],
+        openapi_config=None,
+        logging_config=None,
+        request_max_body_size=BODY_BYTES_MAX,
+        state=State({"kiosk": kiosk}),
+    )
+
+
+class Kiosk:
+    """The seats, the papers, and a bell that rings when the wall or the time has changed something."""
+
+    def __init__(
+        self, desk: Desk, bank_name: str, language: str, now: Callable[[], datetime], monotonic_s: Callable[[], float]
+    ) -> None:
+        self.desk = desk
+        self.seats = Seats(desk, language)
+        self.render = Render(bank_name)
+        self.now = now
+        self.monotonic_s = monotonic_s
+        self.closing = False
+        self._bell = asyncio.Event()
+        self._orders = itertools.count(1)
+        """Numbers the answers, so that a page can tell which of two is the newer one."""
+        self._directory: tuple[bytes | None, tuple[Person, ...]] = (None, ())
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        watching = asyncio.create_task(self._watch(), name="kiosk watch")
+        try:
+            yield
+        finally:
+            self.closing = True
+            self.ring()
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+    async def _watch(self) -> None:
+        change: asyncio.Task[None] | None = None
+        try:
+            while True:
+                change = change or asyncio.create_task(self.desk.changed(), name="kiosk change")
+                await asyncio.wait({change}, timeout=TICK_S)
+                if change.done():
+                    if change.exception() is not None:
+                        log.error("the desk cannot tell of changes", exc_info=change.exception())
+                        await asyncio.sleep(TICK_S)
+                    change = None
+                try:
+                    await self.seats.tend(self.now(), self.monotonic_s())
+                except Exception:
+                    log.exception("tending the kiosk's sessions failed; it goes on")
+                    await asyncio.sleep(TICK_S)
+                self.ring()
+        finally:
+            if change is not None:
+                change.cancel()
+                await asyncio.gather(change, return_exceptions=True)
+
+    def ring(self) -> None:
+        bell, self._bell = self._bell, asyncio.Event()
+        bell.set()
+
+    async def rung(self, timeout_s: float) -> None:
+        try:
+            await asyncio.wait_for(self._bell.wait(), timeout_s)
+        except TimeoutError:
+            pass
+
+    async def press(self, seat: Seat, press: Press) -> None:
+        async with seat.lock:
+            key = new_key()
+            at = At(self.desk, self.papers(), key, languages())
+            before = seat.turn.session
+            seat.touched_s = self.monotonic_s()
+            seat.turn = await act(at, seat.turn, press, self.now())
+            seat.touched_s = self.monotonic_s()
+            if seat.turn.session is not None and seat.turn.session != before:
+                self.seats.renew(seat, key)  # a new right, a new cookie: nobody can have planted it before
+        self.ring()
+
+    async def look(self, seat: Seat) -> Screen:
+        if not seat.lock.locked():
+            async with seat.lock:
+                seat.turn = await tend(self.desk, seat.turn, self.now())
+        return show(self.desk.bank, seat.turn, self.papers())
+
+    def answer(self, seat: Seat, screen: Screen) -> dict[str, Any]:
+        return {
+            "screen": screen.name,
+            "values": screen.values,
+            "html": self.render.screen(self.desk.bank, seat.turn, self.papers(), screen),
+            "refusal": refusal_values(self.desk.bank, seat.turn),
+            "now": self.now().isoformat(),
+            "order": next(self._orders),
+        }
+
+    def papers(self) -> Papers:
+        directory = self.desk.document("directory")
+        if directory != self._directory[0]:
+            self._directory = (directory, _people(directory))
+        return _papers(self._directory[1], self.desk.document("wall"), self.desk.link_heard_at())
+
+
+# Documents come from elsewhere: one that cannot be read costs its content, never the screen.
+
+
+def _people(text: bytes | None) -> tuple[Person, ...]:
+    rows = _json(text, list)
+    people = (row for row in rows if isinstance(row, dict) and row.get("id") and row.get("name"))
+    return tuple(Person(PersonId(str(x["id"])), str(x["name"]), str(x.get("unit") or "")) for x in people)
+
+
+def _papers(people: tuple[Person, ...], text: bytes | None, heard_at: datetime | None) -> Papers:
+    wall = _json(text, dict)
+    written = wall.get("columns")
+    places = {
+        str(door): (x, y)
+        for x, column in enumerate(written if isinstance(written, list) else ())
+        for y, door in enumerate(column if isinstance(column, list) else ())
+    }
+    name, site, phone = (str(wall.get(key) or "") for key in ("name", "site", "help"))
+    return Papers(people, name, site, phone, places, heard_at)
+
+
+def _json(text: bytes | None, kind: type) -> Any:
+    try:
+        read = json.loads(text) if text else kind()
+    except ValueError:
+        log.warning("a document of this kiosk is not JSON; going on without it")
+        return kind()
+    return read if isinstance(read, kind) else kind()
+
+
+# Routes
+
+
+def _kiosk(request: Request[Any, Any, State]) -> Kiosk:
+    kiosk: Kiosk = request.app.state.kiosk
+    return kiosk
+
+
+def _seat(request: Request[Any, Any, State]) -> Seat:
+    kiosk = _kiosk(request)
+    return kiosk.seats.find(request.cookies.get(COOKIE), kiosk.monotonic_s())
+
+
+def _cookie(request: Request[Any, Any, State], seat: Seat) -> list[Cookie]:
+    if request.cookies.get(COOKIE) == seat.key:
+        return []
+    secure = request.url.scheme == "https"
+    return [Cookie(COOKIE, path="/", value=seat.key, httponly=True, samesite="strict", secure=secure)]
+
+
+@get("/", media_type=MediaType.HTML)
+async def _page(request: Request[Any, Any, State]) -> Response[str]:
+    kiosk, seat = _kiosk(request), _seat(request)
+    screen = await kiosk.look(seat)
+    html = kiosk.render.page(kiosk.desk.bank, seat.turn, kiosk.papers(), screen)
+    return Response(html, media_type=MediaType.HTML, headers=dict(pages.PAGE_HEADERS), cookies=_cookie(request, seat))
+
+
+@get("/screen")
+async def _screen(request: Request[Any, Any, State]) -> Response[dict[str, Any]]:
+    kiosk, seat = _kiosk(request), _seat(request)
+    answer = kiosk.answer(seat, await kiosk.look(seat))
+    return Response(answer, headers=_plain, cookies=_cookie(request, seat))
+
+
+@post("/act", status_code=200)
+async def _act(request: Request[Any, Any, State]) -> Response[dict[str, Any]]:
+    _check_own_page(request)
+    kiosk = _kiosk(request)
+    try:
+        press = _press.decode(await request.body())
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise Problem(f"This is no press that the kiosk knows: {error}", status_code=400) from None
+    seat = _seat(request)
+    await kiosk.press(seat, press)
+    answer = kiosk.answer(seat, await kiosk.look(seat))
+    return Response(answer, headers=_plain, cookies=_cookie(request, seat))
+
+
+@get("/events")
+async def _events(request: Request[Any, Any, State]) -> ServerSentEvent:
+    seat = _seat(request)
+    return ServerSentEvent(_changes(_kiosk(request), seat), headers=dict(_plain), cookies=_cookie(request, seat))
+
+
+async def _changes(kiosk: Kiosk, seat: Seat) -> AsyncIterator[ServerSentEventMessage]:
+    sent: tuple[Any, ...] = ()
+    quiet_since_s = kiosk.monotonic_s()
+    while not kiosk.closing:
+        screen = show(kiosk.desk.bank, seat.turn, kiosk.papers())
+        state = (screen, seat.turn.refusal, seat.turn.language, seat.turn.large)
+        if state != sent:
+            sent, quiet_since_s = state, kiosk.monotonic_s()
+            yield ServerSentEventMessage(data=json.dumps(kiosk.answer(seat, screen)), event="screen")
+        elif kiosk.monotonic_s() - quiet_since_s >= HEARTBEAT_S:
+            quiet_since_s = kiosk.monotonic_s()
+            yield ServerSentEventMessage(comment="still here")
+        await kiosk.rung(HEARTBEAT_S)
+
+
+# The door of this little house
+
+
+def _check_host(connection: ASGIConnection[Any, Any, Any, Any], hosts: frozenset[str]) -> None:
+    """A page elsewhere could give its own name this machine's address, and then read what it likes."""
+    name = urlsplit(f"//{connection.headers.get('host', '')}").hostname if _well_formed(connection) else None
+    if name not in hosts:
+        raise Problem("This kiosk is not reached by that name.", status_code=421)
+
+
+def _well_formed(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
+    try:
+        urlsplit(f"//{connection.headers.get('host', '')}")
+    except ValueError:
+        return False
+    return True
+
+
+def _check_own_page(request: Request[Any, Any, State]) -> None:
+    """No press from somebody else's page. Scripts outside a browser send no Origin, and hold no cookie of others."""
+    origin = request.headers.get("origin")
+    if origin is not None and origin != f"{request.url.scheme}://{request.headers.get('host', '')}":
+        raise Problem("Presses come from the kiosk's own page.", status_code=403)
+    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        raise Problem("Presses come from the kiosk's own page.", status_code=403)
+    if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
+        raise Problem("Presses are sent as application/json.", status_code=415)
+
+
+def _as_problem(_: Request[Any, Any, State], error: HTTPException) -> Response[bytes]:
+    body = {"type": "about:blank", "title": error.__class__.__name__, "status": error.status_code}
+    body |= {"title": _TITLES.get(error.status_code, "Not possible"), "detail": str(error.detail)[:500]}
+    return Response(
+        json.dumps(body).encode(),
+        status_code=error.status_code,
+        media_type="application/problem+json",
+        headers=dict(_plain),
+    )
+
+
+_TITLES = {
+    400: "Malformed press",
+    403: "Not from this page",
+    404: "No such page",
+    405: "Not this way",
+    413: "Too long",
+    415: "Not JSON",
+    421: "Wrong name",
+}

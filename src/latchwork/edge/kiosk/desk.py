@@ -1,0 +1,46 @@
+"""What the kiosk needs of the edge. The kiosk holds no key, opens no lock and writes no log: it asks its desk."""
+
+from datetime import datetime
+from typing import Protocol
+
+from latchwork.domain.bank import Bank
+from latchwork.domain.commands import Command, Decision, Offer, Ticket
+from latchwork.domain.words import Lookup
+
+
+class Desk(Protocol):
+    @property
+    def bank(self) -> Bank:
+        """As it is now; frozen."""
+        ...
+
+    async def do(self, command: Command) -> Decision:
+        """Decides, writes, acts. A full disk comes back as a refusal, DISK_FULL."""
+        ...
+
+    def new_id(self) -> str:
+        """32 random hex digits."""
+        ...
+
+    def offer(self) -> Offer: ...
+
+    def code(self, digits: str) -> Lookup: ...
+
+    def label(self, text: str) -> Lookup: ...
+
+    def ticket(self, text: str) -> Ticket:
+        """Raises `latchwork.sync.keys.BadTicket`."""
+        ...
+
+    def document(self, name: str) -> bytes | None:
+        """JSON. `directory`: [{"id", "name": "J. D.", "unit": "12"}]. `wall`: {"name", "site", and perhaps "help"
+        (a phone number) and "columns" (lists of door labels, left to right, each from the top)}."""
+        ...
+
+    def link_heard_at(self) -> datetime | None:
+        """When the cloud was last heard in this run."""
+        ...
+
+    async def changed(self) -> None:
+        """Returns when the bank has changed since the last call began."""
+        ...

@@ -1,0 +1,188 @@
+// The kiosk's page: posts presses, shows the answers, listens to the wall, types for fingers, scanners and keyboards.
+// It decides nothing; every screen comes from the edge.
+
+const stage = document.getElementById("stage");
+const lost = document.getElementById("lost");
+let clockOff = 0; // the edge's clock minus ours: countdowns follow the edge's
+let latest = 0;
+let busy = false;
+let warned = false;
+
+async function press(body) {
+  if (busy && body.do !== "search") return;
+  busy = true;
+  try {
+    const answer = await fetch("/act", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    if (answer.ok) show(await answer.json());
+    else if (answer.status >= 500) lost.hidden = false; // a 4xx is a slip of the finger: the screen stays as it is
+  } catch {
+    lost.hidden = false;
+  } finally {
+    busy = false;
+  }
+}
+
+function show(answer) {
+  if (answer.order < latest) return; // the wall was faster than the answer to a press
+  latest = answer.order;
+  clockOff = Date.parse(answer.now) - Date.now();
+  lost.hidden = true;
+  const held = document.activeElement;
+  const same = stage.dataset.screen === answer.screen;
+  const kept = same ? typed() : {};
+  const heldId = held?.id;
+  stage.innerHTML = answer.html;
+  stage.dataset.screen = answer.screen;
+  const screen = stage.querySelector(".screen");
+  document.documentElement.lang = screen.dataset.lang;
+  document.documentElement.dir = screen.dataset.dir;
+  document.documentElement.dataset.large = screen.dataset.large;
+  for (const [id, value] of Object.entries(kept)) {
+    const input = document.getElementById(id);
+    if (input) input.value = value;
+  }
+  suitKeys();
+  settle(same && heldId ? document.getElementById(heldId) : null);
+  count();
+}
+
+function typed() {
+  return Object.fromEntries([...stage.querySelectorAll("input[id]")].map((input) => [input.id, input.value]));
+}
+
+// Focus: where it was, else the warning, else the field that takes input, else the question.
+function settle(before) {
+  const idle = stage.querySelector(".idle .button");
+  if (idle) {
+    if (!warned) beep();
+    warned = true;
+    idle.focus();
+    return;
+  }
+  warned = false;
+  const place = before ?? stage.querySelector("[data-catch]") ?? stage.querySelector("#title");
+  place?.focus({ preventScroll: true });
+  if (place instanceof HTMLInputElement) place.setSelectionRange(place.value.length, place.value.length);
+}
+
+// A phone brings its own keys; on the wall ours are on the screen and the system's must stay away.
+function suitKeys() {
+  const small = matchMedia("(max-width: 44rem) and (max-height: 60rem)").matches;
+  for (const input of stage.querySelectorAll("[data-own-keys]")) input.inputMode = small ? "text" : "none";
+}
+
+document.addEventListener("click", (event) => {
+  const acting = event.target.closest("[data-act]");
+  if (acting) return void press(JSON.parse(acting.dataset.act));
+  const key = event.target.closest("[data-key]");
+  if (key) type(key.dataset.key, document.getElementById(key.closest("[data-types-into]").dataset.typesInto));
+});
+
+function type(key, input) {
+  if (key === "delete") input.value = input.value.slice(0, -1);
+  else input.value += key === "space" ? " " : key;
+  input.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+document.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const field = event.target.querySelector("input");
+  if (field.value.trim()) enter(event.target.dataset.do, field);
+});
+
+function enter(kind, field) {
+  const text = field.value.trim();
+  if (kind !== "search") field.value = "";
+  press(meaning(kind, text, field.name));
+}
+
+// A scanner types like a keyboard: what it typed is told by its look, wherever it arrives.
+function meaning(kind, text, name) {
+  if (/^LW1\./i.test(text)) return { do: "ticket", text };
+  if (kind === "code" && !/^[0-9][0-9 -]{0,15}$/.test(text)) return { do: "label", label: text };
+  return { do: kind, [name]: text };
+}
+
+let searching = 0;
+document.addEventListener("input", (event) => {
+  const form = event.target.closest("[data-as-you-type]");
+  if (!form) return;
+  clearTimeout(searching);
+  searching = setTimeout(() => press({ do: form.dataset.do, [event.target.name]: event.target.value }), 180);
+});
+
+// Keys without a field to go to: into the field that catches them, or into a buffer where only a scan makes sense.
+let scanned = "";
+let scannedAt = 0;
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.altKey || event.metaKey || event.target instanceof HTMLInputElement) return;
+  const printable = event.key.length === 1;
+  const field = stage.querySelector("[data-catch]");
+  if (field && printable && event.key !== " ") return void field.focus();
+  const place = stage.querySelector("[data-scan]");
+  if (!place) return;
+  if (event.timeStamp - scannedAt > 100) scanned = "";
+  if (printable) {
+    scanned += event.key;
+    scannedAt = event.timeStamp;
+    if (scanned.length > 1) event.preventDefault();
+  } else if (event.key === "Enter" && scanned.length > 3) {
+    event.preventDefault();
+    press(meaning(place.dataset.scan, scanned, "label"));
+    scanned = "";
+  }
+});
+
+// Countdowns
+function count() {
+  for (const place of stage.querySelectorAll("[data-until]")) {
+    const left = Math.ceil((Date.parse(place.dataset.until) - Date.now() - clockOff) / 1000);
+    const words = place.querySelector(".countdown");
+    words.textContent = left > 0 ? words.dataset.words.replace("{seconds}", left) : "";
+    if (place.classList.contains("notice")) {
+      for (const button of stage.querySelectorAll("[type=submit]")) button.disabled = left > 0;
+    }
+  }
+}
+setInterval(count, 500);
+
+// A second sense beside the eye before time runs out.
+function beep() {
+  try {
+    const sound = new AudioContext();
+    const tone = sound.createOscillator();
+    const volume = sound.createGain();
+    volume.gain.value = 0.1;
+    tone.frequency.value = 660;
+    tone.connect(volume).connect(sound.destination);
+    tone.start();
+    tone.stop(sound.currentTime + 0.25);
+    tone.onended = () => sound.close();
+  } catch {
+    // no sound here
+  }
+}
+
+function listen() {
+  const source = new EventSource("/events");
+  source.addEventListener("screen", (event) => {
+    show(JSON.parse(event.data));
+  });
+  source.addEventListener("open", () => {
+    lost.hidden = true;
+    latest = 0; // a restarted edge counts anew
+  });
+  source.addEventListener("error", () => {
+    lost.hidden = false;
+    if (source.readyState === EventSource.CLOSED) setTimeout(listen, 2000);
+  });
+}
+
+suitKeys();
+settle(null);
+count();
+listen();
