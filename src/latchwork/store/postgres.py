@@ -22,7 +22,6 @@ from latchwork.store.rows import (
     Append,
     Appended,
     DocumentRow,
-    DueNotice,
     Head,
     InstructionRow,
     Outcome,
@@ -36,7 +35,6 @@ POOL_MAX = 6
 ASK_SECONDS_MAX = 10.0
 
 _exchange = load("exchange")
-_outbox = load("outbox")
 
 
 def _append_arguments(batch: Sequence[Append]) -> Sequence[Any]:
@@ -181,8 +179,9 @@ class PostgresStore:
     async def send_orders(self, op: SendOrders) -> list[SentOrder]:
         return await self._lanes.do(_SEND_ORDERS, op)
 
-    async def documents(self, bank: BankId) -> list[DocumentRow]:
-        return [DocumentRow(*record) for record in await self.fetch(_exchange["documents"], bank)]
+    async def documents(self, bank: BankId, held: Mapping[str, int]) -> list[DocumentRow]:
+        records = await self.fetch(_exchange["documents"], bank, json.dumps(dict(held)))
+        return [DocumentRow(*record) for record in records]
 
     async def holds(self, bank: BankId, session: int, documents: Mapping[str, int]) -> None:
         await self.fetch(_exchange["holds"], bank, session, json.dumps(dict(documents)))
@@ -227,19 +226,6 @@ class PostgresStore:
     async def put_document(self, bank: BankId, name: str, version: int, body: bytes) -> None:
         await self.fetch(_exchange["put_document"], bank, name, version, body)
         self.changes.announce(Topic.ORDERS, (bank,))
-
-    # Notices
-
-    async def claim_notices(self, now: datetime, until: datetime, notices_max: int) -> list[DueNotice]:
-        """Due notices, which come due again at `until` unless one of the next two says otherwise."""
-        records = await self.fetch(_outbox["claim"], now, until, notices_max)
-        return [DueNotice(*record) for record in records]
-
-    async def notices_sent(self, ids: Iterable[str], now: datetime) -> None:
-        await self.fetch(_outbox["sent"], list(ids), now)
-
-    async def notice_failed(self, notice: str, error: str, again_at: datetime, dead: bool) -> None:
-        await self.fetch(_outbox["failed"], notice, error, again_at, dead)
 
     # News
 

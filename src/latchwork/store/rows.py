@@ -371,18 +371,6 @@ class Work:
     documents: bool
 
 
-@dataclass(frozen=True, slots=True)
-class DueNotice:
-    id: str
-    kind: str
-    stay: str
-    person: str
-    bank: str
-    epoch: int
-    seq: int
-    tries: int
-
-
 class Unavailable(Exception):
     """The database is away; whether the operation was committed is not known. Asking again is safe."""
 

@@ -41,18 +41,15 @@ RETURNING id
 -- Our copy of some entries, to hold against what the bank repeats.
 SELECT raw FROM entries WHERE bank = $1 AND epoch = $2 AND seq >= $3 AND seq < $4 ORDER BY seq
 
--- name: nodes
--- The roots of the complete subtrees that one entry completes.
-SELECT nodes FROM entries WHERE bank = $1 AND epoch = $2 AND seq = $3
-
 -- name: send_orders
 -- Numbers what is new, and marks what goes down now as sent, for many banks in one commit. The banks come sorted.
 SELECT held.bank, o.id, o.number, o.body, o.void
 FROM unnest($1::text[], $2::bigint[]) AS held (bank, session), send_orders(held.bank, held.session, $3, $4, $5) AS o
 
 -- name: documents
--- Every document of a bank: few, and the caller knows which of them the bank holds.
-SELECT name, version, body FROM documents WHERE bank = $1 ORDER BY name
+-- The documents of a bank that are newer than those it holds.
+SELECT name, version, body FROM documents
+WHERE bank = $1 AND version > coalesce(($2::jsonb ->> name)::bigint, 0) ORDER BY name
 
 -- name: heard
 -- These banks spoke. A row that is locked is about to say so itself.

@@ -1,0 +1,359 @@
+"""The server's side of the conversation with banks: who may speak, what is news, what goes down.
+
+Coroutines that await nothing but the store they were given: no sockets, no event loop, no clock of their own. The
+simulator steps them in pretend time.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from latchwork.domain.words import BankId, InstructionId
+from latchwork.server import projections
+from latchwork.store.rows import (
+    INT_MAX,
+    Append,
+    Appended,
+    AppendOperation,
+    DocumentRow,
+    Failed,
+    Head,
+    Rows,
+    SendOrders,
+    SentOrder,
+    Task,
+    Unavailable,
+    Work,
+)
+from latchwork.sync.codec import Unreadable
+from latchwork.sync.custody import Frontier
+from latchwork.sync.exchange import (
+    INSTRUCTIONS_MAX,
+    PROTOCOL,
+    Divided,
+    Document,
+    Down,
+    Farewell,
+    Gap,
+    Goodbye,
+    Growth,
+    Hello,
+    Order,
+    Up,
+    greets_divided,
+    grow,
+    wants_answer,
+)
+from latchwork.sync.keys import hello_text, signed_by
+
+log = logging.getLogger(__name__)
+
+RESEND_AFTER = timedelta(seconds=10)
+"""What went down and had no answer for so long goes down again."""
+DOCUMENT_BYTES_PER_MESSAGE = 1024 * 1024
+DOCUMENTS_MAX = 64
+WORDS_MAX = 100
+
+_STATUS_TO_FAREWELL: Mapping[Appended, Farewell] = {
+    Appended.UNKNOWN_BANK: Farewell.UNKNOWN_BANK,
+    Appended.DIVIDED: Farewell.DIVIDED,
+    Appended.STALE_SESSION: Farewell.SUPERSEDED,
+}
+
+
+class ServerStore(Protocol):
+    """What the exchange asks of a store. Every call may raise Unavailable; `append` also Failed."""
+
+    async def head(self, bank: BankId) -> Head | None: ...
+    async def welcome(
+        self, bank: BankId, now: datetime, software: str, boot: str, through: int, documents: Mapping[str, int]
+    ) -> Head | None:
+        """Counts the session up under the row's lock. None where the bank is divided or its key revoked."""
+
+    async def divide(self, bank: BankId, session: int, why: str, at: int, task: str, now: datetime) -> bool:
+        """Marks the bank and raises one task, if `session` is still the living one and nobody did before."""
+
+    async def overlap(self, bank: BankId, epoch: int, start: int, end: int) -> list[bytes]: ...
+    async def append(self, append: Append) -> Appended: ...
+    async def send_orders(self, op: SendOrders) -> list[SentOrder]: ...
+    async def documents(self, bank: BankId, held: Mapping[str, int]) -> list[DocumentRow]: ...
+    async def holds(self, bank: BankId, session: int, documents: Mapping[str, int]) -> None: ...
+    async def heard(self, banks: Iterable[BankId], now: datetime) -> None: ...
+    async def work(self, held: Sequence[tuple[BankId, int]], resend_before: datetime) -> list[Work]: ...
+
+
+@dataclass(slots=True)
+class _Line:
+    """One living connection. `frontier` is our copy of the log: only this session can make it grow."""
+
+    bank: BankId
+    organisation: str
+    session: int
+    epoch: int
+    had_epoch: int
+    """0 until the first entry is stored."""
+    frontier: Frontier
+    documents: Mapping[str, int]
+    suspect: bool = False
+    """Its hello was shorter than our copy, which an old hello, late, would be too: its next word will tell."""
+    sent: int = 0
+    awaiting: int | None = None
+    """Number of our message that has no answer yet."""
+    offered: dict[str, int] = field(default_factory=dict)
+    offered_at: datetime | None = None
+
+
+class Exchange:
+    """All the lines that one server process holds; `clock` tells server time."""
+
+    def __init__(self, store: ServerStore, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._clock = clock
+        self._lines: dict[BankId, _Line] = {}
+
+    async def greet(self, hello: Hello, nonce: bytes) -> Down | Goodbye:
+        """The first answer to a bank. What it signed must be the nonce that was drawn for this connection."""
+        try:
+            return await self._greet(hello, nonce)
+        except Unavailable as error:
+            log.warning("bank %s not greeted: %s", hello.bank, error)
+            return Goodbye(Farewell.UNAVAILABLE)
+
+    async def take(self, bank: BankId, up: Up) -> Down | Goodbye | None:
+        """Stores what is new and answers, if an answer is due, with how far our copy goes after the commit."""
+        line = self._lines.get(bank)
+        if line is None or line.session != up.session:
+            return Goodbye(Farewell.SUPERSEDED)
+        try:
+            answer = await self._take(line, up)
+        except Unreadable as error:
+            log.warning("bank %s sent nonsense: %s", bank, error)
+            answer = Goodbye(Farewell.MALFORMED)
+        except Unavailable as error:
+            log.warning("nothing stored for bank %s: %s", bank, error)
+            answer = Goodbye(Farewell.UNAVAILABLE)
+        if isinstance(answer, Goodbye):
+            self.forget(bank, line.session)
+        return answer
+
+    async def deliver(self, bank: BankId, session: int) -> Down | None:
+        """Instructions and documents that the bank lacks; None while it owes an answer, or nothing is due."""
+        line = self._lines.get(bank)
+        if line is None or line.session != session or line.awaiting is not None or line.suspect:
+            return None
+        try:
+            carried = await self._due(line)
+        except (Unavailable, Failed) as error:
+            log.warning("nothing delivered to bank %s: %s", bank, error)
+            return None  # whoever asked will ask again in a second
+        if not any(carried) or self._lines.get(bank) is not line or line.awaiting is not None:
+            return None
+        return self._down(line, None, *carried)
+
+    def held(self) -> list[tuple[BankId, int]]:
+        """Banks that are connected here, with their sessions."""
+        return [(line.bank, line.session) for line in self._lines.values()]
+
+    def forget(self, bank: BankId, session: int) -> None:
+        """The connection is over."""
+        line = self._lines.get(bank)
+        if line is not None and line.session == session:
+            del self._lines[bank]
+
+    # Greeting
+
+    async def _greet(self, hello: Hello, nonce: bytes) -> Down | Goodbye:
+        if not _sane(hello):
+            return Goodbye(Farewell.MALFORMED)
+        head = await self._store.head(hello.bank)
+        if head is None:
+            return Goodbye(Farewell.UNKNOWN_BANK)
+        text = hello_text(hello.bank, nonce)
+        if head.device_key != hello.key or not signed_by(hello.key, hello.signature, text):
+            return Goodbye(Farewell.WRONG_KEY)
+        if head.revoked:
+            return Goodbye(Farewell.REVOKED_KEY)
+        if head.divided is not None:
+            return Goodbye(Farewell.DIVIDED)
+        now = self._clock()
+        software, boot = _words(hello.software), _words(hello.boot)
+        welcomed = await self._store.welcome(
+            hello.bank, now, software, boot, hello.instructions_through, hello.documents
+        )
+        if welcomed is None:  # divided or revoked since we looked
+            return Goodbye(Farewell.SUPERSEDED)
+        line = _line(welcomed, hello)
+        newest = self._lines.get(hello.bank)
+        if newest is not None and newest.session > line.session:
+            return Goodbye(Farewell.SUPERSEDED)
+        divided = greets_divided(hello, welcomed.epoch, line.frontier)
+        if divided is not None:
+            line.suspect = hello.epoch == welcomed.epoch and hello.size < line.frontier.size
+            if not line.suspect:
+                return await self._part(line, divided)
+        self._lines[hello.bank] = line
+        try:
+            carried = ([], []) if line.suspect else await self._due(line)
+        except Failed as error:
+            log.warning("nothing delivered to bank %s: %s", hello.bank, error)
+            carried = ([], [])
+        return self._down(line, None, *carried)
+
+    async def _part(self, line: _Line, divided: Divided) -> Goodbye:
+        """Only the living session may conclude this; an older one is merely told to go."""
+        name = projections.task_id(line.bank, Task.DIVIDED, "", line.epoch, divided.at)
+        why = f"at {divided.at}: {divided.why}"
+        if await self._store.divide(line.bank, line.session, why, divided.at, name, self._clock()):
+            log.error("bank %s is divided, %s", line.bank, why)
+            return Goodbye(Farewell.DIVIDED)
+        head = await self._store.head(line.bank)
+        return Goodbye(Farewell.DIVIDED if head and head.divided is not None else Farewell.SUPERSEDED)
+
+    # News
+
+    async def _take(self, line: _Line, up: Up) -> Down | Goodbye | None:
+        if up.epoch != line.epoch or not 0 <= up.start <= INT_MAX:
+            return Goodbye(Farewell.MALFORMED)
+        if up.re is not None and up.re == line.awaiting:
+            line.awaiting = None
+        if up.documents != line.documents:
+            if not _are_versions(up.documents):
+                return Goodbye(Farewell.MALFORMED)
+            await self._store.holds(line.bank, line.session, up.documents)
+            line.documents = up.documents
+        end = min(up.start + len(up.entries), line.frontier.size)
+        overlap = await self._store.overlap(line.bank, line.epoch, up.start, end) if up.start < end else ()
+        growth = grow(line.bank, line.frontier, up, overlap)
+        if isinstance(growth, Divided):
+            return await self._part(line, growth)
+        if isinstance(growth, Growth):
+            line.suspect = False
+            if growth.new and (farewell := await self._grow(line, growth)):
+                return Goodbye(farewell)
+        if isinstance(growth, Gap) or wants_answer(up):
+            return self._down(line, up.n)
+        return None
+
+    async def _grow(self, line: _Line, growth: Growth) -> Farewell | None:
+        rows = projections.rows(line.organisation, growth.new, growth.nodes, self._clock())
+        try:
+            return await self._append(line, growth.frontier, rows)
+        except Failed as error:
+            log.error("entries of bank %s are stored one by one: %s", line.bank, error)
+            return await self._grow_singly(line, growth)
+
+    async def _grow_singly(self, line: _Line, growth: Growth) -> Farewell | None:
+        """Whatever the database refuses of an entry's rows, its bytes are stored and acknowledged (rule 5)."""
+        for raw, nodes in zip(growth.new, growth.nodes, strict=True):
+            frontier = line.frontier.append(raw)[0]
+            try:
+                rows = projections.rows(line.organisation, (raw,), (nodes,), self._clock())
+                farewell = await self._append(line, frontier, rows)
+            except Failed as error:
+                rows = projections.bare(line.organisation, raw, nodes, self._clock(), str(error))
+                farewell = await self._append(line, frontier, rows)
+            if farewell is not None or line.frontier.size != frontier.size:
+                return farewell
+        return None
+
+    async def _append(self, line: _Line, frontier: Frontier, rows: Rows) -> Farewell | None:
+        """Our copy of the log is what the line says, before and after; else it is read again, and restated."""
+        operation = AppendOperation(
+            line.organisation,
+            line.bank,
+            line.session,
+            line.had_epoch,
+            line.frontier.size,
+            line.frontier.root(),
+            line.epoch,
+            frontier.size,
+            frontier.root(),
+            frontier.to_bytes(),
+            self._clock(),
+            rows.orders_last,
+            rows.policy_version,
+            rows.software,
+            rows.boot,
+        )
+        status = await self._store.append(Append(operation, rows))
+        if status is Appended.OK:
+            line.frontier, line.had_epoch = frontier, line.epoch
+            return None
+        if status is not Appended.MOVED:
+            return _STATUS_TO_FAREWELL[status]
+        head = await self._store.head(line.bank)
+        if head is None or head.session != line.session or head.epoch not in (0, line.epoch):
+            return Farewell.SUPERSEDED
+        line.frontier, line.had_epoch = Frontier.of(head.size, head.peaks), head.epoch
+        return None
+
+    # What goes down
+
+    async def _due(self, line: _Line) -> tuple[list[Order], list[Document]]:
+        now = self._clock()
+        resend_before = now - RESEND_AFTER
+        for work in await self._store.work([(line.bank, line.session)], resend_before):
+            if work.over:
+                return [], []
+            orders: list[SentOrder] = []
+            if work.orders:
+                asked = SendOrders(line.bank, line.session, now, resend_before, INSTRUCTIONS_MAX)
+                orders = await self._store.send_orders(asked)
+            documents = await self._documents(line, now) if work.documents else []
+            return [Order(o.number, InstructionId(o.id), o.body, o.void) for o in orders], documents
+        return [], []
+
+    async def _documents(self, line: _Line, now: datetime) -> list[Document]:
+        if line.offered_at is None or now - line.offered_at >= RESEND_AFTER:
+            line.offered = {}
+        chosen: list[Document] = []
+        room = DOCUMENT_BYTES_PER_MESSAGE
+        for row in await self._store.documents(line.bank, {**line.documents, **line.offered}):
+            room -= len(row.body)
+            if chosen and room < 0:
+                break
+            chosen.append(Document(row.name, row.version, row.body))
+            line.offered[row.name] = row.version
+            line.offered_at = now
+        return chosen
+
+    def _down(
+        self, line: _Line, re: int | None, orders: Sequence[Order] = (), documents: Sequence[Document] = ()
+    ) -> Down:
+        line.sent += 1
+        if re is None or orders or documents:
+            line.awaiting = line.sent
+        size, root = line.frontier.size, line.frontier.root()
+        now = self._clock()
+        return Down(line.sent, line.session, line.epoch, size, root, now, re, tuple(orders), tuple(documents))
+
+
+def _line(head: Head, hello: Hello) -> _Line:
+    frontier = Frontier.of(head.size, head.peaks)
+    epoch = head.epoch or hello.epoch
+    return _Line(head.bank, head.organisation, head.session, epoch, head.epoch, frontier, dict(hello.documents))
+
+
+def _sane(hello: Hello) -> bool:
+    """Whether its numbers fit our columns; anything may sign a hello before we look up who it is."""
+    return (
+        hello.protocol == PROTOCOL
+        and 1 <= hello.epoch <= INT_MAX
+        and 0 <= hello.size <= INT_MAX
+        and 0 <= hello.instructions_through < INT_MAX - 1_000_000
+        and len(hello.bank) <= WORDS_MAX
+        and "\0" not in hello.bank
+        and _are_versions(hello.documents)
+    )
+
+
+def _are_versions(documents: Mapping[str, int]) -> bool:
+    return len(documents) <= DOCUMENTS_MAX and all(
+        len(name) <= WORDS_MAX and "\0" not in name and 0 <= version <= INT_MAX for name, version in documents.items()
+    )
+
+
+def _words(text: str) -> str:
+    return text.replace("\0", "")[:WORDS_MAX]
