@@ -271,8 +271,7 @@ async def test_an_entry_that_no_column_can_hold_is_stored_and_becomes_a_task(dat
         seq = bank.journal.size
         bodies: tuple[e.Body, ...] = (
             e.Adopted(2**60, adopt().policy),
-            e.Expected(StayId("x\0y"), About(PARCEL.id)),
-            e.Expected(StayId("z" * 9000), About(PARCEL.id)),
+            e.Expected(StayId("".join(f"{7**n:x}" for n in range(160))), About(PARCEL.id)),
             e.ClockDoubted(),
         )
         raws = [encode_entry(e.Entry(bank.id, 1, seq + i, T0, body)) for i, body in enumerate(bodies)]

@@ -23,12 +23,12 @@ from latchwork.store.rows import (
     NoticeRow,
     OpeningRow,
     PassRow,
+    RemovedRow,
     Rows,
     StayEntryRow,
     StayRow,
     Task,
     TaskRow,
-    WallRow,
 )
 from latchwork.sync.codec import Envelope, Unreadable, read_body, read_envelope
 
@@ -65,7 +65,7 @@ class _Page:
         self.stays: dict[str, dict[str, Any]] = {}
         self.stay_entries: list[StayEntryRow] = []
         self.fittings: dict[str, FittingRow] = {}
-        self.wall: WallRow | None = None
+        self.removed: list[RemovedRow] = []
         self.compartments: dict[str, dict[str, Any]] = {}
         self.openings: dict[str, dict[str, Any]] = {}
         self.passes: dict[str, PassRow] = {}
@@ -110,7 +110,7 @@ class _Page:
             [StayRow(**columns) for columns in self.stays.values()],
             self.stay_entries,
             list(self.fittings.values()),
-            [self.wall] if self.wall else (),
+            self.removed,
             [CompartmentRow(**columns) for columns in self.compartments.values()],
             [OpeningRow(**columns) for columns in self.openings.values()],
             list(self.passes.values()),
@@ -186,21 +186,23 @@ def _booted(page: _Page, body: e.Booted) -> None:
 
 
 def _fitted(page: _Page, body: e.Fitted) -> None:
-    page.wall = WallRow(page.bank, [f.id for f in body.compartments])
-    page.fittings = {
-        f.id: FittingRow(
+    for fitting in body.compartments:
+        size = fitting.size
+        page.fittings[fitting.id] = FittingRow(
             page.bank,
-            f.id,
-            f.size.width_mm,
-            f.size.height_mm,
-            f.size.depth_mm,
-            f.climate.value,
-            f.reach_mm,
+            fitting.id,
+            size.width_mm,
+            size.height_mm,
+            size.depth_mm,
+            fitting.climate.value,
+            fitting.reach_mm,
             page.epoch,
             page.seq,
         )
-        for f in body.compartments
-    }
+    for gone in body.removed:
+        page.removed.append(RemovedRow(page.bank, gone))
+        page.fittings.pop(gone, None)
+        page.compartments.pop(gone, None)
 
 
 def _adopted(page: _Page, body: e.Adopted) -> None:

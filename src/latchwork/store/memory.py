@@ -272,10 +272,8 @@ class MemoryStore:
     def _project(self, rows: Rows) -> None:
         for entry in rows.entries:
             self.logs.setdefault((entry.bank, entry.epoch), []).append(entry._asdict())
-        for wall in rows.walls:
-            gone = [k for k in self.compartments if k[0] == wall.bank and k[1] not in wall.compartments]
-            for key in gone:
-                del self.compartments[key]
+        for gone in rows.removed:
+            self.compartments.pop((gone.bank, gone.id), None)
         for fitting in rows.fittings:
             fresh: Columns = {"state": "vacant", "why": None, "door": "unknown", "claim": None, "stay": None}
             fresh |= {"epoch": fitting.epoch, "seq": fitting.seq}

@@ -45,7 +45,7 @@ def _append_arguments(batch: Sequence[Append]) -> Sequence[Any]:
         list(chain.from_iterable(r.stays for r in rows)),
         list(chain.from_iterable(r.stay_entries for r in rows)),
         list(chain.from_iterable(r.fittings for r in rows)),
-        list(chain.from_iterable(r.walls for r in rows)),
+        list(chain.from_iterable(r.removed for r in rows)),
         list(chain.from_iterable(r.compartments for r in rows)),
         list(chain.from_iterable(r.openings for r in rows)),
         list(chain.from_iterable(r.passes for r in rows)),

@@ -83,11 +83,11 @@ class FittingRow(NamedTuple):
     seq: int
 
 
-class WallRow(NamedTuple):
-    """All the compartments that a wall has."""
+class RemovedRow(NamedTuple):
+    """A compartment taken off its wall."""
 
     bank: str
-    compartments: Sequence[str]
+    id: str
 
 
 class CompartmentRow(NamedTuple):
@@ -201,7 +201,7 @@ class Rows:
     stays: Sequence[StayRow] = ()
     stay_entries: Sequence[StayEntryRow] = ()
     fittings: Sequence[FittingRow] = ()
-    walls: Sequence[WallRow] = ()
+    removed: Sequence[RemovedRow] = ()
     compartments: Sequence[CompartmentRow] = ()
     openings: Sequence[OpeningRow] = ()
     passes: Sequence[PassRow] = ()

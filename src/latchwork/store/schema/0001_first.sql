@@ -407,10 +407,10 @@ CREATE TYPE fitting_row AS (
     seq       bigint
 );
 
--- All the compartments that a wall has.
-CREATE TYPE wall_row AS (
-    bank         text,
-    compartments text[]
+-- A compartment taken off its wall.
+CREATE TYPE removed_row AS (
+    bank text,
+    id   text
 );
 
 CREATE TYPE compartment_row AS (
@@ -517,7 +517,7 @@ CREATE FUNCTION append_entries(
     _stays        stay_row[],
     _stay_entries stay_entry_row[],
     _fittings     fitting_row[],
-    _walls        wall_row[],
+    _removed      removed_row[],
     _compartments compartment_row[],
     _openings     opening_row[],
     _passes       pass_row[],
@@ -570,9 +570,12 @@ BEGIN
     FROM unnest(_entries) r
     WHERE _all OR r.bank = ANY (_good);
 
+    IF cardinality(_removed) > 0 THEN
+        DELETE FROM compartments c USING unnest(_removed) r
+        WHERE c.bank = r.bank AND c.id = r.id AND (_all OR r.bank = ANY (_good));
+    END IF;
+
     IF cardinality(_fittings) > 0 THEN
-        DELETE FROM compartments c USING unnest(_walls) w
-        WHERE c.bank = w.bank AND c.id <> ALL (w.compartments) AND (_all OR w.bank = ANY (_good));
         INSERT INTO compartments AS c (bank, id, width_mm, height_mm, depth_mm, climate, reach_mm, epoch, seq)
         SELECT r.bank, r.id, r.width_mm, r.height_mm, r.depth_mm, r.climate, r.reach_mm, r.epoch, r.seq
         FROM unnest(_fittings) r
