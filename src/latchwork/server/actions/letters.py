@@ -43,7 +43,9 @@ async def letter(office: Office, notice: str, kind: str, stay: str, person: str)
         row = await stays.row(office, stay, None)
     except Declined:
         return NotSent("outdated")
-    if row.state not in STILL_TRUE.get(kind, frozenset()):
+    # What a courier takes out, such as a return, has no code for its recipient.
+    codeless = kind in (Notice.READY, Notice.EXPIRED) and row.pickup_pass is None
+    if codeless or row.state not in STILL_TRUE.get(kind, frozenset()):
         return NotSent("outdated")
     found = await office.tables.one(Addressee, "address", person)
     if found is None or not found.email:

@@ -30,7 +30,7 @@ class Parcel:
     recipient_name: str | None
     compartment: str | None
     pin: str | None
-    """Digits to collect with, grouped for reading."""
+    """Digits to collect with."""
     drop_off_pin: str | None
     qr: str | None
     """Text of the QR code that collects it."""
@@ -75,8 +75,8 @@ def told(office: Office, row: stays.Row, events: tuple[stays.Event, ...] = ()) -
         tracking=row.tracking,
         recipient_name=row.recipient_name,
         compartment=row.compartment if row.state in _PLACED else None,
-        pin=grouped(pin) if pin else None,
-        drop_off_pin=grouped(drop_off) if drop_off else None,
+        pin=pin,
+        drop_off_pin=drop_off,
         qr=qr,
         deadline=local(row.deadline) if row.state in stays.WAITING else None,
         ended_at=local(row.ended_at),

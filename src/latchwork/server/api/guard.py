@@ -1,0 +1,30 @@
+"""Who asks: the bearer token, checked before anything of the request is read."""
+
+from typing import Any
+
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from latchwork.server.actions import access
+from latchwork.server.actions.office import Declined, Office, Who
+from latchwork.server.api.problems import AnyRequest
+
+
+async def bearer(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    kind, _space, token = connection.headers.get("authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not token:
+        raise Declined(401, "no_token", "Send an API token: `Authorization: Bearer lw_...`.")
+    who = await access.who_is(connection.app.state.office, token.strip())
+    if who is None:
+        raise Declined(401, "wrong_token", "This API token is unknown or was revoked.")
+    connection.scope.setdefault("state", {})["who"] = who
+
+
+async def asker(request: AnyRequest) -> Who:
+    who: Who = request.scope["state"]["who"]
+    return who
+
+
+async def the_office(request: AnyRequest) -> Office:
+    office: Office = request.app.state.office
+    return office

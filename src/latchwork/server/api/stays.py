@@ -1,0 +1,94 @@
+"""Stays: announced once whatever the network does, read, called off."""
+
+import re
+from typing import Annotated
+
+from litestar import Response, delete, get, post
+from litestar.openapi import ResponseSpec
+from litestar.params import Parameter
+
+from latchwork.domain.words import Size
+from latchwork.server.actions import notices, stays
+from latchwork.server.actions.office import Asked, Declined, Office, Who
+from latchwork.server.api.bodies import NewStay
+from latchwork.server.api.problems import AnyRequest
+
+TAG = ["Stays"]
+KEY_CHARACTERS_MAX = 255
+
+Key = Annotated[
+    str | None,
+    Parameter(
+        header="Idempotency-Key",
+        required=False,
+        description='A quoted string of your choice, such as "order-4711": the same again gets the same answer.',
+    ),
+]
+
+
+@post(
+    "/stays",
+    tags=TAG,
+    summary="Expect a thing",
+    responses={201: ResponseSpec(stays.Accepted, description="Accepted; also the answer to a repeat")},
+)
+async def announce(
+    request: AnyRequest, office: Office, who: Who, data: NewStay, idempotency_key: Key = None
+) -> Response[bytes]:
+    key = _key(idempotency_key)
+    size = Size(data.size.width_mm, data.size.height_mm, data.size.depth_mm) if data.size else None
+    new = stays.NewStay(data.bank, data.service, data.recipient, data.party, data.thing, data.tracking, size)
+    said = f"POST {request.url.path}\n".encode() + await request.body()
+    reply = await stays.announce(office, who, new, key, said)
+    headers = {"Idempotent-Replayed": "true"} if reply.replayed else {}
+    return Response(reply.body, status_code=reply.status, media_type="application/json", headers=headers)
+
+
+@get("/stays", tags=TAG, summary="The latest stays, of one bank or of all; with `live` only those that have not ended")
+async def all_stays(
+    office: Office,
+    who: Who,
+    bank: str | None = None,
+    live: bool = False,
+    limit: Annotated[int, Parameter(ge=1, le=500)] = 100,
+) -> list[stays.Brief]:
+    return await stays.stays(office, who, bank, live, limit)
+
+
+@get("/stays/{stay_id:str}", tags=TAG, summary="A stay, as of when its wall was last heard")
+async def stay(office: Office, who: Who, stay_id: str) -> stays.Stay:
+    return await stays.read(office, who, stay_id)
+
+
+@get("/stays/{stay_id:str}/timeline", tags=TAG, summary="A stay's story, from the wall's own log")
+async def timeline(office: Office, who: Who, stay_id: str) -> list[stays.Event]:
+    return await stays.timeline(office, who, stay_id)
+
+
+@delete("/stays/{stay_id:str}", tags=TAG, status_code=202, summary="Ask the wall to expect a thing no longer")
+async def cancel(office: Office, who: Who, stay_id: str) -> Asked:
+    return await stays.cancel(office, who, stay_id)
+
+
+@get("/notices", tags=TAG, summary="What recipients were told; with `dead` only what could not be delivered")
+async def all_notices(
+    office: Office, who: Who, dead: bool = False, limit: Annotated[int, Parameter(ge=1, le=500)] = 100
+) -> list[notices.Told]:
+    return await notices.notices(office, who, dead, limit)
+
+
+def _key(said: str | None) -> str:
+    """A structured-field string (RFC 8941); without its quotes it is taken as well."""
+    text = (said or "").strip()
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        text = re.sub(r"\\(.)", r"\1", text[1:-1])
+    if not text or len(text) > KEY_CHARACTERS_MAX or not re.fullmatch(r"[\x20-\x7e]+", text):
+        raise Declined(
+            400,
+            "idempotency_key_missing" if not text else "idempotency_key_malformed",
+            f'Send an Idempotency-Key of 1 to {KEY_CHARACTERS_MAX} printable characters, such as "order-4711".',
+        )
+    return text
+
+
+HANDLERS = [announce, all_stays, stay, timeline, cancel, all_notices]

@@ -1,0 +1,106 @@
+"""Notices as e-mail: rendered from a letter, sent through any SMTP server. The only channel so far."""
+
+import io
+from datetime import datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, parseaddr
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import aiosmtplib
+import segno
+
+from latchwork.domain.effects import Notice
+from latchwork.server.actions.letters import Letter
+from latchwork.server.actions.parcel import grouped
+from latchwork.server.notices import Undelivered
+from latchwork.ui.pages import environment
+
+TEMPLATES = Path(__file__).parent / "mail_templates"
+SEND_SECONDS_MAX = 8.0
+"""Below a quarter of the outbox's lease."""
+QR_ID = "qr@latchwork"
+
+SUBJECTS = {
+    Notice.READY: "Your parcel is ready: {bank}",
+    Notice.COLLECTED: "Your parcel was collected: {bank}",
+    Notice.EXPIRED: "Your parcel is still waiting: {bank}",
+    Notice.RECALLED: "Your parcel was taken back: {bank}",
+}
+
+_pages = environment(TEMPLATES)
+_pages.filters["grouped"] = grouped
+_pages.filters["moment"] = lambda at: f"{at:%A}, {at.day} {at:%B} {at.year} at {at:%H:%M}"
+
+
+class BadSetting(Exception):
+    """A setting of the mail server makes no sense. The message is a sentence for the operator."""
+
+
+def compose(letter: Letter, sender: str, now: datetime) -> EmailMessage:
+    """Text and HTML, the QR code as an inline picture. The same notice always has the same Message-ID."""
+    message = EmailMessage(policy=SMTP)
+    name, address = parseaddr(sender)
+    try:
+        message["From"] = Address(display_name=name, addr_spec=address)
+        message["To"] = Address(display_name=letter.name, addr_spec=letter.to)
+    except (ValueError, IndexError) as error:
+        raise Undelivered(f"not an address: {error}", for_good=True) from None
+    kind = Notice(letter.kind)
+    message["Subject"] = SUBJECTS[kind].format(bank=letter.parcel.bank_name)
+    message["Date"] = format_datetime(now)
+    message["Message-ID"] = f"<{letter.id}@{address.rpartition('@')[2]}>"
+    message["Auto-Submitted"] = "auto-generated"
+    values = {"parcel": letter.parcel, "name": letter.name, "qr": f"cid:{QR_ID}", "subject": message["Subject"]}
+    message.set_content(_pages.get_template(f"{kind}.txt").render(values), cte="quoted-printable")
+    message.add_alternative(_pages.get_template(f"{kind}.html").render(values), subtype="html", cte="quoted-printable")
+    if letter.parcel.qr is not None:
+        html = message.get_payload(1)
+        assert isinstance(html, EmailMessage)
+        html.add_related(qr_png(letter.parcel.qr), "image", "png", cid=f"<{QR_ID}>", filename="code.png")
+    return message
+
+
+def qr_png(text: str) -> bytes:
+    picture = io.BytesIO()
+    segno.make(text, error="m", boost_error=False).save(picture, kind="png", scale=6, border=4)
+    return picture.getvalue()
+
+
+class SmtpMailer:
+    """`smtp://user:password@host:587` (STARTTLS where the server offers it) or `smtps://...:465`. Raises BadSetting."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        try:
+            port = parts.port
+        except ValueError:
+            port = -1
+        if parts.scheme not in ("smtp", "smtps") or not parts.hostname or port == -1:
+            raise BadSetting("LATCHWORK_SMTP_URL looks like smtp://user:password@host:587 or smtps://host:465.")
+        self._tls = parts.scheme == "smtps"
+        self._host = parts.hostname
+        self._port = port or (465 if self._tls else 587)
+        self._user = unquote(parts.username) if parts.username else None
+        self._password = unquote(parts.password) if parts.password else None
+
+    async def send(self, message: EmailMessage) -> None:
+        try:
+            await aiosmtplib.send(
+                message,
+                hostname=self._host,
+                port=self._port,
+                use_tls=self._tls,
+                username=self._user,
+                password=self._password,
+                timeout=SEND_SECONDS_MAX,
+            )
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            codes = [refused.code for refused in error.recipients]
+            raise Undelivered(f"address refused: {codes}", for_good=all(code >= 500 for code in codes)) from None
+        except aiosmtplib.SMTPDataError as error:
+            raise Undelivered(f"refused: {error.code} {error.message}", for_good=error.code >= 550) from None
+        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+            raise Undelivered(f"{type(error).__name__}: {error}") from None
