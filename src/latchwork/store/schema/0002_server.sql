@@ -2,7 +2,7 @@
 
 -- One row: tells another installation's master secret from ours before a wrong code is ever mailed.
 CREATE TABLE installation (
-    only       bool PRIMARY KEY DEFAULT true CHECK (only),
+    single     bool PRIMARY KEY DEFAULT true CHECK (single),
     -- A keyed hash under the master secret, which itself is never in a row.
     master_mac bytea NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now()
