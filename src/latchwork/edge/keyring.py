@@ -18,9 +18,10 @@ class Keyring:
     generation: int
     new_id: Callable[[], str]
 
-    def offer(self, bank: Bank) -> Offer:
+    def offer(self, bank: Bank, pass_id: PassId | None = None) -> Offer:
+        """Codes for a pass: a fresh one, or the one that somebody else has named."""
         digits = policy.code_digits(len(bank.codes))
-        return keys.offer(self.code_key, self.generation, PassId(self.new_id()), digits)
+        return keys.offer(self.code_key, self.generation, pass_id or PassId(self.new_id()), digits)
 
     def code(self, digits: str) -> Lookup:
         return keys.code_lookup(self.code_key, digits)
