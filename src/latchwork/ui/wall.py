@@ -1,7 +1,7 @@
 """The picture of a locker wall, laid out: columns of doors with proportional sizes. Values in, values out.
 
-Sizes are given in whole units (1 to 120) which the style sheet knows as classes `u-1` to `u-120`, because our pages
-carry no inline style.
+Sizes are given in units of 1/120 of the wall's height, which the style sheet knows as classes `u-1` to `u-120`,
+because our pages carry no inline style.
 """
 
 from collections.abc import Iterable, Sequence
@@ -38,6 +38,7 @@ class Cell:
 @dataclass(frozen=True, slots=True)
 class Column:
     units: int
+    """Its width."""
     cells: tuple[Cell, ...]
 
 
@@ -47,8 +48,7 @@ def columns(doors: Iterable[Door]) -> tuple[Column, ...]:
     if not stacks:
         return ()
     tallest = max(_height(stack) for stack in stacks)
-    widest = max(max(d.width_mm for d in stack) for stack in stacks)
-    return tuple(_column(stack, tallest, widest) for stack in stacks)
+    return tuple(_column(stack, tallest) for stack in stacks)
 
 
 def _stacks(doors: Sequence[Door]) -> list[list[Door]]:
@@ -71,13 +71,13 @@ def _height(stack: Sequence[Door]) -> int:
     return sum(d.height_mm for d in stack)
 
 
-def _column(stack: Sequence[Door], tallest: int, widest: int) -> Column:
+def _column(stack: Sequence[Door], tallest: int) -> Column:
     scale = UNITS / max(tallest, 1)
     cells = [Cell(_units(door.height_mm * scale), door) for door in stack]
     left = UNITS - sum(cell.units for cell in cells)
     if left > 1:
         cells.append(Cell(left, None))
-    return Column(_units(max(d.width_mm for d in stack) * UNITS / max(widest, 1)), tuple(cells))
+    return Column(_units(max(d.width_mm for d in stack) * scale), tuple(cells))
 
 
 def _units(exact: float) -> int:

@@ -1,0 +1,270 @@
+"""The kiosk in a real Chromium: by touch, by keyboard, by scanner. Screenshots go to var/screenshots."""
+
+import asyncio
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from tests.edge.kiosk.desk import TestDesk
+
+from latchwork.domain.words import DoorState
+from latchwork.edge.kiosk.app import kiosk_app
+
+SHOTS = Path(__file__).parents[3] / "var" / "screenshots"
+SIZES = {"tall": (1080, 1920), "wide": (1280, 800), "phone": (390, 844)}
+QUIET = [
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+@dataclass
+class Served:
+    desk: TestDesk
+    url: str
+    loop: asyncio.AbstractEventLoop
+
+    def wall(self, what: Any, *args: Any) -> None:
+        """Something happens at the wall, in the thread where the kiosk lives."""
+        done = threading.Event()
+
+        def call() -> None:
+            what(*args)
+            done.set()
+
+        self.loop.call_soon_threadsafe(call)
+        assert done.wait(5)
+
+
+@contextmanager
+def serving(desk: TestDesk) -> Iterator[Served]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        kiosk_app(desk, bank_name="Elm Court", now=lambda: desk.now), log_level="warning", timeout_graceful_shutdown=1, ws="none"
+    )
+    server, loop = uvicorn.Server(config), asyncio.new_event_loop()
+    thread = threading.Thread(target=lambda: loop.run_until_complete(server.serve([listener])))
+    thread.start()
+    try:
+        yield Served(desk, f"http://127.0.0.1:{listener.getsockname()[1]}", loop)
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        listener.close()
+        loop.close()
+        assert not thread.is_alive()
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    with serving(TestDesk()) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def chromium(chromium_path: str) -> Iterator[Browser]:
+    args = [*QUIET, "--no-sandbox"] if os.geteuid() == 0 else QUIET
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path, args=args)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=SIZES)
+def page(request: pytest.FixtureRequest, chromium: Browser, served: Served) -> Iterator[Page]:
+    width, height = SIZES[request.param]
+    context = chromium.new_context(viewport={"width": width, "height": height}, reduced_motion="reduce")
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto(served.url)
+    page.set_default_timeout(5000)
+    page.latchwork_size = request.param  # type: ignore[attr-defined]
+    yield page
+    context.close()
+    assert wrong == []
+
+
+def shot(page: Page, name: str) -> None:
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SHOTS / f"kiosk-{name}-{page.latchwork_size}.png")  # type: ignore[attr-defined]
+    fits(page)
+
+
+def fits(page: Page) -> None:
+    """Nothing is cut off sideways, and every target on the wall's own screen is big enough for a finger."""
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "scrolls sideways"
+    small = page.evaluate(
+        """[...document.querySelectorAll('button, input')]
+            .map((e) => [e.textContent.trim() || e.ariaLabel || e.id, e.getBoundingClientRect()])
+            .filter(([, r]) => r.width && (r.width < 63.5 || r.height < 63.5))
+            .map(([name, r]) => `${name} ${r.width}x${r.height}`)"""
+    )
+    assert small == []
+    nameless = page.evaluate(
+        """[...document.querySelectorAll('button')].filter((e) => !e.textContent.trim() && !e.ariaLabel).length"""
+    )
+    assert nameless == 0 and page.locator("h1").count() == 1
+
+
+def heading(page: Page, text: str) -> None:
+    expect(page.get_by_role("heading", level=1)).to_have_text(text)
+
+
+def test_collecting_by_pin_with_a_finger(page: Page, served: Served) -> None:
+    code = served.desk.pickup(served.desk.stored())
+    served.desk.silent = True
+    shot(page, "start")
+    for digit in code:
+        page.get_by_role("button", name=digit, exact=True).click()
+    expect(page.get_by_role("textbox", name="Your code")).to_have_value(code)
+    page.get_by_role("button", name="Open").click()
+    heading(page, "Door 01 is opening")
+    shot(page, "opening")
+    served.desk.silent = False
+    served.wall(served.desk.board)
+    heading(page, "Door 01 is open")
+    shot(page, "open-collect")
+    served.wall(served.desk.swing, "01")
+    heading(page, "Thank you")
+    shot(page, "thanks")
+    page.get_by_role("button", name="Next, please").click()
+    heading(page, "Type your code")
+    assert not served.desk.bank.stays
+
+
+def test_a_wrong_code_is_told_in_words_and_in_german(page: Page, served: Served) -> None:
+    for _ in range(4):
+        page.keyboard.type("000000")
+        with page.expect_response("**/act"):
+            page.keyboard.press("Enter")
+        expect(page.get_by_role("alert").first).to_contain_text("opens nothing here")
+        expect(page.get_by_role("textbox", name="Your code")).to_have_value("")
+        page.wait_for_timeout(50)
+    expect(page.get_by_role("button", name="Open")).to_be_disabled()
+    shot(page, "wrong-code")
+    expect(page.get_by_role("button", name="Open")).to_be_enabled(timeout=6000)
+    page.get_by_role("button", name="Deutsch").click()
+    heading(page, "Code eintippen")
+    assert page.evaluate("document.documentElement.lang") == "de"
+    page.get_by_role("button", name="Größere Schrift").click()
+    heading(page, "Code eintippen")
+    expect(page.get_by_role("button", name="Normale Schrift")).to_be_visible()
+    shot(page, "large-german")
+
+
+def test_a_qr_scanner_types_like_a_keyboard(page: Page, served: Served) -> None:
+    ticket = served.desk.ticket_for(served.desk.stored())
+    page.locator("#title").click()
+    page.keyboard.type(ticket)
+    page.keyboard.press("Enter")
+    heading(page, "Door 01 is open")
+
+
+def test_a_courier_brings_two_and_takes_one(page: Page, served: Served) -> None:
+    desk = served.desk
+    late = desk.stored("LATE1")
+    desk.late(late)
+    desk.expect("JD0001")
+    page.keyboard.type(desk.courier)
+    page.keyboard.press("Enter")
+    heading(page, "Scan a parcel")
+    shot(page, "courier")
+    page.keyboard.type("JD0001")
+    page.keyboard.press("Enter")
+    heading(page, "J. D., unit 12?")
+    shot(page, "confirm")
+    page.get_by_role("button", name="Yes").click()
+    heading(page, "Door 02 is open")
+    shot(page, "open-deposit")
+    served.wall(desk.swing, "02")
+    heading(page, "Is it in door 02?")
+    shot(page, "closed")
+    page.keyboard.type("1Z999AA10123456784", delay=1)  # the next scan says yes
+    page.keyboard.press("Enter")
+    heading(page, "Who is it for?")
+    page.keyboard.type("3")
+    page.get_by_role("button", name="M. A.").wait_for()
+    expect(page.locator("#text")).to_have_value("3")
+    shot(page, "recipient")
+    page.get_by_role("button", name="M. A.").click()
+    page.get_by_role("button", name="Yes").click()
+    heading(page, "How big is it?")
+    shot(page, "size")
+    desk.jammed = {"11"}
+    page.get_by_role("button", name="Medium").click()
+    heading(page, "Door 11 did not open")
+    shot(page, "not-opened")
+    desk.jammed = set()
+    page.get_by_role("button", name="Another compartment").click()
+    heading(page, "Door 12 is open")
+    page.get_by_role("button", name="Too small").click()
+    heading(page, "Door 19 is open")
+    expect(page.get_by_role("status").first).to_contain_text("close door 12")
+    served.wall(desk.swing, "12")
+    served.wall(desk.swing, "19")
+    page.get_by_role("button", name="Yes, it is in").click()
+    expect(page.get_by_text("2 parcels in")).to_be_visible()
+    shot(page, "courier-told")
+    page.get_by_role("button", name="Take out 1 parcel").click()
+    heading(page, "Take these out")
+    shot(page, "takeout")
+    page.get_by_role("button", name="Open door 01").click()
+    heading(page, "Door 01 is open")
+    served.wall(desk.swing, "01")
+    heading(page, "Nothing to take out")
+    page.get_by_role("button", name="Back").click()
+    page.get_by_role("button", name="Finish").click()
+    heading(page, "Goodbye")
+    assert late not in desk.bank.stays and not desk.bank.sessions
+
+
+def test_staff_looks_into_a_forced_door(page: Page, served: Served) -> None:
+    desk = served.desk
+    desk.stored("AAA1")
+    desk.expect("AAA2")
+    served.wall(desk.swing, "05", DoorState.OPEN)
+    page.keyboard.type(desk.staff)
+    page.keyboard.press("Enter")
+    heading(page, "Which door?")
+    shot(page, "staff")
+    page.get_by_role("button", name="05, Look inside, Door open").click()
+    heading(page, "Why open door 05?")
+    shot(page, "why")
+    page.get_by_role("button", name="Inspection").click()
+    heading(page, "Door 05 is open")
+    served.wall(desk.swing, "05")
+    heading(page, "What is in door 05?")
+    shot(page, "look")
+    page.get_by_role("button", name="It is empty").click()
+    expect(page.get_by_role("button", name="05, Free, Door closed")).to_be_visible()
+
+
+def test_a_warning_before_anybody_is_signed_out(page: Page, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    from latchwork.edge.kiosk import seats
+
+    monkeypatch.setattr(seats, "WARN_AFTER_S", 0.5)
+    monkeypatch.setattr(seats, "LEAVE_AFTER_S", 30.0)
+    page.keyboard.type(served.desk.courier)
+    page.keyboard.press("Enter")
+    heading(page, "Scan a parcel")
+    dialog = page.get_by_role("alertdialog", name="Are you still there?")
+    expect(dialog).to_be_visible()
+    expect(dialog).to_contain_text("seconds")
+    shot(page, "idle")
+    expect(dialog.get_by_role("button")).to_be_focused()
+    monkeypatch.setattr(seats, "WARN_AFTER_S", 25.0)
+    dialog.get_by_role("button").click()
+    expect(dialog).to_have_count(0)
+    heading(page, "Scan a parcel")
