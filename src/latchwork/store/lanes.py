@@ -147,7 +147,7 @@ class Lanes:
                 _fail(waiting, Unavailable("the store is closing"))
             raise
         except Exception as error:
-            if lost(connection, error):
+            if connection.is_closed() or isinstance(error, Unavailable) or lost(error):
                 log.warning("a lane lost its database: %s", error)
                 connection.terminate()
                 for waiting in batch:
@@ -187,10 +187,8 @@ class Lanes:
             return None
 
 
-def lost(connection: Connection | None, error: BaseException) -> bool:
-    """Whether this error says that the connection is gone or useless, rather than that the statement was wrong."""
-    if isinstance(error, Unavailable) or (connection is not None and connection.is_closed()):
-        return True
+def lost(error: BaseException) -> bool:
+    """Whether this error says that the database is gone or useless, rather than that the statement was wrong."""
     if isinstance(error, asyncpg.InterfaceError):
         return not isinstance(error, ValueError)  # its DataError is a value that does not fit its type
     return isinstance(

@@ -32,6 +32,7 @@ from latchwork.store.rows import (
 )
 
 POOL_MAX = 6
+CONNECT_SECONDS_MAX = 5.0
 ASK_SECONDS_MAX = 10.0
 
 _exchange = load("exchange")
@@ -112,7 +113,7 @@ class PostgresStore:
     @classmethod
     async def connect(cls, dsn: str, *, lanes: int = 2, patience_seconds: float = 5.0) -> "PostgresStore":
         pool = await asyncpg.create_pool(
-            dsn, min_size=1, max_size=POOL_MAX, command_timeout=ASK_SECONDS_MAX, max_cached_statement_lifetime=0
+            dsn, min_size=0, max_size=POOL_MAX, command_timeout=ASK_SECONDS_MAX, max_cached_statement_lifetime=0
         )
         store = cls(dsn, pool, lanes, patience_seconds)
         store._lanes.start()
@@ -139,12 +140,17 @@ class PostgresStore:
     async def fetch(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
         """Raises Unavailable where the database is away. Other errors of PostgreSQL pass through."""
         try:
-            async with self._pool.acquire(timeout=ASK_SECONDS_MAX) as connection:
-                return await connection.fetch(statement, *arguments)
+            connection = await self._pool.acquire(timeout=CONNECT_SECONDS_MAX)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
-            if lost(None, error):
-                raise Unavailable(f"the database is away: {error}") from error
+            raise Unavailable(f"no database: {error}") from error
+        try:
+            return await connection.fetch(statement, *arguments)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+            if connection.is_closed() or lost(error):
+                raise Unavailable(f"the database went away: {error}") from error
             raise
+        finally:
+            await self._pool.release(connection)
 
     async def fetchrow(self, statement: str, *arguments: Any) -> asyncpg.Record | None:
         records = await self.fetch(statement, *arguments)
