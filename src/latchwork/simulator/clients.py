@@ -12,6 +12,8 @@ import httpx
 
 PATIENCE_S = 20.0
 LOOK_S = 0.1
+SPRING_S = 0.25
+"""After so long a door that was pushed too early has sprung open again."""
 
 T = TypeVar("T")
 
@@ -49,6 +51,9 @@ class Api:
 
     async def put(self, path: str, **body: Any) -> Any:
         return await self._ask("PUT", path, json=body)
+
+    async def delete(self, path: str) -> Any:
+        return await self._ask("DELETE", path)
 
     async def _ask(self, method: str, path: str, headers: Mapping[str, str] | None = None, **more: Any) -> Any:
         bearer = {"Authorization": f"Bearer {self.token}", **(headers or {})}
@@ -118,9 +123,16 @@ class Hands:
         for action in actions:
             _read(f"{action} at channel {channel}", await self._http.post(f"/doors/{channel}/{action}"))
 
-    async def door(self, channel: int) -> dict[str, Any]:
-        doors = _read("the doors", await self._http.get("/doors"))
-        return next(dict(door) for door in doors if door["channel"] == channel)
+    async def shut(self, channel: int) -> None:
+        """Push until it stays shut: while the coil has power, the spring wins. Raises Unseen."""
+
+        async def push() -> bool | None:
+            await self._http.post(f"/doors/{channel}/close")
+            await asyncio.sleep(SPRING_S)
+            doors = await self.doors()
+            return next(True if door["door"] == "closed" else None for door in doors if door["channel"] == channel)
+
+        await seen(f"channel {channel} shut", push)
 
     async def doors(self) -> list[dict[str, Any]]:
         return list(_read("the doors", await self._http.get("/doors")))
@@ -137,6 +149,13 @@ class Mailbox:
 
     async def mails(self, to: str | None = None) -> list[dict[str, Any]]:
         return list(_read("the mails", await self._http.get("/mails", params={"to": to} if to else {})))
+
+    async def picture(self, mail: dict[str, Any]) -> bytes:
+        """The picture in a mail, as PNG."""
+        answer = await self._http.get(f"/mails/{mail['id']}/picture")
+        if not answer.is_success:
+            raise Unseen(f"no picture in the mail {mail['subject']!r}")
+        return answer.content
 
     async def close(self) -> None:
         await self._http.aclose()

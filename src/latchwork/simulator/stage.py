@@ -172,7 +172,7 @@ class Stage:
                 edge.start()
             else:
                 invitation = await self.api.post(f"banks/{self.made.banks[wall.key]}/enrolment-codes")
-                edge.start(_enrolling(edge.part, invitation["enrolment_code"]))
+                edge.start(enrolling(edge.part, invitation["enrolment_code"]))
         for wall in WALLS:
             await self.children[wall.key].ready(self._answers(wall.key), READY_S)
             self.children[wall.key].part = self._edge(wall)  # the code was for once
@@ -412,7 +412,8 @@ def _print_programme(stage: Stage, out: TextIO) -> None:
     )
 
 
-def _enrolling(part: Part, code: str) -> Part:
+def enrolling(part: Part, code: str) -> Part:
+    """A bank's process for its first start."""
     return Part(part.name, (*part.argv, "--enrol", code), part.log, part.env)
 
 
