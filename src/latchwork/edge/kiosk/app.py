@@ -101,7 +101,7 @@ class Kiosk:
         self.now = now
         self.monotonic_s = monotonic_s
         self.closing = False
-        self._bell = asyncio.Event()
+        self.bell = asyncio.Event()
         self._orders = itertools.count(1)
         """Numbers the answers, so that a page can tell which of two is the newer one."""
         self._directory: tuple[bytes | None, tuple[Person, ...]] = (None, ())
@@ -112,8 +112,7 @@ class Kiosk:
         try:
             yield
         finally:
-            self.closing = True
-            self.ring()
+            self.close()
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
 
@@ -139,15 +138,14 @@ class Kiosk:
                 change.cancel()
                 await asyncio.gather(change, return_exceptions=True)
 
-    def ring(self) -> None:
-        bell, self._bell = self._bell, asyncio.Event()
-        bell.set()
+    def close(self) -> None:
+        """Ends the event streams, which otherwise keep a server that is shutting down waiting for them."""
+        self.closing = True
+        self.ring()
 
-    async def rung(self, timeout_s: float) -> None:
-        try:
-            await asyncio.wait_for(self._bell.wait(), timeout_s)
-        except TimeoutError:
-            pass
+    def ring(self) -> None:
+        bell, self.bell = self.bell, asyncio.Event()
+        bell.set()
 
     async def press(self, seat: Seat, press: Press) -> None:
         async with seat.lock:
@@ -273,6 +271,7 @@ async def _changes(kiosk: Kiosk, seat: Seat) -> AsyncIterator[ServerSentEventMes
     sent: tuple[Any, ...] = ()
     quiet_since_s = kiosk.monotonic_s()
     while not kiosk.closing:
+        bell = kiosk.bell  # taken before looking, so that nothing rings unheard
         screen = show(kiosk.desk.bank, seat.turn, kiosk.papers())
         state = (screen, seat.turn.refusal, seat.turn.language, seat.turn.large)
         if state != sent:
@@ -281,7 +280,10 @@ async def _changes(kiosk: Kiosk, seat: Seat) -> AsyncIterator[ServerSentEventMes
         elif kiosk.monotonic_s() - quiet_since_s >= HEARTBEAT_S:
             quiet_since_s = kiosk.monotonic_s()
             yield ServerSentEventMessage(comment="still here")
-        await kiosk.rung(HEARTBEAT_S)
+        try:
+            await asyncio.wait_for(bell.wait(), HEARTBEAT_S)
+        except TimeoutError:
+            pass
 
 
 # The door of this little house

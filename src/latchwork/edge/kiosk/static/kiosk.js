@@ -3,6 +3,7 @@
 
 const stage = document.getElementById("stage");
 const lost = document.getElementById("lost");
+const TICKET = /^\s*LW1\./i;
 let clockOff = 0; // the edge's clock minus ours: countdowns follow the edge's
 let latest = 0;
 let busy = false;
@@ -91,7 +92,8 @@ function type(key, input) {
 document.addEventListener("submit", (event) => {
   event.preventDefault();
   const field = event.target.querySelector("input");
-  if (field.value.trim()) enter(event.target.dataset.do, field);
+  const waiting = event.target.querySelector("[type=submit][aria-disabled=true]");
+  if (field.value.trim() && (!waiting || TICKET.test(field.value))) enter(event.target.dataset.do, field);
 });
 
 function enter(kind, field) {
@@ -102,7 +104,7 @@ function enter(kind, field) {
 
 // A scanner types like a keyboard: what it typed is told by its look, wherever it arrives.
 function meaning(kind, text, name) {
-  if (/^LW1\./i.test(text)) return { do: "ticket", text };
+  if (TICKET.test(text)) return { do: "ticket", text };
   if (kind === "code" && !/^[0-9][0-9 -]{0,15}$/.test(text)) return { do: "label", label: text };
   return { do: kind, [name]: text };
 }
@@ -144,7 +146,8 @@ function count() {
     const words = place.querySelector(".countdown");
     words.textContent = left > 0 ? words.dataset.words.replace("{seconds}", left) : "";
     if (place.classList.contains("notice")) {
-      for (const button of stage.querySelectorAll("[type=submit]")) button.disabled = left > 0;
+      // Not really disabled: a scanner's Enter must still get its QR code through.
+      for (const button of stage.querySelectorAll("[type=submit]")) button.ariaDisabled = String(left > 0);
     }
   }
 }
