@@ -1,0 +1,313 @@
+"""Rows from entries, each computed from the entry alone: one golden case a kind, and what a batch collapses to."""
+
+from datetime import timedelta
+from typing import Any, get_args
+
+import pytest
+from tests.server.fake_bank import BANK, ORGANISATION, PARCEL, PARTY, PERSON, T0, adopt
+
+from latchwork.domain import entries as e
+from latchwork.domain.bank import About, Fitting, Grant
+from latchwork.domain.words import (
+    ClaimId,
+    CompartmentId,
+    CompartmentState,
+    DoorState,
+    InstructionId,
+    Lookup,
+    OpeningId,
+    PassId,
+    PersonId,
+    Purpose,
+    Reason,
+    Role,
+    SessionId,
+    Size,
+    StayId,
+    StayState,
+    ThingId,
+)
+from latchwork.server import projections
+from latchwork.store.rows import Rows
+from latchwork.sync.codec import Unreadable, encode_entry
+
+STAY, CLAIM, OPENING, PASS, DOOR = (
+    StayId("s" * 32),
+    ClaimId("l" * 32),
+    OpeningId("o" * 32),
+    PassId("p" * 32),
+    CompartmentId("07"),
+)
+NOW = T0 + timedelta(minutes=5)
+ABOUT = About(PARCEL.id, PARTY, ThingId("t" * 32), PERSON, Lookup("1" * 32), Size(300, 80, 400))
+PICKUP = Grant(PASS, Role.PERSON, Lookup("2" * 32), 1, 6, 3, Purpose.COLLECT, STAY, None, True)
+ABOUT_COLUMNS = {
+    "service": "parcel", "party": PARTY, "thing": "t" * 32, "recipient": PERSON, "label": "1" * 32,
+    "width_mm": 300, "height_mm": 80, "depth_mm": 400,
+}  # fmt: skip
+PICKUP_COLUMNS = {"pickup_pass": PASS, "pickup_n": 1, "pickup_digits": 6, "pickup_generation": 3}
+DEADLINE = T0 + timedelta(hours=72)
+
+CLAIMED = e.Claimed(CLAIM, DOOR, STAY, ABOUT, True, Reason.SMALLEST_FIT, PICKUP)
+STORED = e.Stored(STAY, ABOUT, CLAIM, DOOR, OPENING, DEADLINE, True, True, PICKUP)
+WANTED = e.Wanted(
+    OPENING, DOOR, Purpose.DEPOSIT, SessionId("n" * 32), PASS, InstructionId("i" * 32), CLAIM, (STAY,), None,
+    Reason.INSPECTION, PersonId("y" * 32),
+)  # fmt: skip
+RELEASED = e.Released(CLAIM, DOOR, CompartmentState.NEEDS_CHECK, Reason.COMPARTMENT_BROKEN, STAY, StayState.EXPECTED)
+
+
+def rows_of(*bodies: e.Body, first: int = 10) -> Rows:
+    raws = [encode_entry(e.Entry(BANK, 2, seq, T0, body)) for seq, body in enumerate(bodies, first)]
+    return projections.rows(ORGANISATION, raws, [b"nodes"] * len(raws), NOW)
+
+
+TABLES = (
+    "stays", "fittings", "removed", "compartments", "openings", "passes", "answers", "notices", "tasks", "checked",
+)  # fmt: skip
+
+
+def said(rows: Rows) -> dict[str, list[dict[str, Any]]]:
+    """What is not as in an empty row, without what is the same in every case."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    tables = [
+        "stays",
+        "fittings",
+        "removed",
+        "compartments",
+        "openings",
+        "passes",
+        "answers",
+        "notices",
+        "tasks",
+        "checked",
+    ]
+    for table in tables:
+        shown = [
+            {k: v for k, v in row._asdict().items() if v is not None and k not in ("bank", "organisation", "epoch")}
+            for row in getattr(rows, table)
+        ]
+        if shown:
+            found[table] = shown
+    named = [row.stay for row in rows.stay_entries]
+    if named:
+        found["stay_entries"] = [{"stay": stay} for stay in named]
+    return found
+
+
+def compartment(**columns: Any) -> dict[str, list[dict[str, Any]]]:
+    return {"compartments": [{"id": "07", **columns, "seq": 10}]}
+
+
+def opening(**columns: Any) -> dict[str, list[dict[str, Any]]]:
+    return {"openings": [{"id": OPENING, "compartment": "07", **columns, "seq": 10}]}
+
+
+def stay(**columns: Any) -> dict[str, list[dict[str, Any]]]:
+    return {"stays": [{"id": STAY, **columns, "seq": 10}], "stay_entries": [{"stay": STAY}]}
+
+
+def told(kind: str) -> dict[str, list[dict[str, Any]]]:
+    return {"notices": [{"kind": kind, "stay": STAY, "seq": 10, "due_at": NOW}]}
+
+
+def task(kind: str, about: str, **columns: Any) -> dict[str, list[dict[str, Any]]]:
+    name = projections.task_id(BANK, kind, about, 2, 10)
+    return {"tasks": [{"id": name, "kind": kind, "about": about, **columns, "seq": 10, "opened_at": NOW}]}
+
+
+FREED = {"claim": "", "stay": ""}
+CASES: list[tuple[e.Body, dict[str, list[dict[str, Any]]]]] = [
+    (e.EpochBegan(), {}),
+    (e.Booted("boot", "software"), {}),
+    (
+        e.Fitted((Fitting(DOOR, Size(1, 2, 3), reach_mm=4),), (CompartmentId("08"),)),
+        {
+            "fittings": [
+                {"id": "07", "width_mm": 1, "height_mm": 2, "depth_mm": 3, "climate": "ambient", "reach_mm": 4, "seq": 10}
+            ],
+            "removed": [{"id": "08"}],
+        },
+    ),
+    (e.Adopted(4, adopt().policy), {}),
+    (e.ClockDoubted(), {}),
+    (e.ClockConfirmed(), {}),
+    (
+        e.Answered(5, InstructionId("i" * 32), "h" * 64, Reason.ALREADY_HERE, STAY),
+        {
+            "answers": [
+                {"id": "i" * 32, "number": 5, "sha256": "h" * 64, "refusal": "already_here", "about": STAY, "at": T0}
+            ],
+            "stay_entries": [{"stay": STAY}],
+        },
+    ),
+    (
+        e.Answered(5, InstructionId("i" * 32), "h" * 64, None, STAY),
+        {"answers": [{"id": "i" * 32, "number": 5, "sha256": "h" * 64, "about": STAY, "at": T0}]},
+    ),
+    (e.SessionBegan(SessionId("n"), PASS, Role.PERSON, stay=STAY), {"stay_entries": [{"stay": STAY}]}),
+    (e.SessionBegan(SessionId("n"), PASS, Role.COURIER), {}),
+    (e.SessionEnded(SessionId("n"), Reason.SIGNED_OUT), {}),
+    (e.CodeRefused(3), {}),
+    (
+        e.PassGranted(Grant(PASS, Role.COURIER, Lookup("2"), 0, 6, 1, party=PARTY, valid_until=DEADLINE)),
+        {
+            "passes": [
+                {
+                    "id": PASS, "role": "courier", "party": PARTY, "n": 0, "digits": 6, "generation": 1,
+                    "valid_until": DEADLINE, "state": "live", "seq": 10,
+                }
+            ]
+        },
+    ),
+    (
+        e.PassGranted(PICKUP),
+        stay(drop_off_pass=PASS, drop_off_n=1, drop_off_digits=6, drop_off_generation=3),
+    ),
+    (e.PassRevoked(PASS), {"passes": [{"id": PASS, "state": "revoked", "seq": 10}]}),
+    (e.Expected(STAY, ABOUT), stay(**ABOUT_COLUMNS, state="expected", announced=True, expected_at=T0)),
+    (e.Cancelled(STAY), stay(state="cancelled", ended_at=T0)),
+    (
+        CLAIMED,
+        stay(
+            **ABOUT_COLUMNS, state="reserved", compartment="07", announced=True, **PICKUP_COLUMNS, reserved_at=T0
+        ) | compartment(state="reserved", why="smallest_fit", claim=CLAIM, stay=STAY),
+    ),
+    (
+        RELEASED,
+        stay(state="expected", reason="compartment_broken")
+        | compartment(state="needs_check", why="compartment_broken", **FREED),
+    ),
+    (
+        e.Released(CLAIM, DOOR, CompartmentState.VACANT, Reason.CHANGED_MIND, STAY),
+        stay(state="cancelled", reason="changed_mind", ended_at=T0)
+        | compartment(state="vacant", why="changed_mind", **FREED),
+    ),
+    (
+        STORED,
+        stay(
+            **ABOUT_COLUMNS, state="deposited", compartment="07", announced=True, presumed=True, deadline=DEADLINE,
+            **PICKUP_COLUMNS, deposited_at=T0,
+        ) | compartment(state="occupied", claim=CLAIM, stay=STAY) | told("ready"),
+    ),
+    (
+        e.Collected(STAY, ABOUT, CLAIM, DOOR, OPENING),
+        stay(**ABOUT_COLUMNS, state="collected", compartment="07", ended_at=T0)
+        | compartment(state="vacant", **FREED) | told("collected"),
+    ),
+    (
+        e.Recalled(STAY, ABOUT, CLAIM, DOOR, OPENING),
+        stay(**ABOUT_COLUMNS, state="recalled", compartment="07", ended_at=T0)
+        | compartment(state="vacant", **FREED) | told("recalled"),
+    ),
+    (e.Expired(STAY, DEADLINE), stay(state="expired", expired_at=T0) | told("expired")),
+    (
+        WANTED,
+        opening(
+            purpose="deposit", state="wanted", reason="inspection", by="y" * 32, instruction="i" * 32, pass_id=PASS,
+            claim=CLAIM, stay=STAY, wanted_at=T0,
+        ) | {"stay_entries": [{"stay": STAY}]},
+    ),
+    (e.Unlocked(OPENING, DOOR, 2), opening(state="unlocked", attempts=2, unlocked_at=T0)),
+    (e.NoProof(OPENING, DOOR), opening(state="wanted")),
+    (
+        e.NotOpened(OPENING, DOOR, Reason.COMPARTMENT_BROKEN, CompartmentState.NEEDS_CHECK),
+        opening(state="not_opened", why="compartment_broken")
+        | compartment(state="needs_check", why="compartment_broken")
+        | task("not_opened", "07", detail="compartment_broken"),
+    ),
+    (e.Opened(OPENING, DOOR, True), opening(state="opened", opened_at=T0) | compartment(door="open")),
+    (e.Closed(OPENING, DOOR), opening(state="shut", closed_at=T0) | compartment(door="closed")),
+    (e.Lapsed(OPENING, DOOR, Reason.POWER_LOST), opening(state="lapsed", why="power_lost")),
+    (
+        e.Unresolved(OPENING, DOOR, CompartmentState.NEEDS_CHECK),
+        opening(state="unresolved") | compartment(state="needs_check") | task("unresolved", "07"),
+    ),
+    (
+        e.Sensed({DOOR: DoorState.OPEN}, (DOOR,)),
+        compartment(state="needs_check", why="forced", door="open") | task("forced_door", "07"),
+    ),
+    (e.BoardLost((DOOR,)), compartment(door="unknown")),
+    (
+        e.Checked(DOOR, CompartmentState.VACANT),
+        compartment(state="vacant") | {"checked": [{"compartment": "07", "seq": 10, "at": NOW}]},
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "expected"), CASES, ids=lambda x: type(x).__name__ if not isinstance(x, dict) else "")
+def test_golden(body: e.Body, expected: dict[str, list[dict[str, Any]]]) -> None:
+    rows = rows_of(body)
+    assert said(rows) == expected
+    (entry,) = rows.entries
+    assert (entry.bank, entry.epoch, entry.seq, entry.at, entry.kind) == (BANK, 2, 10, T0, type(body).__name__)
+    for table in (rows.stays, rows.compartments, rows.openings, rows.passes):
+        assert all((row.bank, row.epoch) == (BANK, 2) for row in table)
+
+
+def test_every_kind_has_its_case() -> None:
+    assert {type(body) for body, _ in CASES} == set(get_args(e.Body))
+
+
+def test_what_belongs_to_the_bank_itself() -> None:
+    rows = rows_of(
+        e.Booted("boot", "software"),
+        e.Adopted(4, adopt().policy),
+        e.Answered(7, InstructionId("i"), "h"),
+        e.Answered(6, InstructionId("j"), "h"),
+    )
+    assert (rows.boot, rows.software, rows.policy_version, rows.orders_last) == ("boot", "software", 4, 7)
+
+
+def test_a_batch_collapses_to_the_last_word_on_each_column() -> None:
+    rows = rows_of(
+        e.Expected(STAY, ABOUT),
+        CLAIMED,
+        WANTED,
+        e.Unlocked(OPENING, DOOR, 1),
+        e.Opened(OPENING, DOOR),
+        e.Closed(OPENING, DOOR),
+        STORED,
+        e.Expired(STAY, DEADLINE),
+    )
+    (one,), (door,), (leaf,) = rows.stays, rows.compartments, rows.openings
+    assert (one.state, one.expected_at, one.reserved_at, one.deposited_at, one.seq) == ("expired", T0, T0, T0, 17)
+    assert (door.state, door.door, door.stay, door.why, door.seq) == ("occupied", "closed", STAY, None, 16)
+    assert (leaf.state, leaf.purpose, leaf.attempts, leaf.closed_at, leaf.seq) == ("shut", "deposit", 1, T0, 15)
+    assert [row.seq for row in rows.stay_entries] == [10, 11, 12, 16, 17]
+
+
+def test_a_deposit_that_came_to_nothing_leaves_nothing_behind() -> None:
+    (one,) = rows_of(e.Expected(STAY, ABOUT), CLAIMED, RELEASED).stays
+    assert (one.state, one.compartment, one.pickup_pass, one.reserved_at) == ("expected", None, None, None)
+    (again,) = rows_of(e.Released(CLAIM, DOOR, CompartmentState.VACANT, Reason.TOO_BIG, STAY), CLAIMED).stays
+    assert (again.state, again.ended_at, again.reason) == ("reserved", None, None)
+
+
+def test_a_door_taken_off_the_wall_takes_its_changes_along() -> None:
+    rows = rows_of(e.Fitted((Fitting(DOOR, Size(1, 2, 3)),)), e.BoardLost((DOOR,)), e.Fitted((), (DOOR,)))
+    assert (rows.fittings, rows.compartments, [row.id for row in rows.removed]) == ([], [], ["07"])
+
+
+def test_what_cannot_be_read_is_a_task_and_an_entry() -> None:
+    raws = [
+        b'[1,"%b",2,10,"2026-03-01T08:00:00Z","Levitated",{}]' % BANK.encode(),
+        b'[9,"%b",2,11,"2026-03-01T08:00:00Z","Closed",{"opening":"o","compartment":"07"}]' % BANK.encode(),
+        b'[1,"%b",2,12,"2026-03-01T08:00:00Z","Closed",{"opening":7}]' % BANK.encode(),
+        encode_entry(e.Entry(BANK, 2, 13, T0, e.Closed(OPENING, DOOR))),
+    ]
+    rows = projections.rows(ORGANISATION, raws, [b""] * 4, NOW)
+    assert [row.raw for row in rows.entries] == raws
+    assert [(row.kind, row.about) for row in rows.tasks] == [
+        ("unreadable_entry", "Levitated"),
+        ("unreadable_entry", "Closed"),
+        ("unreadable_entry", "Closed"),
+    ]
+    assert len({row.id for row in rows.tasks}) == 3
+    assert [row.state for row in rows.openings] == ["shut"]
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_time_outside_the_calendar_is_not_an_entry(at: str) -> None:
+    with pytest.raises(Unreadable):
+        projections.rows(ORGANISATION, [b'[1,"b",2,10,"%b","Closed",{}]' % at.encode()], [b""], NOW)
