@@ -2,6 +2,7 @@
 
 import base64
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
@@ -35,19 +36,30 @@ async def vault_fits(office: Office) -> bool:
     return hmac.compare_digest(stands, office.vault.mark)
 
 
-async def begin(office: Office, name: str = "First organisation") -> FirstToken | None:
-    """At the first start: an organisation, and the token that may make others. None if there are tokens already."""
+async def begin(office: Office, keep: Callable[[str], None]) -> bool:
+    """At the first start: an organisation, and the token that may make others. False if there are tokens already.
+
+    `keep` gets the token before it is worth anything, so that a crash cannot leave one that nobody knows.
+    """
     if await office.tables.value("tokens_exist"):
-        return None
-    return await create_organisation(office, name, root=True)
+        return False
+    token = new_token(office)
+    keep(token)
+    await _create(office, "First organisation", token, root=True)
+    return True
 
 
-async def create_organisation(office: Office, name: str, *, root: bool = False) -> FirstToken:
-    organisation, token = office.new_id(), new_token(office)
+async def create_organisation(office: Office, name: str) -> FirstToken:
+    token = new_token(office)
+    return FirstToken(await _create(office, name, token, root=False), token)
+
+
+async def _create(office: Office, name: str, token: str, *, root: bool) -> str:
+    organisation = office.new_id()
     await office.tables.do(
         "create_organisation", organisation, name, office.new_id(), token_hash(token), root, office.now()
     )
-    return FirstToken(organisation, token)
+    return organisation
 
 
 async def who_is(office: Office, token: str) -> Who | None:

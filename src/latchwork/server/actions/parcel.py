@@ -1,7 +1,7 @@
 """A parcel as its recipient may see it, by the secret link: state, code, QR, where and until when. No account."""
 
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from latchwork.domain.words import StayState
 from latchwork.server.actions import places, stays
@@ -10,8 +10,18 @@ from latchwork.server.actions.office import Office, not_found
 QR_DAYS_MAX = 14
 """A QR code outlives the deadline by so much, because an expired stay stays collectible (rule 14). It is also how
 long an offline wall goes on believing a QR code that was revoked."""
+DOORS_MAX = 2_000
 FRESH = timedelta(minutes=2)
 """A wall that was heard within this is spoken of in the present tense."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A door as a picture needs it; nothing of what is behind it."""
+
+    id: str
+    width_mm: int
+    height_mm: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +50,11 @@ class Parcel:
     stale: bool
     """Whether the wall has been silent for a while."""
     page: str
+    help: bool
+    """Whether a person should look at it."""
+    doors: "tuple[Place, ...]" = ()
+    """The wall, for the picture; empty where there is nothing to find."""
+    zone: tzinfo | None = None
     events: tuple[stays.Event, ...] = ()
 
 
@@ -49,7 +64,10 @@ async def parcel(office: Office, token: str, *, with_story: bool = True) -> Parc
     if stay is None:
         raise not_found("parcel")
     row = await stays.row(office, stay, None)
-    return told(office, row, tuple(await stays.story(office, row)) if with_story else ())
+    found = told(office, row, tuple(await stays.story(office, row)) if with_story else ())
+    if found.compartment is None:
+        return found
+    return replace(found, doors=tuple(await office.tables.all(Place, "places", row.bank, DOORS_MAX)))
 
 
 def told(office: Office, row: stays.Row, events: tuple[stays.Event, ...] = ()) -> Parcel:
@@ -83,6 +101,8 @@ def told(office: Office, row: stays.Row, events: tuple[stays.Event, ...] = ()) -
         heard_at=local(row.heard_at),
         stale=row.heard_at is None or office.now() - row.heard_at > FRESH,
         page=stays.page(office, row.id),
+        zone=zone,
+        help=row.state in (StayState.BLOCKED, StayState.EXCEPTION),
         events=tuple(_local(event, local(event.at)) for event in events),
     )
 

@@ -95,7 +95,7 @@ def open_vault(state: Path, master_file: Path | None = None) -> Vault:
 
     Raises Unusable.
     """
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    state.mkdir(parents=True, exist_ok=True)
     master = _read_given(master_file) if master_file else _read_or_make(state / "master.secret")
     ticket = _read_or_make(state / "ticket.key")
     return Vault(master, Ed25519PrivateKey.from_private_bytes(ticket))

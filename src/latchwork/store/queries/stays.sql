@@ -58,6 +58,10 @@ WHERE i.organisation = $1 AND i.id = $2
 SELECT c.id, c.width_mm, c.height_mm, c.depth_mm, c.climate, c.reach_mm, c.state, c.why, c.door, c.stay
 FROM compartments c WHERE c.bank = $1 ORDER BY length(c.id), c.id LIMIT $2
 
+-- name: places
+-- The wall without its contents, for whoever looks for one door.
+SELECT id, width_mm, height_mm FROM compartments WHERE bank = $1 ORDER BY length(id), id LIMIT $2
+
 -- name: openings_of_door
 -- What a door did lately.
 SELECT o.id, o.compartment, o.purpose, o.state, o.reason, o.why, o.wanted_at, o.unlocked_at, o.opened_at, o.closed_at

@@ -1,0 +1,290 @@
+"""`latchwork server`: the cloud. The one place that wires database, exchange, pages, API and notices together."""
+
+import argparse
+import asyncio
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any, TypeVar
+
+import asyncpg
+import uvicorn
+from litestar import Litestar, Request, Response, get
+from litestar.datastructures import State
+
+from latchwork.server.actions import access
+from latchwork.server.actions.enrolment import Throttle
+from latchwork.server.actions.letters import NotSent, letter
+from latchwork.server.actions.live import Live
+from latchwork.server.actions.office import Office, Unavailable
+from latchwork.server.actions.vault import Unusable, open_vault, write_private
+from latchwork.server.api import routes as api
+from latchwork.server.api.problems import problem
+from latchwork.server.exchange import Exchange
+from latchwork.server.link import UVICORN, Link
+from latchwork.server.mail import BadSetting, SmtpMailer, compose
+from latchwork.server.notices import Dispatcher, NothingToSay
+from latchwork.server.ports import PortTaken, Server, listen
+from latchwork.server.web import routes as web
+from latchwork.store.admin import Tables
+from latchwork.store.changes import Topic
+from latchwork.store.embedded import CannotStart, Embedded
+from latchwork.store.lanes import lost
+from latchwork.store.migrate import MigrationFailed, SchemaMismatch, migrate
+from latchwork.store.outbox import DueNotice, PostgresOutbox
+from latchwork.store.postgres import PostgresStore
+
+RETRY_SECONDS = 1.0
+OUTBOX_SECONDS = 0.5
+"""How often the outbox is looked at while nothing is due."""
+STOP_SECONDS_MAX = 3
+TOKEN_FILE = "first-token"
+
+T = TypeVar("T")
+
+log = logging.getLogger("latchwork.server")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    host: str
+    port: int
+    state: Path
+    public_url: str
+    """How the world reaches us: it stands in mails."""
+    database_url: str | None
+    """None: a PostgreSQL of our own, in the state folder."""
+    master_secret_file: Path | None
+    smtp_url: str | None
+    """None: notices wait in the outbox."""
+    mail_from: str
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--host", help="where to listen (LATCHWORK_HOST, 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="where to listen (LATCHWORK_PORT, 8080)")
+    parser.add_argument("--state", type=Path, help="folder of secrets and database (LATCHWORK_STATE, var/server)")
+    parser.epilog = (
+        "Settings from the environment:\n"
+        "  LATCHWORK_PUBLIC_URL          how the world reaches this server; stands in mails\n"
+        "  LATCHWORK_DATABASE_URL        a PostgreSQL of yours, instead of the embedded one\n"
+        "  LATCHWORK_MASTER_SECRET_FILE  the master secret, if not in the state folder\n"
+        "  LATCHWORK_SMTP_URL            smtp://user:password@host:587 or smtps://host:465\n"
+        "  LATCHWORK_MAIL_FROM           sender of mails, such as Lockers <lockers@example.org>\n"
+    )
+
+
+def settings(args: argparse.Namespace, environment: Mapping[str, str]) -> Settings:
+    """Raises BadSetting."""
+    host = args.host or environment.get("LATCHWORK_HOST") or "127.0.0.1"
+    port_text = str(args.port if args.port is not None else environment.get("LATCHWORK_PORT") or 8080)
+    if not port_text.isdigit() or not 0 < int(port_text) < 65_536:
+        raise BadSetting(f"LATCHWORK_PORT or --port: {port_text} is not a port number.")
+    url = (environment.get("LATCHWORK_PUBLIC_URL") or f"http://{host}:{port_text}").rstrip("/")
+    if not url.startswith(("http://", "https://")):
+        raise BadSetting("LATCHWORK_PUBLIC_URL begins with http:// or https://.")
+    master = environment.get("LATCHWORK_MASTER_SECRET_FILE")
+    return Settings(
+        host,
+        int(port_text),
+        Path(args.state or environment.get("LATCHWORK_STATE") or "var/server").absolute(),
+        url,
+        environment.get("LATCHWORK_DATABASE_URL") or None,
+        Path(master) if master else None,
+        environment.get("LATCHWORK_SMTP_URL") or None,
+        environment.get("LATCHWORK_MAIL_FROM") or "Latchwork <latchwork@localhost.localdomain>",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    try:
+        import uvloop
+
+        loops: Callable[[], asyncio.AbstractEventLoop] | None = uvloop.new_event_loop
+    except ImportError:
+        loops = None
+    try:
+        with asyncio.Runner(loop_factory=loops) as runner:
+            runner.run(serve(settings(args, os.environ)))
+    except (BadSetting, PortTaken, Unusable, CannotStart, SchemaMismatch, MigrationFailed, OSError) as error:
+        print(f"latchwork server: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def serve(given: Settings) -> None:
+    """Until a signal says stop. Raises what `run` turns into a sentence."""
+    stop = _Stop(asyncio.current_task())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    try:
+        async with AsyncExitStack() as stack:
+            listening = stack.enter_context(listen(given.host, given.port, "The server", "--port or LATCHWORK_PORT"))
+            dsn = given.database_url
+            if dsn is None:
+                dsn = await stack.enter_async_context(Embedded(given.state / "postgres"))
+            cloud = await stack.enter_async_context(running(given, dsn))
+            await _greet_first(cloud.office, given.state)
+            log.info("listening on http://%s:%s, known as %s", given.host, given.port, given.public_url)
+            await stop.serving(cloud, listening)
+    except asyncio.CancelledError:
+        if not stop.told:
+            raise
+
+
+class _Stop:
+    """What a signal does: before we serve it ends the start, later it lets open requests end."""
+
+    def __init__(self, work: "asyncio.Task[Any] | None") -> None:
+        self.told = False
+        self._work = work
+        self._cloud: Cloud | None = None
+        self._server: Server | None = None
+
+    def __call__(self) -> None:
+        first, self.told = not self.told, True
+        if self._server is None or self._cloud is None:
+            if first and self._work is not None:
+                self._work.cancel()
+            return
+        self._cloud.live.end()
+        self._server.should_exit = True
+
+    async def serving(self, cloud: "Cloud", listening: socket.socket) -> None:
+        config = uvicorn.Config(
+            cloud.app,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            http="httptools",
+            ws="websockets-sansio",
+            timeout_graceful_shutdown=STOP_SECONDS_MAX,
+            server_header=False,
+            **UVICORN,
+        )
+        self._cloud, self._server = cloud, Server(config)
+        await self._server.serve(sockets=[listening])
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    app: Litestar
+    office: Office
+    live: Live
+
+
+@asynccontextmanager
+async def running(given: Settings, dsn: str) -> AsyncIterator[Cloud]:
+    """The server without its socket: migrated, checked, and at work. Waits for a database that is not there yet."""
+    vault = open_vault(given.state, given.master_secret_file)
+    mailer = SmtpMailer(given.smtp_url) if given.smtp_url else None
+    await _patiently(lambda: migrate(dsn))
+    async with await _patiently(lambda: PostgresStore.connect(dsn)) as store:
+        office = Office(store, Tables(store), vault, _now, secrets.token_bytes, given.public_url)
+        if not await _patiently(lambda: access.vault_fits(office)):
+            raise Unusable(
+                "This database was made with another master secret: every code would be wrong. "
+                f"Restore {given.state / 'master.secret'}, or name the right file in LATCHWORK_MASTER_SECRET_FILE."
+            )
+        live = Live()
+        link = Link(store, Exchange(store, _now), _now)
+        work: list[Coroutine[Any, Any, None]] = [live.relay(store, topic) for topic in Topic]
+        if mailer is not None:
+            work.append(
+                _keep_sending(Dispatcher(PostgresOutbox(store), _writer(office, given.mail_from), mailer, _now))
+            )
+        else:
+            log.warning("LATCHWORK_SMTP_URL is not set: notices wait in the outbox")
+        async with link.running():
+            tasks = [asyncio.create_task(each) for each in work]
+            try:
+                yield Cloud(application(office, live, link), office, live)
+            finally:
+                live.end()
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def application(office: Office, live: Live, link: Link) -> Litestar:
+    return Litestar(
+        [health, link.handler(), *api.routers(), *web.routers()],
+        state=State({"office": office, "live": live, "throttle": Throttle()}),
+        openapi_config=api.openapi(),
+        exception_handlers={Exception: _excuse},
+        logging_config=None,
+    )
+
+
+@get("/health", include_in_schema=False)
+async def health(request: Request[Any, Any, Any]) -> dict[str, str]:
+    """Whether we can work; a problem with 503 while the database is away."""
+    office: Office = request.app.state.office
+    await office.tables.value("tokens_exist")
+    return {"status": "ok"}
+
+
+def _excuse(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    path = request.url.path
+    if path == "/health" or path == "/api" or path.startswith("/api/"):
+        return problem(error)
+    return web.excuse(error, path)
+
+
+def _writer(office: Office, sender: str) -> Callable[[DueNotice], Awaitable[EmailMessage]]:
+    async def write(due: DueNotice) -> EmailMessage:
+        found = await letter(office, due.id, due.kind, due.stay, due.person)
+        if isinstance(found, NotSent):
+            raise NothingToSay(found.why)
+        return compose(found, sender, _now())
+
+    return write
+
+
+async def _keep_sending(dispatcher: Dispatcher[EmailMessage]) -> None:
+    while True:
+        handled = 0
+        try:
+            handled = await dispatcher.step()
+        except Unavailable as error:
+            log.debug("the outbox cannot be read: %s", error)
+        except Exception:
+            log.exception("a notice could not be handled")
+        if not handled:
+            await asyncio.sleep(OUTBOX_SECONDS)
+
+
+async def _greet_first(office: Office, state: Path) -> None:
+    """At the first start: the token that everything else is made with, in a file that only we can read."""
+    file = state / TOKEN_FILE
+    if await access.begin(office, lambda token: write_private(file, f"{token}\n".encode())):
+        log.info("the first API token is in %s", file)
+
+
+async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
+    told = False
+    while True:
+        try:
+            return await ask()
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, Unavailable) as error:
+            if not isinstance(error, Unavailable) and not lost(error):
+                raise CannotStart(f"The database refuses to work for us: {error}") from error
+            if not told:
+                log.warning("waiting for the database: %s", error)
+            told = True
+            await asyncio.sleep(RETRY_SECONDS)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,81 @@
+"""Signing in with an API token, until there are accounts. The session is a signed cookie that scripts cannot read."""
+
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from litestar import Response, get, post
+from litestar.datastructures import Cookie
+from litestar.enums import RequestEncodingType
+from litestar.params import Body
+from litestar.response import Redirect
+
+from latchwork.server.actions import access
+from latchwork.server.actions.office import Declined, Office, Who
+from latchwork.server.web.render import AnyRequest, page
+
+COOKIE = "latchwork_operator"
+PLACE = "/operator"
+SIGN_IN = "/operator/sign-in"
+
+Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
+
+
+class SignInFirst(Exception):
+    """Becomes a redirect to the sign-in page."""
+
+
+async def operator(request: AnyRequest, office: Office) -> Who:
+    """Who is signed in. A form must come from a page of this session, and from no other site."""
+    session = request.cookies.get(COOKIE, "")
+    who = await access.signed_in(office, session)
+    if who is None:
+        raise SignInFirst
+    if request.method not in ("GET", "HEAD"):
+        same_site(request, office)
+        access.check_form(office, session, str((await request.form()).get("seal", "")))
+    return who
+
+
+async def seal(request: AnyRequest, office: Office) -> str:
+    """What a form on this page carries."""
+    return access.form_seal(office, request.cookies.get(COOKIE, ""))
+
+
+def same_site(request: AnyRequest, office: Office) -> None:
+    fetched = request.headers.get("sec-fetch-site", "same-origin")
+    origin = request.headers.get("origin")
+    ours = {urlsplit(office.public_url).netloc, request.headers.get("host", "")}
+    if fetched not in ("same-origin", "none") or (origin is not None and urlsplit(origin).netloc not in ours):
+        raise Declined(403, "other_site", "This form came from another site. Nothing was done.")
+
+
+@get(SIGN_IN, include_in_schema=False)
+async def sign_in_page() -> Response[str]:
+    return page("operator/sign_in.html", layer="operator", wrong=False)
+
+
+@post(SIGN_IN, include_in_schema=False, status_code=200)
+async def sign_in(request: AnyRequest, office: Office, data: Form) -> Response[Any]:
+    same_site(request, office)
+    who = await access.who_is(office, data.get("token", "").strip())
+    if who is None:
+        return page("operator/sign_in.html", status=403, layer="operator", wrong=True)
+    cookie = Cookie(
+        COOKIE,
+        path=PLACE,
+        value=access.sign_in(office, who),
+        max_age=access.SESSION_HOURS_MAX * 3600,
+        httponly=True,
+        samesite="strict",
+        secure=office.public_url.startswith("https:"),
+    )
+    return Redirect(PLACE, status_code=303, cookies=[cookie])
+
+
+@post("/operator/sign-out", include_in_schema=False)
+async def sign_out(who: Who) -> Response[Any]:
+    gone = Cookie(COOKIE, path=PLACE, value="", max_age=0, httponly=True, samesite="strict")
+    return Redirect(SIGN_IN, status_code=303, cookies=[gone])
+
+
+HANDLERS = [sign_in_page, sign_in, sign_out]

@@ -1,0 +1,152 @@
+"""Banks, a bank with its wall, a door, a stay."""
+
+import asyncio
+from typing import Any
+from urllib.parse import quote
+
+from litestar import Response, get, post
+from litestar.response import Redirect, ServerSentEvent
+
+from latchwork.domain.words import STAFF_REASONS, Reason
+from latchwork.server.actions import banks, places, stays, wall
+from latchwork.server.actions.office import Declined, Office, Who
+from latchwork.server.web.operator.session import Form
+from latchwork.server.web.render import AnyRequest, fresh, html, page
+from latchwork.server.web.story import told
+from latchwork.ui.wall import Door, columns
+
+REASONS = (Reason.CUSTOMER_HELP, Reason.INSPECTION, Reason.MAINTENANCE, Reason.EMERGENCY, Reason.OTHER)
+assert set(REASONS) == STAFF_REASONS
+STAYS_SHOWN = 100
+NOTE_CHARACTERS_MAX = 1000
+
+
+@get("/operator", include_in_schema=False)
+async def all_banks(office: Office, who: Who, seal: str) -> Response[str]:
+    return page("operator/banks.html", layer="operator", seal=seal, banks=await banks.banks(office, who))
+
+
+@get("/operator/banks/{bank_id:str}", include_in_schema=False)
+async def one_bank(office: Office, who: Who, bank_id: str, seal: str) -> Response[str]:
+    return page("operator/bank.html", layer="operator", seal=seal, **await _bank(office, who, bank_id))
+
+
+@get("/operator/banks/{bank_id:str}/events", include_in_schema=False)
+async def bank_events(request: AnyRequest, office: Office, who: Who, bank_id: str) -> ServerSentEvent:
+    await banks.bank(office, who, bank_id)
+
+    async def render() -> str:
+        return html("operator/bank_now.html", **await _bank(office, who, bank_id))
+
+    return fresh(request, bank_id, render)
+
+
+@get("/operator/banks/{bank_id:str}/doors/{door:str}", include_in_schema=False)
+async def one_door(
+    office: Office, who: Who, bank_id: str, door: str, seal: str, asked: str | None = None
+) -> Response[str]:
+    now = await _door(office, who, bank_id, door, asked)
+    return page("operator/door.html", layer="operator", seal=seal, reasons=REASONS, asked=asked or "", **now)
+
+
+@get("/operator/banks/{bank_id:str}/doors/{door:str}/events", include_in_schema=False)
+async def door_events(
+    request: AnyRequest, office: Office, who: Who, bank_id: str, door: str, asked: str | None = None
+) -> ServerSentEvent:
+    await wall.compartment(office, who, bank_id, door)
+
+    async def render() -> str:
+        return html("operator/door_now.html", **await _door(office, who, bank_id, door, asked))
+
+    return fresh(request, bank_id, render)
+
+
+@post("/operator/banks/{bank_id:str}/doors/{door:str}/open", include_in_schema=False)
+async def open_door(office: Office, who: Who, bank_id: str, door: str, data: Form) -> Redirect:
+    if data.get("reason") not in set(REASONS):
+        raise Declined(422, "no_access", "Choose a reason.")
+    note = data.get("note", "").replace("\0", "").strip()[:NOTE_CHARACTERS_MAX]
+    asked = await wall.open_door(office, who, bank_id, door, Reason(data["reason"]), note)
+    return _back(bank_id, door, asked.instruction)
+
+
+@post("/operator/banks/{bank_id:str}/doors/{door:str}/check", include_in_schema=False)
+async def check_door(office: Office, who: Who, bank_id: str, door: str, data: Form) -> Redirect:
+    asked = await wall.check(office, who, bank_id, door, data.get("seen") == "empty")
+    return _back(bank_id, door, asked.instruction)
+
+
+@get("/operator/stays/{stay_id:str}", include_in_schema=False)
+async def one_stay(office: Office, who: Who, stay_id: str, seal: str) -> Response[str]:
+    return page("operator/stay.html", layer="operator", seal=seal, **await _stay(office, who, stay_id))
+
+
+@get("/operator/stays/{stay_id:str}/events", include_in_schema=False)
+async def stay_events(request: AnyRequest, office: Office, who: Who, stay_id: str) -> ServerSentEvent:
+    found = await stays.read(office, who, stay_id)
+
+    async def render() -> str:
+        return html("operator/stay_now.html", **await _stay(office, who, stay_id))
+
+    return fresh(request, found.bank, render)
+
+
+@post("/operator/stays/{stay_id:str}/cancel", include_in_schema=False)
+async def cancel(office: Office, who: Who, stay_id: str) -> Redirect:
+    await stays.cancel(office, who, stay_id)
+    return Redirect(f"/operator/stays/{stay_id}", status_code=303)
+
+
+async def _bank(office: Office, who: Who, bank_id: str) -> dict[str, Any]:
+    bank = await banks.bank(office, who, bank_id)
+    picture, here, tasks = await asyncio.gather(
+        wall.wall(office, who, bank_id),
+        stays.stays(office, who, bank_id, live=False, limit=STAYS_SHOWN),
+        wall.tasks(office, who, bank_id),
+    )
+    doors = [Door(c.id, c.width_mm, c.height_mm, c.state, c.door) for c in picture.compartments]
+    return {
+        "bank": bank,
+        "zone": places.zone(bank.time_zone),
+        "compartments": picture.compartments,
+        "wall": columns(doors),
+        "stays": here,
+        "tasks": tasks,
+    }
+
+
+async def _door(office: Office, who: Who, bank_id: str, door: str, asked: str | None) -> dict[str, Any]:
+    bank = await banks.bank(office, who, bank_id)
+    compartment = await wall.compartment(office, who, bank_id, door)
+    order = await wall.instruction(office, who, asked) if asked else None
+    return {
+        "bank": bank,
+        "zone": places.zone(bank.time_zone),
+        "door": compartment,
+        "openings": await wall.openings(office, who, bank_id, door),
+        "order": order if order and order.bank == bank_id else None,
+    }
+
+
+async def _stay(office: Office, who: Who, stay_id: str) -> dict[str, Any]:
+    stay = await stays.read(office, who, stay_id)
+    zone = places.zone(stay.time_zone)
+    return {"stay": stay, "zone": zone, "story": told(await stays.timeline(office, who, stay_id), "operator", zone)}
+
+
+def _back(bank_id: str, door: str, asked: str) -> Redirect:
+    return Redirect(f"/operator/banks/{bank_id}/doors/{quote(door, safe='')}?asked={asked}", status_code=303)
+
+
+HANDLERS = [
+    all_banks,
+    one_bank,
+    bank_events,
+    one_door,
+    door_events,
+    open_door,
+    check_door,
+    one_stay,
+    stay_events,
+    cancel,
+]

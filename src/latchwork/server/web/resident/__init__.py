@@ -1,0 +1,1 @@
+"""The recipient's page: one parcel, by its secret link."""

@@ -1,0 +1,50 @@
+"""The parcel page: what it is, its code, where and until when; fresh by itself, and calm once all is done."""
+
+from typing import Any
+
+from litestar import Response, get
+from litestar.response import ServerSentEvent
+from markupsafe import Markup
+from segno import make
+
+from latchwork.server.actions import parcel
+from latchwork.server.actions.office import Office
+from latchwork.server.web.render import AnyRequest, fresh, html, page
+from latchwork.server.web.story import told
+from latchwork.ui.wall import Door, columns
+
+
+@get("/p/{token:str}", include_in_schema=False)
+async def parcel_page(office: Office, token: str) -> Response[str]:
+    found = await parcel.parcel(office, token)
+    return page("resident/parcel.html", layer="phone", live=f"/p/{token}/events", **_values(found))
+
+
+@get("/p/{token:str}/events", include_in_schema=False)
+async def parcel_events(request: AnyRequest, office: Office, token: str) -> ServerSentEvent:
+    found = await parcel.parcel(office, token, with_story=False)
+
+    async def render() -> str:
+        return html("resident/card.html", **_values(await parcel.parcel(office, token)))
+
+    return fresh(request, found.bank, render)
+
+
+def _values(found: parcel.Parcel) -> dict[str, Any]:
+    here = found.compartment
+    doors = [Door(door.id, door.width_mm, door.height_mm, here=door.id == here) for door in found.doors]
+    return {
+        "parcel": found,
+        "qr": _qr(found.qr) if found.qr else None,
+        "wall": columns(doors) if any(door.here for door in doors) else (),
+        "story": told(found.events, "recipient", found.zone),
+    }
+
+
+def _qr(text: str) -> Markup:
+    """Black on white whatever the page's colours are: scanners want it so. The picture is ours, so it may be markup."""
+    picture = make(text, error="m", boost_error=False)
+    return Markup(picture.svg_inline(border=0, omitsize=True, dark="#000", light="#fff", lineclass=None, svgclass=None))
+
+
+HANDLERS = [parcel_page, parcel_events]

@@ -1,0 +1,72 @@
+"""A stay's story in words. What a log says briefly, people want in a sentence; recipients need not see every line."""
+
+from collections.abc import Iterable, Mapping
+from datetime import tzinfo
+
+from latchwork.server.actions.stays import Event
+from latchwork.server.web.render import _second
+from latchwork.ui.words import words
+
+WORDS: Mapping[str, str] = {
+    "Announced": "Announced",
+    "Expected": "The locker expects it",
+    "PassGranted": "The locker made a code to put it in",
+    "SessionBegan": "A code was entered at the screen",
+    "Claimed": "Door {door} was chosen",
+    "Opened": "Door {door} opened",
+    "Closed": "Door {door} closed",
+    "NotOpened": "Door {door} did not open",
+    "Unresolved": "The power went off while door {door} was opening",
+    "Lapsed": "Door {door} was not opened",
+    "Released": "Door {door} was given up again",
+    "Stored": "Put into door {door}",
+    "Collected": "Collected from door {door}",
+    "Recalled": "Taken back from door {door}",
+    "Expired": "Its time was over",
+    "Cancelled": "Cancelled",
+    "Answered": "The locker said no",
+}
+FOR_RECIPIENTS = frozenset(
+    {
+        "Announced",
+        "Expected",
+        "Opened",
+        "Closed",
+        "NotOpened",
+        "Stored",
+        "Collected",
+        "Recalled",
+        "Expired",
+        "Cancelled",
+    }
+)
+NOTED = frozenset({"NotOpened", "Lapsed", "Released", "Answered"})
+"""Kinds whose reason is worth a line."""
+
+
+def told(events: Iterable[Event], audience: str, zone: tzinfo | None = None) -> list[dict[str, str]]:
+    """As the timeline of `parts.html` takes it, the latest last."""
+    return [
+        {
+            "at": event.at.isoformat(),
+            "when": _second(event.at, zone),
+            "what": _what(event),
+            "note": _note(event, audience),
+        }
+        for event in events
+        if audience != "recipient" or event.kind in FOR_RECIPIENTS
+    ]
+
+
+def _what(event: Event) -> str:
+    text = WORDS.get(event.kind, event.kind).format(door=event.compartment or "?")
+    return f"{text}, presumably" if event.presumed else text
+
+
+def _note(event: Event, audience: str) -> str:
+    if event.kind not in NOTED or event.reason is None:
+        return ""
+    try:
+        return words("en").reason(event.reason, audience).what
+    except KeyError:
+        return event.reason.replace("_", " ")
