@@ -124,7 +124,10 @@ CASES: list[tuple[e.Body, dict[str, list[dict[str, Any]]]]] = [
         e.Fitted((Fitting(DOOR, Size(1, 2, 3), reach_mm=4),), (CompartmentId("08"),)),
         {
             "fittings": [
-                {"id": "07", "width_mm": 1, "height_mm": 2, "depth_mm": 3, "climate": "ambient", "reach_mm": 4, "seq": 10}
+                {
+                    "id": "07", "width_mm": 1, "height_mm": 2, "depth_mm": 3, "climate": "ambient", "reach_mm": 4,
+                    "seq": 10,
+                }
             ],
             "removed": [{"id": "08"}],
         },
