@@ -138,13 +138,16 @@ class Exchange:
             self.forget(bank, line.session)
         return answer
 
-    async def deliver(self, bank: BankId, session: int) -> Down | None:
-        """Instructions and documents that the bank lacks; None while it owes an answer, or nothing is due."""
+    async def deliver(self, bank: BankId, session: int, work: Work | None = None) -> Down | None:
+        """Instructions and documents that the bank lacks; None while it owes an answer, or nothing is due.
+
+        `work` is what the store just said of this bank, where the caller has asked already.
+        """
         line = self._lines.get(bank)
         if line is None or line.session != session or line.awaiting is not None or line.suspect:
             return None
         try:
-            carried = await self._due(line)
+            carried = await self._due(line, work)
         except (Unavailable, Failed) as error:
             log.warning("nothing delivered to bank %s: %s", bank, error)
             return None  # whoever asked will ask again in a second
@@ -291,19 +294,20 @@ class Exchange:
 
     # What goes down
 
-    async def _due(self, line: _Line) -> tuple[list[Order], list[Document]]:
+    async def _due(self, line: _Line, work: Work | None = None) -> tuple[list[Order], list[Document]]:
         now = self._clock()
         resend_before = now - RESEND_AFTER
-        for work in await self._store.work([(line.bank, line.session)], resend_before):
-            if work.over:
-                return [], []
-            orders: list[SentOrder] = []
-            if work.orders:
-                asked = SendOrders(line.bank, line.session, now, resend_before, INSTRUCTIONS_MAX)
-                orders = await self._store.send_orders(asked)
-            documents = await self._documents(line, now) if work.documents else []
-            return [Order(o.number, InstructionId(o.id), o.body, o.void) for o in orders], documents
-        return [], []
+        if work is None:
+            found = await self._store.work([(line.bank, line.session)], resend_before)
+            work = found[0] if found else None
+        if work is None or work.over:
+            return [], []
+        orders: list[SentOrder] = []
+        if work.orders:
+            asked = SendOrders(line.bank, line.session, now, resend_before, INSTRUCTIONS_MAX)
+            orders = await self._store.send_orders(asked)
+        documents = await self._documents(line, now) if work.documents else []
+        return [Order(o.number, InstructionId(o.id), o.body, o.void) for o in orders], documents
 
     async def _documents(self, line: _Line, now: datetime) -> list[Document]:
         if line.offered_at is None or now - line.offered_at >= RESEND_AFTER:

@@ -205,11 +205,11 @@ class Link:
         if held is None or held.session != work.session:
             return
         if held.delivering is None or held.delivering.done():
-            step = self._send(held, Goodbye(Farewell.SUPERSEDED)) if work.over else self._deliver(held)
+            step = self._send(held, Goodbye(Farewell.SUPERSEDED)) if work.over else self._deliver(held, work)
             held.delivering = asyncio.create_task(step, name=f"delivery to {held.bank}")
 
-    async def _deliver(self, held: _Held) -> None:
-        down = await self._exchange.deliver(held.bank, held.session)
+    async def _deliver(self, held: _Held, work: Work) -> None:
+        down = await self._exchange.deliver(held.bank, held.session, work)
         if down is not None:
             await self._send(held, down)
 

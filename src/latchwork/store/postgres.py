@@ -113,7 +113,12 @@ class PostgresStore:
     @classmethod
     async def connect(cls, dsn: str, *, lanes: int = 2, patience_seconds: float = 5.0) -> "PostgresStore":
         pool = await asyncpg.create_pool(
-            dsn, min_size=0, max_size=POOL_MAX, command_timeout=ASK_SECONDS_MAX, max_cached_statement_lifetime=0
+            dsn,
+            min_size=0,
+            max_size=POOL_MAX,
+            command_timeout=ASK_SECONDS_MAX,
+            max_cached_statement_lifetime=0,
+            reset=_as_it_is,
         )
         store = cls(dsn, pool, lanes, patience_seconds)
         store._lanes.start()
@@ -246,6 +251,10 @@ class PostgresStore:
 
     async def _connection(self) -> Connection:
         return await asyncpg.connect(self._dsn, max_cached_statement_lifetime=0)
+
+
+async def _as_it_is(connection: Connection) -> None:
+    """No statement of ours leaves anything behind in its session, so there is nothing to reset between two."""
 
 
 def _head(record: asyncpg.Record | None) -> Head | None:
