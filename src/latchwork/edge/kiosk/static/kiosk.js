@@ -6,6 +6,7 @@ const lost = document.getElementById("lost");
 const TICKET = /^\s*LW1\./i;
 let clockOff = 0; // the edge's clock minus ours: countdowns follow the edge's
 let latest = 0;
+let shown = "";
 let busy = false;
 let warned = false;
 
@@ -18,8 +19,10 @@ async function press(body) {
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify(body),
     });
-    if (answer.ok) show(await answer.json());
-    else if (answer.status >= 500) lost.hidden = false; // a 4xx is a slip of the finger: the screen stays as it is
+    if (answer.ok) {
+      const shape = await answer.json();
+      show(shape, shape.refusal !== null); // the same no again is said aloud again
+    } else if (answer.status >= 500) lost.hidden = false; // a 4xx is a slip of the finger: the screen stays as it is
   } catch {
     lost.hidden = false;
   } finally {
@@ -27,11 +30,14 @@ async function press(body) {
   }
 }
 
-function show(answer) {
+function show(answer, anew = false) {
   if (answer.order < latest) return; // the wall was faster than the answer to a press
   latest = answer.order;
   clockOff = Date.parse(answer.now) - Date.now();
   lost.hidden = true;
+  if (answer.html === shown && !anew) return; // a finger may be on a button: do not swap it for its like
+  shown = answer.html;
+  busy = false; // a new question may be answered at once, even if the wall was told of it before the answer came
   const held = document.activeElement;
   const same = stage.dataset.screen === answer.screen;
   const kept = same ? typed() : {};
