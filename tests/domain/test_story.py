@@ -199,6 +199,22 @@ def test_a_door_that_does_not_open_is_tried_twice_then_marked_and_another_given(
     assert not wall.bank.openings
 
 
+def test_a_thing_of_unknown_size_never_gets_a_smaller_compartment_than_it_was_tried_in() -> None:
+    wall = Wall()
+    session = wall.sign_in("courier")
+    opening, _ = wall.deposit(session, about=about())
+    wall.unlock()
+    wall.door(opening, DoorState.OPEN)
+    second = OpeningId(wall.fresh())
+    wall.do(c.Replace(session, opening, Reason.TOO_BIG, second, ClaimId(wall.fresh())))
+    wall.door(opening, DoorState.CLOSED)
+    wall.unlock()
+    wall.door(second, DoorState.OPEN)
+    again = c.Replace(session, second, Reason.COMPARTMENT_OCCUPIED, OpeningId("3"), ClaimId("3"))
+    assert wall.do(again).refusal == c.Refusal(Reason.NO_SUITABLE_COMPARTMENT)
+    assert wall.state(SMALL) is CompartmentState.VACANT
+
+
 def test_a_return_is_dropped_off_by_code_and_taken_by_its_courier() -> None:
     wall = Wall()
     stay = StayId(wall.fresh())

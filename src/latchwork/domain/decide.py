@@ -169,8 +169,10 @@ def _replace(bank: Bank, cmd: c.Replace, now: datetime) -> Decision:
     if opening.state in (OpeningState.WANTED, OpeningState.UNLOCKED):
         return _no(Reason.BUSY)
     old = bank.compartments[opening.compartment]
-    larger_than = old.fitting.size if cmd.because is Reason.TOO_BIG else None
-    chosen = policy.choose(bank, stay.about.size, larger_than=larger_than)
+    too_big = cmd.because is Reason.TOO_BIG
+    # Of a thing whose size nobody knows, we know at least that it was tried in this compartment.
+    volume_min_mm3 = old.fitting.size.volume_mm3 + too_big if too_big or stay.about.size is None else 0
+    chosen = policy.choose(bank, stay.about.size, volume_min_mm3=volume_min_mm3)
     if isinstance(chosen, Reason):
         return _no(chosen)
     compartment, why = chosen

@@ -15,7 +15,7 @@ GUESS_FORGET = timedelta(minutes=10)
 
 
 def choose(
-    bank: Bank, size: Size | None, *, larger_than: Size | None = None, prefer: CompartmentId | None = None
+    bank: Bank, size: Size | None, *, volume_min_mm3: int = 0, prefer: CompartmentId | None = None
 ) -> tuple[Compartment, Reason] | Reason:
     """The preferred compartment if it will do, else the smallest vacant one that fits; and why this one.
 
@@ -36,15 +36,11 @@ def choose(
         if c.state is CompartmentState.VACANT
         and c.door is DoorState.CLOSED
         and (size is None or size.fits_into(c.fitting.size))
-        and (larger_than is None or _larger(c.fitting.size, larger_than))
+        and c.fitting.size.volume_mm3 >= volume_min_mm3
     ]
     if not fitting:
         return Reason.NO_SUITABLE_COMPARTMENT
     return min(fitting, key=lambda c: (c.fitting.size.volume_mm3, c.id)), Reason.SMALLEST_FIT
-
-
-def _larger(size: Size, than: Size) -> bool:
-    return size.volume_mm3 > than.volume_mm3
 
 
 def code_digits(waiting: int) -> int:

@@ -35,6 +35,7 @@ class BankTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     server: str
     state: str
     kiosk: str = "127.0.0.1:8090"
+    kiosk_names: tuple[str, ...] = ()
 
 
 class BusTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,6 +66,7 @@ class Config:
     state: Path
     kiosk_host: str
     kiosk_port: int
+    kiosk_names: tuple[str, ...]
     buses: tuple[BusTable, ...]
     fittings: tuple[Fitting, ...]
     wiring: dict[CompartmentId, tuple[int, int]]
@@ -116,6 +118,7 @@ def _checked(file: _File, path: Path) -> Config:
         state=(path.parent / file.bank.state).resolve(),
         kiosk_host=host,
         kiosk_port=int(port),
+        kiosk_names=(host, *file.bank.kiosk_names),
         buses=tuple(file.bus),
         fittings=tuple(_fitting(table) for table in file.compartment),
         wiring=wiring,

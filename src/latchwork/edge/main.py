@@ -16,7 +16,7 @@ from latchwork.edge.clock import BankClock
 from latchwork.edge.config import BadConfig, Config, read_config
 from latchwork.edge.desk import EdgeDesk
 from latchwork.edge.keyring import Keyring
-from latchwork.edge.kiosk.app import kiosk_app
+from latchwork.edge.kiosk.app import LOOPBACK, kiosk_app
 from latchwork.edge.link import Link
 from latchwork.edge.loop import Loop, Unfit
 from latchwork.edge.talk import Talk
@@ -75,7 +75,7 @@ async def _work(config: Config, who: identity.Identity, journal: SqliteJournal) 
     link = Link(config.server, desk, talk, software)
     kiosk = uvicorn.Server(
         uvicorn.Config(
-            kiosk_app(desk, bank_name=who.name or who.bank[:8]),
+            kiosk_app(desk, bank_name=who.name or who.bank[:8], hosts={*LOOPBACK, *config.kiosk_names}),
             host=config.kiosk_host,
             port=config.kiosk_port,
             log_level="warning",
