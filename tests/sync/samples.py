@@ -101,7 +101,7 @@ SAMPLES: tuple[e.Body, ...] = (
     e.Unlocked(OPENING, DOOR, 1),
     e.NoProof(OPENING, DOOR),
     e.NotOpened(OPENING, DOOR, Reason.COMPARTMENT_BROKEN, CompartmentState.NEEDS_CHECK),
-    e.Opened(OPENING, DOOR, True),
+    e.Opened(OPENING, DOOR, True, CompartmentState.OCCUPIED),
     e.Closed(OPENING, DOOR),
     e.Lapsed(OPENING, DOOR, Reason.EXPIRED),
     e.Unresolved(OPENING, DOOR, CompartmentState.NEEDS_CHECK),

@@ -253,9 +253,8 @@ def _opened(bank: Bank, body: e.Opened) -> Bank:
     if held is not None and held.grant.once:  # spent by the door's own proof, not by the command
         bank = _without_pass(bank, opening.pass_id)
     bank = _set(bank, body.compartment, door=DoorState.OPEN, stuck=None)
-    where = bank.compartments[body.compartment]
-    if where.claim is not None and opening.purpose is Purpose.COLLECT:  # it was stuck, and is not any more
-        bank = _set(bank, body.compartment, state=CompartmentState.OCCUPIED, why=None)
+    if body.compartment_state is not None:
+        bank = _set(bank, body.compartment, state=body.compartment_state, why=None)
     return bank
 
 

@@ -534,11 +534,11 @@ def _see(bank: Bank, cmd: c.See, now: datetime) -> Decision:
         opening = owner.get(compartment_id)
         stuck = bank.compartments[compartment_id].stuck
         if opening is not None and door is DoorState.OPEN and opening.state is OpeningState.UNLOCKED:
-            entries.append(e.Opened(opening.id, compartment_id))
+            entries.append(_opened(bank, opening))
         elif opening is not None and door is DoorState.CLOSED and opening.state is OpeningState.OPENED:
             entries += _shut(bank, opening, now)
         elif opening is None and door is DoorState.OPEN and stuck is not None and stuck in bank.openings:
-            entries.append(e.Opened(stuck, compartment_id, late=True))
+            entries.append(_opened(bank, bank.openings[stuck], late=True))
         else:
             strays[compartment_id] = door
     if strays:
@@ -552,6 +552,12 @@ def _see(bank: Bank, cmd: c.See, now: datetime) -> Decision:
 
 
 _DOOR_MOVES = frozenset({OpeningState.UNLOCKED, OpeningState.OPENED})
+
+
+def _opened(bank: Bank, opening: Opening, late: bool = False) -> e.Opened:
+    stuck = bank.compartments[opening.compartment].state is CompartmentState.NEEDS_CHECK
+    settled = CompartmentState.OCCUPIED if stuck and opening.purpose is Purpose.COLLECT else None
+    return e.Opened(opening.id, opening.compartment, late, settled)
 
 
 def _shut(bank: Bank, opening: Opening, now: datetime) -> list[e.Body]:
@@ -576,7 +582,7 @@ def _unlock(bank: Bank, cmd: c.Unlock, now: datetime) -> Decision:
             return _yes(*_lapse(bank, opening, Reason.EXPIRED))
     door = bank.compartments[opening.compartment].door
     if door is DoorState.OPEN:  # nothing to unlock: it stands open
-        return _yes(e.Opened(opening.id, opening.compartment))
+        return _yes(_opened(bank, opening))
     return _yes(e.Unlocked(opening.id, opening.compartment, opening.attempt + 1))
 
 

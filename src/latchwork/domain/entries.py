@@ -260,6 +260,8 @@ class Opened:
     compartment: CompartmentId
     late: bool = False
     """After it had been given up: by a stuck door, or over a power cut."""
+    compartment_state: CompartmentState | None = None
+    """Where the opening settles a doubt: a door that was stuck has moved. None: as it was."""
 
 
 @dataclass(frozen=True, slots=True)

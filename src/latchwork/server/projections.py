@@ -388,6 +388,8 @@ def _not_opened(page: _Page, body: e.NotOpened) -> None:
 def _opened(page: _Page, body: e.Opened) -> None:
     page.opening(body.opening, body.compartment, state="opened", why=None, opened_at=page.at)
     page.compartment(body.compartment, door=DoorState.OPEN.value)
+    if body.compartment_state is not None:
+        page.compartment(body.compartment, state=body.compartment_state.value, why=None)
 
 
 def _closed(page: _Page, body: e.Closed) -> None:
