@@ -24,6 +24,7 @@ import uvicorn
 from aiosmtpd.smtp import SMTP, Envelope
 from litestar import Litestar, Response, get
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath, FromQuery
 from litestar.static_files import create_static_files_router
 
 from latchwork.server.ports import PortTaken, Server, listen
@@ -133,23 +134,23 @@ def catcher_app(shelf: Shelf) -> Litestar:
         return raw
 
     @get("/", sync_to_thread=True)
-    def listed(to: str = "") -> Response[str]:
+    def listed(to: FromQuery[str] = "") -> Response[str]:
         return page("list.html", mails=shelf.mails(to), to=to)
 
     @get("/mails", sync_to_thread=True)
-    def as_json(to: str = "") -> list[dict[str, Any]]:
+    def as_json(to: FromQuery[str] = "") -> list[dict[str, Any]]:
         return [asdict(mail) for mail in shelf.mails(to)]
 
     @get("/mails/{name:str}", sync_to_thread=True)
-    def one(name: str) -> Response[str]:
+    def one(name: FromPath[str]) -> Response[str]:
         return page("mail.html", mail=_mail(name, known(name)))
 
     @get("/mails/{name:str}/raw", sync_to_thread=True)
-    def source(name: str) -> Response[bytes]:
+    def source(name: FromPath[str]) -> Response[bytes]:
         return Response(known(name), media_type="text/plain; charset=utf-8", headers=dict(PAGE_HEADERS))
 
     @get("/mails/{name:str}/html", sync_to_thread=True)
-    def html(name: str) -> Response[str]:
+    def html(name: FromPath[str]) -> Response[str]:
         body = _parse(known(name)).get_body(("html",))
         if body is None:
             raise NotFoundException("This mail has no HTML.")
@@ -158,7 +159,7 @@ def catcher_app(shelf: Shelf) -> Litestar:
         return Response(text, media_type="text/html; charset=utf-8", headers=headers)
 
     @get("/mails/{name:str}/picture", sync_to_thread=True)
-    def picture(name: str) -> Response[bytes]:
+    def picture(name: FromPath[str]) -> Response[bytes]:
         for part in _parse(known(name)).walk():
             if part.get_content_type() == "image/png":
                 return Response(bytes(part.get_content()), media_type="image/png", headers=dict(PAGE_HEADERS))

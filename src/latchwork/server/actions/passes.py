@@ -1,11 +1,13 @@
 """Passes of those who work at a wall: couriers and staff. Their digits are derived, never stored."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from latchwork.domain import commands as c
 from latchwork.domain.words import PartyId, PassId, Role
 from latchwork.server.actions.office import LIST_MAX, Asked, Declined, Office, Who, ask, is_id, not_found, order
+
+VALID_DAYS_MAX = 3650
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,10 @@ async def grant(
     if role is Role.PERSON:
         raise Declined(422, "no_access", "A person's pass comes with a stay. Announce one.")
     now, pass_id = office.now(), office.new_id()
-    if valid_until is not None and valid_until <= now:
-        raise Declined(422, "code_expired", "`valid_until` is over.")
+    if valid_until is not None and not now < valid_until <= now + timedelta(days=VALID_DAYS_MAX):
+        raise Declined(
+            422, "code_expired", f"`valid_until` lies within the next {VALID_DAYS_MAX} days, or is left out."
+        )
     body = c.GrantPass(PassId(pass_id), role, PartyId(party) if party else None, valid_until)
     asked = order(office, body)
     found = await office.tables.do(

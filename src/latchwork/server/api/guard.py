@@ -3,11 +3,15 @@
 from typing import Any
 
 from litestar.connection import ASGIConnection
+from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
 
 from latchwork.server.actions import access
 from latchwork.server.actions.office import Declined, Office, Who
 from latchwork.server.api.problems import AnyRequest
+
+TheOffice = NamedDependency[Office]
+Asker = NamedDependency[Who]
 
 
 async def bearer(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:

@@ -47,6 +47,8 @@ def problem(error: Exception) -> Response[bytes]:
         reason = HTTPStatus(status).phrase.lower().replace(" ", "_")
         errors = _errors(error.extra)
         headers = {k: v for k, v in (error.headers or {}).items() if k.lower() != "content-type"}
+    elif isinstance(error, RecursionError):
+        status, reason, detail = 400, "bad_request", "The body is nested too deeply."
     else:
         log.error("a request failed", exc_info=error)
         status, reason = 500, "internal_error"

@@ -5,12 +5,13 @@ from typing import Annotated
 
 from litestar import Response, delete, get, post
 from litestar.openapi import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 
 from latchwork.domain.words import Size
 from latchwork.server.actions import notices, stays
-from latchwork.server.actions.office import Asked, Declined, Office, Who
+from latchwork.server.actions.office import Asked, Declined
 from latchwork.server.api.bodies import NewStay
+from latchwork.server.api.guard import Asker, TheOffice
 from latchwork.server.api.problems import AnyRequest
 
 TAG = ["Stays"]
@@ -18,8 +19,8 @@ KEY_CHARACTERS_MAX = 255
 
 Key = Annotated[
     str | None,
-    Parameter(
-        header="Idempotency-Key",
+    HeaderParameter(
+        name="Idempotency-Key",
         required=False,
         description='A quoted string of your choice, such as "order-4711": the same again gets the same answer.',
     ),
@@ -33,7 +34,7 @@ Key = Annotated[
     responses={201: ResponseSpec(stays.Accepted, description="Accepted; also the answer to a repeat")},
 )
 async def announce(
-    request: AnyRequest, office: Office, who: Who, data: NewStay, idempotency_key: Key = None
+    request: AnyRequest, office: TheOffice, who: Asker, data: JSONBody[NewStay], idempotency_key: Key = None
 ) -> Response[bytes]:
     key = _key(idempotency_key)
     size = Size(data.size.width_mm, data.size.height_mm, data.size.depth_mm) if data.size else None
@@ -46,33 +47,36 @@ async def announce(
 
 @get("/stays", tags=TAG, summary="The latest stays, of one bank or of all; with `live` only those that have not ended")
 async def all_stays(
-    office: Office,
-    who: Who,
-    bank: str | None = None,
-    live: bool = False,
-    limit: Annotated[int, Parameter(ge=1, le=500)] = 100,
+    office: TheOffice,
+    who: Asker,
+    bank: FromQuery[str | None] = None,
+    live: FromQuery[bool] = False,
+    limit: Annotated[int, QueryParameter(ge=1, le=500)] = 100,
 ) -> list[stays.Brief]:
     return await stays.stays(office, who, bank, live, limit)
 
 
 @get("/stays/{stay_id:str}", tags=TAG, summary="A stay, as of when its wall was last heard")
-async def stay(office: Office, who: Who, stay_id: str) -> stays.Stay:
+async def stay(office: TheOffice, who: Asker, stay_id: FromPath[str]) -> stays.Stay:
     return await stays.read(office, who, stay_id)
 
 
 @get("/stays/{stay_id:str}/timeline", tags=TAG, summary="A stay's story, from the wall's own log")
-async def timeline(office: Office, who: Who, stay_id: str) -> list[stays.Event]:
+async def timeline(office: TheOffice, who: Asker, stay_id: FromPath[str]) -> list[stays.Event]:
     return await stays.timeline(office, who, stay_id)
 
 
 @delete("/stays/{stay_id:str}", tags=TAG, status_code=202, summary="Ask the wall to expect a thing no longer")
-async def cancel(office: Office, who: Who, stay_id: str) -> Asked:
+async def cancel(office: TheOffice, who: Asker, stay_id: FromPath[str]) -> Asked:
     return await stays.cancel(office, who, stay_id)
 
 
 @get("/notices", tags=TAG, summary="What recipients were told; with `dead` only what could not be delivered")
 async def all_notices(
-    office: Office, who: Who, dead: bool = False, limit: Annotated[int, Parameter(ge=1, le=500)] = 100
+    office: TheOffice,
+    who: Asker,
+    dead: FromQuery[bool] = False,
+    limit: Annotated[int, QueryParameter(ge=1, le=500)] = 100,
 ) -> list[notices.Told]:
     return await notices.notices(office, who, dead, limit)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from litestar import Request, Response
+from litestar.di import NamedDependency
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from latchwork.server.actions.live import Live
@@ -18,6 +19,7 @@ STATIC = HERE / "static"
 RETRY_MS = 3_000
 
 AnyRequest = Request[Any, Any, Any]
+TheOffice = NamedDependency[Office]
 
 _pages = environment(HERE / "resident" / "templates", HERE / "operator" / "templates")
 

@@ -1,30 +1,33 @@
 """Signing in with an API token, until there are accounts. The session is a signed cookie that scripts cannot read."""
 
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from litestar import Response, get, post
 from litestar.datastructures import Cookie
-from litestar.enums import RequestEncodingType
-from litestar.params import Body
+from litestar.di import NamedDependency
+from litestar.params import URLEncodedBody
 from litestar.response import Redirect
 
 from latchwork.server.actions import access
 from latchwork.server.actions.office import Declined, Office, Who
-from latchwork.server.web.render import AnyRequest, page
+from latchwork.server.web.render import AnyRequest, TheOffice, page
 
 COOKIE = "latchwork_operator"
 PLACE = "/operator"
 SIGN_IN = "/operator/sign-in"
 
-Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
+Form = URLEncodedBody[dict[str, str]]
+
+Operator = NamedDependency[Who]
+Seal = NamedDependency[str]
 
 
 class SignInFirst(Exception):
     """Becomes a redirect to the sign-in page."""
 
 
-async def operator(request: AnyRequest, office: Office) -> Who:
+async def operator(request: AnyRequest, office: TheOffice) -> Who:
     """Who is signed in. A form must come from a page of this session, and from no other site."""
     session = request.cookies.get(COOKIE, "")
     who = await access.signed_in(office, session)
@@ -36,7 +39,7 @@ async def operator(request: AnyRequest, office: Office) -> Who:
     return who
 
 
-async def seal(request: AnyRequest, office: Office) -> str:
+async def seal(request: AnyRequest, office: TheOffice) -> str:
     """What a form on this page carries."""
     return access.form_seal(office, request.cookies.get(COOKIE, ""))
 
@@ -55,7 +58,7 @@ async def sign_in_page() -> Response[str]:
 
 
 @post(SIGN_IN, include_in_schema=False, status_code=200)
-async def sign_in(request: AnyRequest, office: Office, data: Form) -> Response[Any]:
+async def sign_in(request: AnyRequest, office: TheOffice, data: Form) -> Response[Any]:
     same_site(request, office)
     who = await access.who_is(office, data.get("token", "").strip())
     if who is None:
@@ -73,7 +76,7 @@ async def sign_in(request: AnyRequest, office: Office, data: Form) -> Response[A
 
 
 @post("/operator/sign-out", include_in_schema=False)
-async def sign_out(who: Who) -> Response[Any]:
+async def sign_out(who: Operator) -> Response[Any]:
     gone = Cookie(COOKIE, path=PLACE, value="", max_age=0, httponly=True, samesite="strict")
     return Redirect(SIGN_IN, status_code=303, cookies=[gone])
 

@@ -5,13 +5,14 @@ from typing import Any
 from urllib.parse import quote
 
 from litestar import Response, get, post
+from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect, ServerSentEvent
 
 from latchwork.domain.words import STAFF_REASONS, Reason
 from latchwork.server.actions import banks, places, stays, wall
 from latchwork.server.actions.office import Declined, Office, Who
-from latchwork.server.web.operator.session import Form
-from latchwork.server.web.render import AnyRequest, fresh, html, page
+from latchwork.server.web.operator.session import Form, Operator, Seal
+from latchwork.server.web.render import AnyRequest, TheOffice, fresh, html, page
 from latchwork.server.web.story import told
 from latchwork.ui.wall import Door, columns
 
@@ -22,17 +23,17 @@ NOTE_CHARACTERS_MAX = 1000
 
 
 @get("/operator", include_in_schema=False)
-async def all_banks(office: Office, who: Who, seal: str) -> Response[str]:
+async def all_banks(office: TheOffice, who: Operator, seal: Seal) -> Response[str]:
     return page("operator/banks.html", layer="operator", seal=seal, banks=await banks.banks(office, who))
 
 
 @get("/operator/banks/{bank_id:str}", include_in_schema=False)
-async def one_bank(office: Office, who: Who, bank_id: str, seal: str) -> Response[str]:
+async def one_bank(office: TheOffice, who: Operator, bank_id: FromPath[str], seal: Seal) -> Response[str]:
     return page("operator/bank.html", layer="operator", seal=seal, **await _bank(office, who, bank_id))
 
 
 @get("/operator/banks/{bank_id:str}/events", include_in_schema=False)
-async def bank_events(request: AnyRequest, office: Office, who: Who, bank_id: str) -> ServerSentEvent:
+async def bank_events(request: AnyRequest, office: TheOffice, who: Operator, bank_id: FromPath[str]) -> ServerSentEvent:
     await banks.bank(office, who, bank_id)
 
     async def render() -> str:
@@ -43,7 +44,12 @@ async def bank_events(request: AnyRequest, office: Office, who: Who, bank_id: st
 
 @get("/operator/banks/{bank_id:str}/doors/{door:str}", include_in_schema=False)
 async def one_door(
-    office: Office, who: Who, bank_id: str, door: str, seal: str, asked: str | None = None
+    office: TheOffice,
+    who: Operator,
+    bank_id: FromPath[str],
+    door: FromPath[str],
+    seal: Seal,
+    asked: FromQuery[str | None] = None,
 ) -> Response[str]:
     now = await _door(office, who, bank_id, door, asked)
     return page("operator/door.html", layer="operator", seal=seal, reasons=REASONS, asked=asked or "", **now)
@@ -51,7 +57,12 @@ async def one_door(
 
 @get("/operator/banks/{bank_id:str}/doors/{door:str}/events", include_in_schema=False)
 async def door_events(
-    request: AnyRequest, office: Office, who: Who, bank_id: str, door: str, asked: str | None = None
+    request: AnyRequest,
+    office: TheOffice,
+    who: Operator,
+    bank_id: FromPath[str],
+    door: FromPath[str],
+    asked: FromQuery[str | None] = None,
 ) -> ServerSentEvent:
     await wall.compartment(office, who, bank_id, door)
 
@@ -62,7 +73,9 @@ async def door_events(
 
 
 @post("/operator/banks/{bank_id:str}/doors/{door:str}/open", include_in_schema=False)
-async def open_door(office: Office, who: Who, bank_id: str, door: str, data: Form) -> Redirect:
+async def open_door(
+    office: TheOffice, who: Operator, bank_id: FromPath[str], door: FromPath[str], data: Form
+) -> Redirect:
     if data.get("reason") not in set(REASONS):
         raise Declined(422, "no_access", "Choose a reason.")
     note = data.get("note", "").replace("\0", "").strip()[:NOTE_CHARACTERS_MAX]
@@ -71,18 +84,20 @@ async def open_door(office: Office, who: Who, bank_id: str, door: str, data: For
 
 
 @post("/operator/banks/{bank_id:str}/doors/{door:str}/check", include_in_schema=False)
-async def check_door(office: Office, who: Who, bank_id: str, door: str, data: Form) -> Redirect:
+async def check_door(
+    office: TheOffice, who: Operator, bank_id: FromPath[str], door: FromPath[str], data: Form
+) -> Redirect:
     asked = await wall.check(office, who, bank_id, door, data.get("seen") == "empty")
     return _back(bank_id, door, asked.instruction)
 
 
 @get("/operator/stays/{stay_id:str}", include_in_schema=False)
-async def one_stay(office: Office, who: Who, stay_id: str, seal: str) -> Response[str]:
+async def one_stay(office: TheOffice, who: Operator, stay_id: FromPath[str], seal: Seal) -> Response[str]:
     return page("operator/stay.html", layer="operator", seal=seal, **await _stay(office, who, stay_id))
 
 
 @get("/operator/stays/{stay_id:str}/events", include_in_schema=False)
-async def stay_events(request: AnyRequest, office: Office, who: Who, stay_id: str) -> ServerSentEvent:
+async def stay_events(request: AnyRequest, office: TheOffice, who: Operator, stay_id: FromPath[str]) -> ServerSentEvent:
     found = await stays.read(office, who, stay_id)
 
     async def render() -> str:
@@ -92,7 +107,7 @@ async def stay_events(request: AnyRequest, office: Office, who: Who, stay_id: st
 
 
 @post("/operator/stays/{stay_id:str}/cancel", include_in_schema=False)
-async def cancel(office: Office, who: Who, stay_id: str) -> Redirect:
+async def cancel(office: TheOffice, who: Operator, stay_id: FromPath[str]) -> Redirect:
     await stays.cancel(office, who, stay_id)
     return Redirect(f"/operator/stays/{stay_id}", status_code=303)
 

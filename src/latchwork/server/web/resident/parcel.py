@@ -3,25 +3,25 @@
 from typing import Any
 
 from litestar import Response, get
+from litestar.params import FromPath
 from litestar.response import ServerSentEvent
 from markupsafe import Markup
 from segno import make
 
 from latchwork.server.actions import parcel
-from latchwork.server.actions.office import Office
-from latchwork.server.web.render import AnyRequest, fresh, html, page
+from latchwork.server.web.render import AnyRequest, TheOffice, fresh, html, page
 from latchwork.server.web.story import told
 from latchwork.ui.wall import Door, columns
 
 
 @get("/p/{token:str}", include_in_schema=False)
-async def parcel_page(office: Office, token: str) -> Response[str]:
+async def parcel_page(office: TheOffice, token: FromPath[str]) -> Response[str]:
     found = await parcel.parcel(office, token)
     return page("resident/parcel.html", layer="phone", live=f"/p/{token}/events", **_values(found))
 
 
 @get("/p/{token:str}/events", include_in_schema=False)
-async def parcel_events(request: AnyRequest, office: Office, token: str) -> ServerSentEvent:
+async def parcel_events(request: AnyRequest, office: TheOffice, token: FromPath[str]) -> ServerSentEvent:
     found = await parcel.parcel(office, token, with_story=False)
 
     async def render() -> str:

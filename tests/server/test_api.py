@@ -1,0 +1,440 @@
+"""The API as a machine meets it: a parcel's life, every no as a problem, and nothing done without a token."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from litestar.routes import HTTPRoute
+from tests.server.town import Town, WallBank, town
+
+from latchwork.domain import commands as c
+from latchwork.domain.words import BankId
+
+OPEN_TO_ALL = {("POST", "/api/v1/enrolments"), ("POST", "/operator/sign-in")}
+"""Who may change something without a token: one with a one-time code, and one who shows a token in a form."""
+NOBODY = "0" * 32
+
+
+def is_problem(answer: httpx.Response, status: int) -> dict[str, Any]:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    said: dict[str, Any] = answer.json()
+    assert said["status"] == status
+    assert said["title"] and said["detail"] and said["reason"]
+    return said
+
+
+async def test_a_parcels_life_through_the_api(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path) as place:
+        await place.settle()
+        accepted = await place.announce("LW-1", size={"width_mm": 300, "height_mm": 80, "depth_mm": 400})
+        stay = await place.ask("GET", f"stays/{accepted['id']}")
+        assert (stay["state"], stay["confirmed"], stay["pending"]) == ("expected", False, ["Expect"])
+        assert stay["recipient_name"] == "Ada Lovelace"
+
+        await place.wall.sync()
+        stay = await place.ask("GET", f"stays/{accepted['id']}")
+        assert (stay["confirmed"], stay["pending"]) == (True, [])
+        await place.wall.put_in(place.courier, accepted["id"])
+        await place.wall.sync()
+        stay = await place.ask("GET", f"stays/{accepted['id']}")
+        assert stay["state"] == "deposited"
+        assert stay["compartment"] == "01"
+        walls = await place.ask("GET", f"banks/{place.bank}/compartments")
+        assert walls["as_of"] is not None
+        assert [x["state"] for x in walls["compartments"]][:2] == ["occupied", "vacant"]
+
+        await place.wall.collect(accepted["id"])
+        await place.wall.sync()
+        stay = await place.ask("GET", f"stays/{accepted['id']}")
+        assert stay["state"] == "collected"
+        story = [event["kind"] for event in await place.ask("GET", f"stays/{accepted['id']}/timeline")]
+        assert story == [
+            *("Announced", "Expected", "Claimed", "Opened", "Closed", "Stored"),
+            *("SessionBegan", "Opened", "Closed", "Collected"),
+        ]
+        listed = await place.ask("GET", f"stays?bank={place.bank}&live=true")
+        assert listed == []
+        assert [x["id"] for x in await place.ask("GET", "stays")] == [accepted["id"]]
+
+
+async def test_an_unannounced_deposit_and_its_late_announcement_are_one_stay(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path) as place:
+        await place.settle()
+        office = place.cloud.office
+        label = office.vault.label(place.bank, 1, "LW-7")
+        held = await place.wall.put_in(place.courier, label=label, recipient=place.person, party=place.party)
+        accepted = await place.announce("LW-7")
+        await place.wall.sync()
+        stay = await place.ask("GET", f"stays/{accepted['id']}")
+        assert (stay["state"], stay["linked_to"], stay["tracking"]) == ("deposited", held, "LW-7")
+        assert len(await place.ask("GET", "stays")) == 1
+
+
+async def test_a_stay_is_cancelled_and_a_thing_inside_is_not(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path) as place:
+        await place.settle()
+        gone, inside = await place.announce("LW-1"), await place.announce("LW-2")
+        asked = await place.ask("DELETE", f"stays/{gone['id']}", 202)
+        await place.wall.sync()
+        assert (await place.ask("GET", f"stays/{gone['id']}"))["state"] == "cancelled"
+        assert (await place.ask("GET", f"instructions/{asked['instruction']}"))["state"] == "done"
+        await place.wall.put_in(place.courier, inside["id"])
+        await place.wall.sync()
+        assert (await place.ask("DELETE", f"stays/{inside['id']}", 409))["reason"] == "parcel_not_available"
+
+
+async def test_a_return_shows_its_code_until_it_is_in(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path) as place:
+        await place.settle()
+        accepted = await place.announce("LW-R", service="return", recipient=None)
+        await place.wall.sync()
+        stay = await place.ask("GET", f"stays/{accepted['id']}")
+        granted = place.wall.bank.passes[place.wall.pass_with(stay["drop_off_digits"])].grant
+        assert granted.stay == accepted["id"]
+
+
+async def test_a_door_is_opened_with_a_reason_and_a_note_that_the_log_does_not_hold(
+    database: str, tmp_path: Path
+) -> None:
+    async with town(database, tmp_path) as place:
+        await place.settle()
+        path = f"banks/{place.bank}/compartments/03"
+        body = {"reason": "maintenance", "note": "Hinge squeaks, says Ada"}
+        asked = await place.ask("POST", f"{path}/open", 202, json=body)
+        await place.wall.sync()
+        await place.wall.swing()
+        await place.wall.sync()
+        done = await place.ask("GET", f"instructions/{asked['instruction']}")
+        assert (done["state"], done["opening_state"]) == ("done", "shut")
+        (opening,) = await place.ask("GET", f"{path}/openings")
+        assert (opening["purpose"], opening["reason"]) == ("service", "maintenance")
+        log = b"".join(place.wall.journal.entries(0, place.wall.journal.size))
+        assert b"Hinge" not in log
+        assert b"note_sha256" in log
+        await place.ask("POST", f"{path}/check", 202, json={"empty": True})
+        await place.ask("POST", f"banks/{place.bank}/compartments/99/open", 404, json=body)
+        await place.ask("POST", f"{path}/open", 422, json={"reason": "smallest_fit"})
+
+
+async def test_passes_are_asked_for_live_and_revoked(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path) as place:
+        await place.settle()
+        asked = await place.ask("POST", "passes", 202, json={"bank": place.bank, "role": "staff", "holder": "Bo"})
+        assert (asked["state"], asked["digits"]) == ("asked", None)
+        await place.wall.sync()
+        live = await place.ask("GET", f"passes/{asked['id']}")
+        assert (live["state"], live["holder"], len(live["digits"])) == ("live", "Bo", 6)
+        await place.ask("DELETE", f"passes/{asked['id']}", 202)
+        await place.wall.sync()
+        revoked = await place.ask("GET", f"passes/{asked['id']}")
+        assert (revoked["state"], revoked["digits"]) == ("revoked", None)
+        await place.ask("POST", "passes", 422, json={"bank": place.bank, "role": "person"})
+
+
+async def test_services_are_replaced_by_the_next_policy(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path) as place:
+        await place.settle()
+        quick = {"id": "quick", "deposit_by": "courier", "collect_by": "person", "pickup_hours_max": 0}
+        assert "parcel" in place.wall.bank.services
+        await place.ask("PUT", f"banks/{place.bank}/services", 202, json={"services": [quick]})
+        await place.wall.sync()
+        assert (list(place.wall.bank.services), place.wall.bank.policy_version) == (["quick"], 2)
+        await place.announce("LW-Q", service="quick")
+        assert (await place.announce("LW-P", 422))["reason"] == "unknown_service"
+
+
+async def test_the_policy_carries_the_sites_clock_changes(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path) as place:
+        await place.settle()
+        offsets = place.wall.bank.policy.utc_offsets
+        assert 10 <= len(offsets) <= 12, "two changes a year for five years"
+        assert {minutes for _, minutes in offsets} == {60, 120}
+        assert all((at.hour, at.minute) == (1, 0) for at, _ in offsets[1:]), "European clocks change at 01:00 UTC"
+        assert place.wall.bank.policy.ticket_keys == place.cloud.office.vault.ticket_keys
+
+
+# Enrolment
+
+
+async def test_enrolment_answers_the_same_key_again_and_nobody_else(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path) as place:
+        await place.settle()
+        invited = await place.ask("POST", "banks", json={"site": place.site, "name": "Campus"})
+        code, mine, other = invited["enrolment_code"], "ab" * 32, "cd" * 32
+
+        async def enrol(code: str, key: str) -> httpx.Response:
+            return await place.http.post("/api/v1/enrolments", json={"code": code, "public_key": key})
+
+        first = await enrol(code, mine)
+        assert first.status_code == 200
+        assert first.json()["bank"] == invited["bank"]
+        assert (first.json()["name"], first.json()["site"]) == ("Campus", "Riverside")
+        assert (await enrol(code.lower().replace("-", " "), mine)).json() == first.json()
+        assert is_problem(await enrol(code, other), 403)["reason"] == "wrong_code"
+        again = await place.ask("POST", f"banks/{invited['bank']}/enrolment-codes")
+        moved = await enrol(again["enrolment_code"], other)
+        assert moved.json()["code_key"] == first.json()["code_key"]
+        is_problem(await enrol(code, mine), 403)
+        is_problem(await place.http.post("/api/v1/enrolments", json={"code": code}), 400)
+
+
+async def test_guessing_enrolment_codes_is_slowed_down(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path) as place:
+        answers = [
+            await place.http.post("/api/v1/enrolments", json={"code": f"GUESS-{n}", "public_key": "ab" * 32})
+            for n in range(11)
+        ]
+        assert [x.status_code for x in answers] == [403] * 10 + [429]
+        assert int(is_problem(answers[-1], 429)["status"]) == 429
+        assert int(answers[-1].headers["retry-after"]) > 0
+
+
+async def test_a_revoked_key_is_turned_away(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path) as place:
+        await place.settle()
+        await place.ask("DELETE", f"banks/{place.bank}/key", 204)
+        with pytest.raises(AssertionError, match="revoked_key"):
+            await place.wall.sync()
+        assert (await place.ask("GET", f"banks/{place.bank}"))["key_revoked"] is True
+
+
+# Idempotency
+
+
+async def test_eight_at_once_with_one_key_are_one_stay(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path) as place:
+        await place.settle()
+        answers = await asyncio.gather(*(place.announce("LW-8") for _ in range(8)))
+        assert len({answer["id"] for answer in answers}) == 1
+        assert len(await place.ask("GET", "stays")) == 1
+        await place.wall.sync()
+        assert len(place.wall.bank.stays) == 1
+
+
+async def test_an_idempotency_key_is_needed_and_means_one_request(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path) as place:
+        await place.settle()
+        body = {"bank": place.bank, "recipient": place.person}
+        bearer = {"Authorization": f"Bearer {place.token}"}
+
+        async def post(key: str | None, body: dict[str, Any]) -> httpx.Response:
+            headers = {**bearer, **({"Idempotency-Key": key} if key is not None else {})}
+            return await place.http.post("/api/v1/stays", json=body, headers=headers)
+
+        for missing in (None, "", '""'):
+            assert is_problem(await post(missing, body), 400)["reason"] == "idempotency_key_missing"
+        is_problem(await post('"' + "x" * 300 + '"', body), 400)
+        first = await post('"one"', body)
+        assert (first.status_code, first.headers.get("idempotent-replayed")) == (201, None)
+        replayed = await post("one", body)
+        assert (replayed.status_code, replayed.headers["idempotent-replayed"]) == (201, "true")
+        assert replayed.content == first.content
+        other = await post('"one"', {**body, "tracking": "else"})
+        assert is_problem(other, 422)["reason"] == "idempotency_key_reused"
+
+
+# Who may
+
+
+async def test_every_route_that_changes_something_refuses_without_a_token(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path) as place:
+        walked = 0
+        for route in place.cloud.app.routes:
+            if not isinstance(route, HTTPRoute):
+                continue
+            for method in route.methods - {"GET", "HEAD", "OPTIONS"}:
+                path = route.path_format
+                if (method, path) in OPEN_TO_ALL:
+                    continue
+                walked += 1
+                for headers in ({}, {"Authorization": "Bearer lw_" + "x" * 43}, {"Cookie": "latchwork_operator=x.y.z"}):
+                    answer = await place.http.request(
+                        method, path.replace("{", "").replace("}", ""), headers=headers, content=b"{}"
+                    )
+                    if path.startswith("/api/"):
+                        assert is_problem(answer, 401)
+                        assert answer.headers["www-authenticate"] == "Bearer"
+                    else:
+                        assert (answer.status_code, answer.headers["location"]) == (303, "/operator/sign-in")
+        assert walked >= 16
+
+
+async def test_another_organisations_things_do_not_exist(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path) as place:
+        await place.settle()
+        stay = await place.announce("LW-1")
+        pass_id = (await place.ask("GET", "passes"))[0]["id"]
+        door = f"banks/{place.bank}/compartments/01"
+        mine, place.token = place.token, ""
+        place.token = (await place.ask("POST", "organisations", json={"name": "Others"}))["token"]
+        for method, path, body in (
+            ("GET", f"sites/{place.site}", None),
+            ("GET", f"banks/{place.bank}", None),
+            ("GET", f"banks/{place.bank}/compartments", None),
+            ("GET", f"banks/{place.bank}/services", None),
+            ("GET", f"banks/{place.bank}/tasks", None),
+            ("GET", f"{door}/openings", None),
+            ("POST", f"{door}/open", {"reason": "other"}),
+            ("POST", f"{door}/check", {"empty": True}),
+            ("POST", f"banks/{place.bank}/enrolment-codes", None),
+            ("DELETE", f"banks/{place.bank}/key", None),
+            ("GET", f"people/{place.person}", None),
+            ("DELETE", f"people/{place.person}", None),
+            ("GET", f"parties/{place.party}", None),
+            ("GET", f"passes/{pass_id}", None),
+            ("DELETE", f"passes/{pass_id}", None),
+            ("GET", f"stays/{stay['id']}", None),
+            ("GET", f"stays/{stay['id']}/timeline", None),
+            ("DELETE", f"stays/{stay['id']}", None),
+            ("GET", f"instructions/{stay['instruction']}", None),
+            ("GET", f"stays?bank={place.bank}", None),
+        ):
+            await place.ask(method, path, 404, json=body)
+        await place.announce("LW-1", 404)
+        await place.ask("POST", "passes", 404, json={"bank": place.bank, "role": "staff"})
+        await place.ask("POST", "banks", 404, json={"site": place.site, "name": "Mine now"})
+        await place.ask("POST", "organisations", 403, json={"name": "More"})
+        for path in ("sites", "banks", "people", "parties", "passes", "stays", "notices"):
+            assert await place.ask("GET", path) == []
+        place.token = mine
+        assert (await place.ask("GET", f"stays/{stay['id']}"))["state"] == "expected"
+
+
+# Bad input
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.just(2**70) | st.floats(allow_nan=False) | st.text() | st.just("\0"),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
+    max_leaves=8,
+)
+FIELDS: dict[str, dict[str, Any]] = {
+    "sites": {"name": "x", "time_zone": "Europe/Berlin", "address": ""},
+    "banks": {"site": NOBODY, "name": "x", "services": None},
+    "people": {"name": "x", "email": "a@example.org", "unit": "", "site": None},
+    "parties": {"name": "x"},
+    "passes": {"bank": NOBODY, "role": "staff", "party": None, "holder": None, "valid_until": None},
+    "stays": {"bank": NOBODY, "service": "parcel", "recipient": None, "tracking": "x", "size": None},
+    "enrolments": {"code": "x", "public_key": "ab" * 32},
+}
+
+
+@pytest.fixture(scope="module")
+def loop_town(template: str, postgres_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """One town for all examples of a property, on a loop of its own."""
+    from tests.conftest import _fresh
+
+    runner = asyncio.Runner()
+    fresh = _fresh(postgres_dsn, f"TEMPLATE {template} STRATEGY FILE_COPY")
+    context = town(next(fresh), tmp_path_factory.mktemp("town"))
+    place: Town = runner.run(context.__aenter__())
+    runner.run(place.settle())
+    yield runner, place
+    runner.run(context.__aexit__(None, None, None))
+    runner.close()
+    next(fresh, None)
+
+
+def send(loop_town: Any, method: str, path: str, **more: Any) -> httpx.Response:
+    runner, place = loop_town
+    headers = {"Authorization": f"Bearer {place.token}", "Idempotency-Key": '"k"'}
+    answer: httpx.Response = runner.run(place.http.request(method, f"/api/v1/{path}", headers=headers, **more))
+    return answer
+
+
+def refused_or_done(answer: httpx.Response) -> None:
+    assert answer.status_code < 500, answer.text
+    if answer.status_code >= 400:
+        is_problem(answer, answer.status_code)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(sorted(FIELDS)), st.data())
+def test_no_body_makes_the_server_fail(loop_town: Any, route: str, data: st.DataObject) -> None:
+    fields = dict(FIELDS[route])
+    if "bank" in fields:
+        fields["bank"] = loop_town[1].bank
+    broken = data.draw(st.sampled_from([*sorted(fields), "everything"]))
+    body: Any = data.draw(JSON) if broken == "everything" else {**fields, broken: data.draw(JSON)}
+    refused_or_done(send(loop_town, "POST", route, json=body))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(sorted(FIELDS)), st.binary(max_size=200))
+def test_no_bytes_make_the_server_fail(loop_town: Any, route: str, body: bytes) -> None:
+    refused_or_done(send(loop_town, "POST", route, content=body))
+
+
+@pytest.mark.parametrize(
+    "route",
+    ["sites", "banks", "people", "parties", "passes", "stays", "instructions"],
+)
+@pytest.mark.parametrize("name", ["x", "%00", "0" * 31, "0" * 32, "f" * 200, str(2**70), "..%2f..", "%F0%9F%94%92"])
+def test_an_unknown_id_is_not_there(loop_town: Any, route: str, name: str) -> None:
+    is_problem(send(loop_town, "GET", f"{route}/{name}"), 404)
+
+
+@pytest.mark.parametrize("route", sorted(FIELDS))
+@pytest.mark.parametrize("body", ["null", "[]", "[[[]]]", '"\\u0000"', "1180591620717411303424", "{", "", "[" * 5000])
+def test_a_strange_body_is_the_clients_mistake(loop_town: Any, route: str, body: str) -> None:
+    answer = send(loop_town, "POST", route, content=body.encode())
+    assert 400 <= answer.status_code < 500
+    is_problem(answer, answer.status_code)
+
+
+@pytest.mark.parametrize("route", sorted(FIELDS))
+def test_long_words_and_large_bodies_are_refused(loop_town: Any, route: str) -> None:
+    key = next(key for key, value in FIELDS[route].items() if isinstance(value, str))
+    is_problem(send(loop_town, "POST", route, json={**FIELDS[route], key: "x" * 20_000}), 400)
+    is_problem(send(loop_town, "POST", route, json={**FIELDS[route], key: "x" * 200_000}), 413)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "stays?limit=0",
+        "stays?limit=-1",
+        f"stays?limit={2**70}",
+        "stays?limit=x",
+        "stays?live=perhaps",
+        "notices?limit=501",
+    ],
+)
+def test_queries_have_bounds(loop_town: Any, path: str) -> None:
+    is_problem(send(loop_town, "GET", path), 400)
+
+
+def test_times_at_the_end_of_the_calendar(loop_town: Any) -> None:
+    for moment in ("9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00", "2030-01-01T00:00:00", "soon"):
+        body = {"bank": loop_town[1].bank, "role": "staff", "valid_until": moment}
+        answer = send(loop_town, "POST", "passes", json=body)
+        assert 400 <= answer.status_code < 500, (moment, answer.text)
+
+
+def test_the_document_describes_every_route(loop_town: Any) -> None:
+    runner, place = loop_town
+    document = runner.run(place.http.get("/api/openapi.json")).json()
+    assert document["openapi"].startswith("3.1")
+    served = {r.path_format for r in place.cloud.app.routes if r.path_format.startswith("/api/v1/")}
+    assert served == set(document["paths"])
+    unsecured = {
+        (method, path)
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        if {"token": []} not in operation.get("security", [])
+    }
+    assert unsecured == {("post", "/api/v1/enrolments")}
+
+
+def test_a_method_that_is_not_there_and_a_path_that_is_not(loop_town: Any) -> None:
+    is_problem(send(loop_town, "PATCH", "sites"), 405)
+    is_problem(send(loop_town, "GET", "nowhere"), 404)
+
+
+def test_a_bank_of_the_test_is_a_bank() -> None:
+    wall = WallBank(id=BankId("b" * 32), code_key=b"k" * 32)
+    assert isinstance(wall.offer(), c.Offer)

@@ -1,0 +1,190 @@
+"""A whole cloud on free ports with one bank that is driven by hand: real PostgreSQL, HTTP, WebSocket and SMTP."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import uvicorn
+from tests.server.fake_bank import FakeBank
+from websockets.asyncio.client import connect
+
+from latchwork.domain import commands as c
+from latchwork.domain.bank import About
+from latchwork.domain.words import BankId, ClaimId, OpeningId, PassId, ServiceId, StayId
+from latchwork.server import catcher
+from latchwork.server.link import UVICORN
+from latchwork.server.main import TOKEN_FILE, Cloud, Settings, _greet_first, running
+from latchwork.server.ports import Server, listen
+from latchwork.sync import keys
+from latchwork.sync.codec import read_instruction
+from latchwork.sync.exchange import Challenge, Down, pack, unpack
+
+QUIET_S = 0.4
+
+
+@dataclass
+class WallBank(FakeBank):
+    """Makes real codes, and comes on line when it is told to."""
+
+    code_key: bytes = b""
+    url: str = ""
+    offered: str | None = None
+
+    def offer(self, pass_id: str | None = None) -> c.Offer:
+        return keys.offer(self.code_key, 1, PassId(pass_id or self.offered or self.fresh()), 6)
+
+    async def hear(self, down: Down) -> None:
+        """As FakeBank does, with the code of the pass that an order is about, as the real loop offers it."""
+        orders, self.offered = down.orders, None
+        for order in (None, *orders):
+            if order is not None:
+                body = read_instruction(order.body)
+                self.offered = getattr(body, "pass_id", None) or getattr(body, "drop_off", None)
+            one = msgspec.structs.replace(down, orders=(order,) if order else (), documents=down.documents)
+            await super().hear(one)
+        self.offered = None
+
+    async def sync(self) -> None:
+        """One connection, until neither side has had anything to say for a while."""
+        self.now = max(self.now, datetime.now(UTC))
+        async with connect(f"{self.url.replace('http', 'ws', 1)}/bank", proxy=None) as socket:
+            challenge = unpack(await _bytes(socket.recv()))
+            assert isinstance(challenge, Challenge)
+            await socket.send(pack(self.hello(challenge.nonce)))
+            while True:
+                try:
+                    message = unpack(await asyncio.wait_for(_bytes(socket.recv()), QUIET_S))
+                except TimeoutError:
+                    return
+                assert isinstance(message, Down), message
+                await self.hear(message)
+                while (up := self.up()) is not None:
+                    await socket.send(pack(up))
+
+    def pass_with(self, digits: str) -> PassId:
+        return self.bank.codes[keys.code_lookup(self.code_key, digits)]
+
+    async def put_in(self, courier_digits: str, stay: str | None = None, **about: Any) -> str:
+        """A courier signs in with a code and puts a thing in, announced or not."""
+        self.now = max(self.now, datetime.now(UTC))
+        session = await self.sign_in(self.pass_with(courier_digits))
+        opening, stay_id = OpeningId(self.fresh()), StayId(stay or self.fresh())
+        told = About(ServiceId("parcel"), **about) if about else None
+        claim = ClaimId(self.fresh())
+        decision = await self.do(c.Deposit(session, opening, claim, stay_id, self.offer(), told))
+        assert decision.refusal is None, decision.refusal
+        await self.swing()
+        await self.do(c.Confirm(session, opening))
+        await self.do(c.SignOut(session))
+        return stay_id
+
+    async def take_out(self, digits: str) -> None:
+        await self.collect(StayId(str(self.bank.passes[self.pass_with(digits)].grant.stay)))
+
+
+async def _bytes(raw: Any) -> bytes:
+    found = await raw
+    assert isinstance(found, bytes)
+    return found
+
+
+@dataclass
+class Town:
+    cloud: Cloud
+    url: str
+    http: httpx.AsyncClient
+    root: str
+    token: str = ""
+    site: str = ""
+    bank: str = ""
+    party: str = ""
+    person: str = ""
+    courier: str = ""
+    wall: WallBank = field(default_factory=WallBank)
+    mail_url: str = ""
+
+    async def ask(self, method: str, path: str, status: int | None = None, **more: Any) -> Any:
+        headers = {"Authorization": f"Bearer {self.token or self.root}", **more.pop("headers", {})}
+        answer = await self.http.request(method, f"/api/v1/{path}", headers=headers, **more)
+        if status is None:
+            assert answer.is_success, (method, path, answer.status_code, answer.text)
+        else:
+            assert answer.status_code == status, (method, path, answer.status_code, answer.text)
+        return answer.json() if answer.content else None
+
+    async def announce(self, key: str, status: int | None = None, **body: Any) -> Any:
+        told = {"bank": self.bank, "recipient": self.person, "party": self.party, "tracking": key, **body}
+        return await self.ask("POST", "stays", status, json=told, headers={"Idempotency-Key": f'"{key}"'})
+
+    async def settle(self) -> "Town":
+        """An organisation with a site, a person, a carrier, and a bank whose controller has enrolled."""
+        self.token = (await self.ask("POST", "organisations", json={"name": "Town"}))["token"]
+        site = {"name": "Riverside", "address": "1 Wharf Road\n10115 Berlin", "time_zone": "Europe/Berlin"}
+        self.site = (await self.ask("POST", "sites", json=site))["id"]
+        self.party = (await self.ask("POST", "parties", json={"name": "Swift Parcels"}))["id"]
+        person = {"name": "Ada Lovelace", "email": "ada@example.org", "unit": "12"}
+        self.person = (await self.ask("POST", "people", json=person))["id"]
+        invited = await self.ask("POST", "banks", json={"site": self.site, "name": "Lobby"})
+        self.bank = invited["bank"]
+        self.wall = WallBank(id=BankId(self.bank), doors=12, url=self.url, now=datetime.now(UTC))
+        enrolment = {"code": invited["enrolment_code"], "public_key": self.wall.public.hex()}
+        answer = await self.http.post("/api/v1/enrolments", json=enrolment)
+        self.wall.code_key = bytes.fromhex(answer.json()["code_key"])
+        await self.wall.build()
+        granted = await self.ask("POST", "passes", json={"bank": self.bank, "role": "courier", "party": self.party})
+        await self.wall.sync()
+        self.courier = (await self.ask("GET", f"passes/{granted['id']}"))["digits"]
+        return self
+
+    async def mails(self, count: int, to: str = "ada@example.org") -> list[dict[str, Any]]:
+        """The mails caught, the newest first, once there are so many."""
+        async with httpx.AsyncClient(base_url=self.mail_url) as client:
+            for _ in range(100):
+                found: list[dict[str, Any]] = (await client.get("/mails", params={"to": to})).json()
+                if len(found) >= count:
+                    return found
+                await asyncio.sleep(0.1)
+        raise AssertionError(f"{len(found)} mails instead of {count}")
+
+
+@asynccontextmanager
+async def town(database: str, folder: Path, *, mail: bool = False) -> AsyncIterator[Town]:
+    sock = listen("127.0.0.1", 0, "test", "test")
+    url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+    mails = _free_ports() if mail else None
+    smtp = f"smtp://127.0.0.1:{mails[0]}" if mails else None
+    given = Settings("127.0.0.1", 0, folder, url, database, None, smtp, "Lockers <lockers@example.org>")
+    tasks = []
+    if mails:
+        tasks.append(asyncio.create_task(catcher.serve("127.0.0.1", mails[0], "127.0.0.1", mails[1], folder / "mails")))
+    async with AsyncExitStack() as stack:
+        stack.enter_context(sock)
+        cloud = await stack.enter_async_context(running(given, database))
+        await _greet_first(cloud.office, folder)
+        server = Server(
+            uvicorn.Config(cloud.app, log_level="warning", lifespan="off", ws="websockets-sansio", **UVICORN)
+        )
+        serving = asyncio.create_task(server.serve(sockets=[sock]))
+        root = (folder / TOKEN_FILE).read_text().strip()
+        async with httpx.AsyncClient(base_url=url, timeout=20) as client:
+            try:
+                yield Town(cloud, url, client, root, mail_url=f"http://127.0.0.1:{mails[1]}" if mails else "")
+            finally:
+                cloud.live.end()
+                server.should_exit = True
+                await serving
+                for task in tasks:
+                    task.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await task
+
+
+def _free_ports() -> tuple[int, int]:
+    with listen("127.0.0.1", 0, "a", "a") as one, listen("127.0.0.1", 0, "b", "b") as other:
+        return one.getsockname()[1], other.getsockname()[1]
