@@ -4,6 +4,7 @@ Everything goes through interfaces that anybody has: the API, the kiosk's screen
 the mails. A step counts only when what it brings about has been seen; otherwise it raises Unseen or Refused.
 """
 
+import html
 import io
 import re
 from collections.abc import Awaitable, Callable, Sequence
@@ -141,7 +142,10 @@ class Story:
             async with httpx.AsyncClient(timeout=10) as client:
                 answer = await client.get(page)
             _must(answer.status_code == 200, f"the parcel's page {page} answers HTTP {answer.status_code}")
-            _must(_pin(mail) in re.sub(r"\s", "", answer.text), f"the page {page} does not show the code")
+            _must(
+                _pin(mail) in re.sub(r"<[^>]*>|\s", "", html.unescape(answer.text)),
+                f"the page {page} does not show the code",
+            )
         return f"{len(waiting)} mails, each with a code, a QR code and a page of its own"
 
     async def collect_by_pin(self) -> str:
@@ -181,10 +185,10 @@ class Story:
         return "everything that happened meanwhile arrived, and its mails went out"
 
     async def collect_the_rest(self) -> str:
-        for number in (4, 5, 11):
+        for number in (4, 5, 7, 11):
             await self._collect(number, "code", code=_pin(await self._mail(number)))
         await self._collect(6, "ticket", text=await self._qr(6))
-        return "4 collected, 2 of them put in while the server was away"
+        return "5 collected, 2 of them put in while the server was away"
 
     async def recall(self) -> str:
         await self._becomes(10, "expired")
@@ -212,11 +216,6 @@ class Story:
             _must(all(door["door"] == "closed" and not door["item"] for door in doors), f"{wall.name} is not empty")
             for each in wall.compartments():
                 await self._compartment(wall, each.id, "vacant")
-        ready = [
-            mail for mail in await self.mailbox.mails() if _pin(mail) and mail["subject"].endswith(("Lobby", "Campus"))
-        ]
-        told = {mail["message_id"] for mail in ready}
-        _must(len(told) >= len(PARCELS) - 1, f"only {len(told)} different mails with a code")
         return "12 whole timelines, 48 empty compartments, in the cloud's picture and behind the doors"
 
     async def timeline(self, number: int) -> list[dict[str, Any]]:
@@ -375,7 +374,7 @@ def _must(true: bool, otherwise: str) -> None:
 
 def _pin(mail: dict[str, Any]) -> str:
     """The digits after "Your code:", without the spaces that help people."""
-    found = re.search(r"^Your code:\s*([0-9][0-9 ]+)$", mail["text"], re.MULTILINE)
+    found = re.search(r"^Your code:\s*([0-9][0-9 ]*[0-9])\s*$", mail["text"], re.MULTILINE)
     return found[1].replace(" ", "") if found else ""
 
 
