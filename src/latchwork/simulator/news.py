@@ -39,7 +39,7 @@ class News:
             group.create_task(self._mails(stage))
             for wall in (LOBBY, CAMPUS):
                 group.create_task(self._doors(stage.ports.url(f"{wall.key}-board"), wall))
-                group.create_task(self._log(stage.data / "logs" / f"{wall.key}.log", wall))
+                group.create_task(self._log(stage.children[wall.key].part.log, wall))
 
     async def _parcels(self, stage: "Stage") -> None:
         known: dict[str, str] | None = None

@@ -157,8 +157,7 @@ class Stage:
     async def _open(self) -> None:
         self._take_folder()
         self.ports.check()
-        for part in self._parts():
-            self.children[part.name] = Child(part, self._tell)
+        self.children = {name: Child(part, self._tell) for name, part in self._parts()}
         for name, child in self.children.items():
             if name not in {wall.key for wall in WALLS}:
                 child.start()
@@ -190,18 +189,18 @@ class Stage:
         except BlockingIOError:
             raise CannotRun(f"Another `latchwork run` works in {self.data}. Name another folder with --data.") from None
 
-    def _parts(self) -> Iterator[Part]:
-        yield self._server()
-        mail, smtp = self.ports.numbers["mail"], self.ports.numbers["smtp"]
-        yield self._part(
-            "mail",
-            *("-m", "latchwork.server.catcher", "--smtp", f"{HOST}:{smtp}", "--http", f"{HOST}:{mail}"),
-            *("--folder", str(self.data / "mails")),
-        )
+    def _parts(self) -> Iterator[tuple[str, Part]]:
+        yield "server", self._server()
+        yield "mail", self._catcher()
         for wall in WALLS:
-            yield self._board(wall)
+            yield f"{wall.key}-board", self._board(wall)
         for wall in WALLS:
-            yield self._edge(wall)
+            yield wall.key, self._edge(wall)
+
+    def _catcher(self) -> Part:
+        places = (f"{HOST}:{self.ports.numbers['smtp']}", f"{HOST}:{self.ports.numbers['mail']}")
+        words = ("--smtp", places[0], "--http", places[1], "--folder", str(self.data / "mails"))
+        return self._part("mail catcher", "-m", "latchwork.server.catcher", *words)
 
     def _server(self) -> Part:
         smtp = self.ports.numbers["smtp"]
@@ -223,7 +222,7 @@ class Stage:
         if wall is CAMPUS:
             line = ("--tcp", f"{HOST}:{self.ports.numbers['campus-line']}")
         return self._part(
-            f"{wall.key}-board",
+            f"{wall.key} board",
             *("-m", "latchwork.main", "board", "kerong-cu16", *line),
             *("--control", f"{HOST}:{self.ports.numbers[f'{wall.key}-board']}"),
             *("--boards", str(wall.boards), "--locks", str(LOCKS_PER_BOARD), "--state", str(folder / "wall.json")),
@@ -235,10 +234,11 @@ class Stage:
         line = str(folder / "line") if wall is LOBBY else f"socket://{HOST}:{self.ports.numbers['campus-line']}"
         kiosk = (HOST, self.ports.numbers[wall.key])
         write_config(config, wall, server=self.ports.url("server"), kiosk=kiosk, line=line)
-        return self._part(wall.key, "-m", "latchwork.main", "edge", str(config))
+        return self._part(f"{wall.key} bank", "-m", "latchwork.main", "edge", str(config))
 
     def _part(self, name: str, *words: str, env: Mapping[str, str] | None = None) -> Part:
-        return Part(name, (sys.executable, *words), self.data / "logs" / f"{name}.log", env or {})
+        log = self.data / "logs" / f"{name.replace(' ', '-')}.log"
+        return Part(name, (sys.executable, *words), log, env or {})
 
     def _answers(self, name: str) -> Callable[[], Any]:
         """Whether something sensible listens on that port."""
