@@ -68,7 +68,6 @@ def excuse(error: Exception, path: str) -> Response[Any]:
         status = 500
     if path.startswith("/p/") and status == 404:
         detail = "This link leads nowhere. Look for the newest message about your parcel, and copy its link whole."
-    layer = "operator" if path.startswith(session.PLACE) else "phone"
-    answer = page("resident/excuse.html", status=status, layer=layer, title=HTTPStatus(status).phrase, detail=detail)
+    answer = page("resident/excuse.html", status=status, layer="phone", title=HTTPStatus(status).phrase, detail=detail)
     answer.headers.update(headers)
     return answer

@@ -1,0 +1,208 @@
+"""The server as a process: it starts once, says why it cannot, stops cleanly, and outlives its database."""
+
+import argparse
+import asyncio
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tests.conftest import named
+from tests.server.town import town
+
+from latchwork.server.actions.vault import Unusable, Vault, open_vault
+from latchwork.server.mail import BadSetting
+from latchwork.server.main import TOKEN_FILE, settings
+from latchwork.store.embedded import Embedded
+
+
+@contextmanager
+def server(*words: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("LATCHWORK_")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "latchwork.main", "server", *words],
+        env={**clean, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+def until(what: Any, seconds: float = 40) -> Any:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if found := what():
+                return found
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError("did not come")
+
+
+def test_a_first_start_an_end_and_a_second_start(database: str, tmp_path: Path) -> None:
+    port = free_port()
+    environment = {"LATCHWORK_DATABASE_URL": database, "LATCHWORK_STATE": str(tmp_path), "LATCHWORK_PORT": str(port)}
+    url = f"http://127.0.0.1:{port}"
+    for start in range(2):
+        with server(**environment) as process:
+            assert until(lambda: httpx.get(f"{url}/health").status_code == 200)
+            token = (tmp_path / TOKEN_FILE).read_text().strip()
+            told = httpx.get(f"{url}/api/v1/organisations", headers={"Authorization": f"Bearer {token}"})
+            assert [x["name"] for x in told.json()] == ["First organisation"], start
+            for name in (TOKEN_FILE, "master.secret", "ticket.key"):
+                assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+            before = time.monotonic()
+            process.send_signal(signal.SIGTERM if start else signal.SIGINT)
+            out, _ = process.communicate(timeout=20)
+            assert process.returncode == 0, out
+            assert time.monotonic() - before < 6
+            assert token not in out and "Traceback" not in out
+
+
+def test_a_taken_port_is_one_sentence_with_its_setting(database: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        with server("--port", port, "--state", str(tmp_path), LATCHWORK_DATABASE_URL=database) as process:
+            out, _ = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert out.strip() == (
+        f"latchwork server: The server cannot listen on 127.0.0.1:{port}: Address already in use. "
+        "Choose another with --port or LATCHWORK_PORT."
+    )
+
+
+def test_a_stop_while_it_waits_for_its_database_is_a_clean_one(tmp_path: Path) -> None:
+    environment = {
+        "LATCHWORK_DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none",
+        "LATCHWORK_STATE": str(tmp_path),
+        "LATCHWORK_PORT": str(free_port()),
+    }
+    with server(**environment) as process:
+        assert process.stdout is not None
+        assert "waiting for the database" in process.stdout.readline()
+        process.terminate()
+        out, _ = process.communicate(timeout=20)
+    assert (process.returncode, "Traceback" in out) == (0, False), out
+
+
+async def test_another_master_secret_is_refused_before_a_wrong_code_is_mailed(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path / "one"):
+        pass
+    with pytest.raises(Unusable, match="another master secret"):
+        async with town(database, tmp_path / "two"):
+            pass
+
+
+async def test_the_server_outlives_its_database(open_dir: Path, tmp_path: Path) -> None:
+    postgres = Embedded(open_dir / "away", settings={"fsync": "off", "shared_buffers": "64MB"})
+    dsn = await asyncio.to_thread(postgres.start)
+    try:
+        async with town(dsn, tmp_path) as place:
+            await place.settle()
+            await asyncio.to_thread(postgres.stop)
+            headers = {"Authorization": f"Bearer {place.token}", "Idempotency-Key": '"k"'}
+            body = {"bank": place.bank, "recipient": place.person}
+            for method, path, json in (
+                ("GET", "/health", None),
+                ("GET", "/api/v1/sites", None),
+                ("POST", "/api/v1/stays", body),
+            ):
+                answer = await place.http.request(method, path, headers=headers, json=json)
+                assert answer.status_code == 503, answer.text
+                assert answer.headers["content-type"] == "application/problem+json"
+                assert int(answer.headers["retry-after"]) > 0
+            page = await place.http.get(f"/p/{place.cloud.office.vault.link('0' * 32)}")
+            assert page.status_code == 503 and "<h1" in page.text
+            assert await asyncio.to_thread(postgres.start) == dsn
+            for _ in range(100):
+                if (await place.http.get("/health")).status_code == 200:
+                    break
+                await asyncio.sleep(0.1)
+            assert (await place.announce("LW-1"))["state"] == "expected"
+            assert await place.ask("GET", "sites")
+    finally:
+        await asyncio.to_thread(postgres.stop)
+
+
+def test_a_database_that_has_no_such_name_is_a_sentence(postgres_dsn: str, tmp_path: Path) -> None:
+    environment = {
+        "LATCHWORK_DATABASE_URL": named(postgres_dsn, "nowhere"),
+        "LATCHWORK_STATE": str(tmp_path),
+        "LATCHWORK_PORT": str(free_port()),
+    }
+    with server(**environment) as process:
+        out, _ = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert 'database "nowhere" does not exist' in out and "Traceback" not in out
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"LATCHWORK_PORT": "eighty"}, "LATCHWORK_PORT"),
+        ({"LATCHWORK_PORT": "70000"}, "LATCHWORK_PORT"),
+        ({"LATCHWORK_PUBLIC_URL": "lockers.example"}, "LATCHWORK_PUBLIC_URL"),
+    ],
+)
+def test_a_wrong_setting_is_a_sentence(environment: dict[str, str], words: str) -> None:
+    with pytest.raises(BadSetting, match=words):
+        settings(argparse.Namespace(host=None, port=None, state=None), environment)
+
+
+# Secrets
+
+
+def test_secrets_are_made_once_and_a_broken_one_is_not_replaced(tmp_path: Path) -> None:
+    first = open_vault(tmp_path)
+    assert open_vault(tmp_path).mark == first.mark
+    assert open_vault(tmp_path).ticket_keys == first.ticket_keys
+    (tmp_path / "master.secret").write_bytes(b"short")
+    with pytest.raises(Unusable, match=r"master\.secret should hold 32 bytes"):
+        open_vault(tmp_path)
+
+
+def test_a_master_secret_may_come_from_elsewhere(tmp_path: Path) -> None:
+    given = tmp_path / "given"
+    given.write_text("ab" * 32 + "\n")
+    raw = tmp_path / "raw"
+    raw.write_bytes(bytes.fromhex("ab" * 32))
+    assert open_vault(tmp_path / "a", given).mark == open_vault(tmp_path / "b", raw).mark
+    assert not (tmp_path / "a" / "master.secret").exists()
+    given.write_text("too short")
+    for bad in (given, tmp_path / "none"):
+        with pytest.raises(Unusable, match="LATCHWORK_MASTER_SECRET_FILE"):
+            open_vault(tmp_path / "c", bad)
+
+
+def test_a_link_names_its_stay_and_cannot_be_made_elsewhere(tmp_path: Path) -> None:
+    vault = open_vault(tmp_path / "a")
+    stay = "0123456789abcdef" * 2
+    link = vault.link(stay)
+    assert vault.linked(link) == stay
+    assert open_vault(tmp_path / "b").linked(link) is None
+    assert isinstance(vault, Vault)
+    for wrong in ("", link + "A", link[:-1], "é" * 43, link.swapcase(), "/" * 43):
+        assert vault.linked(wrong) is None

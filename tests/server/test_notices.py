@@ -1,0 +1,291 @@
+"""Notices over real SMTP into the catcher, and the dispatcher's patience in pretend time."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from pathlib import Path
+
+import asyncpg
+import httpx
+import pytest
+import zxingcpp
+from PIL import Image
+from tests.server.town import town
+
+from latchwork.server.actions.letters import Letter
+from latchwork.server.actions.parcel import Parcel
+from latchwork.server.mail import BadSetting, SmtpMailer, compose, qr_png
+from latchwork.server.notices import DELAY_MAX, LEASE, TRIES_MAX, Dispatcher, NothingToSay, Undelivered, delay
+from latchwork.store.outbox import DueNotice, PostgresOutbox
+from latchwork.store.postgres import PostgresStore
+from latchwork.store.rows import Unavailable
+from latchwork.sync import keys
+
+T0 = datetime(2026, 3, 1, 8, tzinfo=UTC)
+
+
+# The whole way
+
+
+async def test_the_recipient_is_told_with_code_picture_and_link(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path, mail=True) as place:
+        await place.settle()
+        stay = (await place.announce("LW-1"))["id"]
+        await place.wall.sync()
+        await place.wall.put_in(place.courier, stay)
+        await place.wall.sync()
+        (mail,) = await place.mails(1)
+        pin = mail["text"].split("Your code: ")[1].splitlines()[0]
+        assert len(pin.replace(" ", "")) == 6 and " " in pin
+        for words in ("Lobby", "Riverside", "1 Wharf Road", "Berlin", "Door:   01", "LW-1"):
+            assert words in mail["text"]
+        (notice,) = await place.ask("GET", "notices")
+        assert mail["message_id"] == f"<{notice['id']}@example.org>"
+        assert notice["sent_at"] is not None
+
+        async with httpx.AsyncClient(base_url=place.mail_url) as catcher:
+            html = (await catcher.get(f"/mails/{mail['id']}/html")).text
+            picture = (await catcher.get(f"/mails/{mail['id']}/picture")).content
+            assert (await catcher.get(f"/mails/{mail['id']}")).status_code == 200
+            assert (await catcher.get("/")).status_code == 200
+            assert (await catcher.get("/mails/..%2f..%2fetc")).status_code == 404
+        assert pin in html and "cid:" not in html
+        ticket = keys.read_ticket(_seen(picture, tmp_path), place.cloud.office.vault.ticket_keys)
+        assert ticket.bank == place.bank
+        assert place.wall.bank.passes[ticket.pass_id].grant.stay == stay
+        page = await place.http.get(mail["links"][0])
+        assert page.status_code == 200
+        assert "".join(pin.split()) in "".join(x for x in page.text if x.isdigit())
+
+        await place.wall.take_out(pin.replace(" ", ""))
+        await place.wall.sync()
+        collected = (await place.mails(2))[0]
+        assert "collected" in collected["subject"]
+        assert pin not in collected["text"]
+
+
+async def test_a_notice_that_is_no_longer_true_is_not_sent(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path, mail=True) as place:
+        await place.settle()
+        stay = (await place.announce("LW-1"))["id"]
+        await place.wall.sync()
+        await place.wall.put_in(place.courier, stay)
+        await place.wall.collect(stay)
+        await place.wall.sync()
+        (mail,) = await place.mails(1)
+        await asyncio.sleep(1)
+        assert [mail["subject"]] == [x["subject"] for x in await place.mails(1)]
+        assert "collected" in mail["subject"]
+        told = {x["kind"]: x for x in await place.ask("GET", "notices")}
+        assert (told["ready"]["sent_at"], told["ready"]["last_error"]) == (None, "outdated")
+        assert await place.ask("GET", "notices?dead=true") == [], "outdated is nobody's business"
+
+
+async def test_no_code_and_no_address_is_in_the_outbox(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path) as place:
+        await place.settle()
+        stay = (await place.announce("LW-1"))["id"]
+        await place.wall.sync()
+        await place.wall.put_in(place.courier, stay)
+        await place.wall.sync()
+        page = (await place.ask("GET", f"stays/{stay}"))["page"]
+        async with connected(database) as connection:
+            dump = ""
+            for table in (
+                "outbox",
+                "stays",
+                "instructions",
+                "entries",
+                "passes",
+                "idempotency",
+                "tokens",
+                "enrolments",
+            ):
+                rows = await connection.fetch(f"SELECT t.*::text FROM {table} t")
+                dump += "".join(str(row) for row in rows)
+                for column in ("raw", "body", "response"):
+                    if rows and column in rows[0]:
+                        dump += "".join(bytes(row[column]).decode(errors="replace") for row in rows)
+        office = place.cloud.office
+        (pickup,) = [p.grant for p in place.wall.bank.passes.values() if p.grant.stay == stay]
+        pin = office.vault.digits(place.bank, 1, pickup.pass_id, pickup.n, pickup.digits)
+        assert keys.code_lookup(place.wall.code_key, pin) == pickup.lookup
+        assert pickup.pass_id in dump
+        for secret in (f'"{pin}"', f"'{pin}'", place.courier, page.rsplit("/", 1)[1], place.token, place.root):
+            assert secret not in dump
+        assert "ada@example.org" not in dump
+
+
+async def test_a_claim_that_died_is_taken_over_when_its_lease_is_over(database: str, tmp_path: Path) -> None:
+    """One process dies after claiming; another sends."""
+    async with town(database, tmp_path) as place:
+        await place.settle()
+        stay = (await place.announce("LW-1"))["id"]
+        await place.wall.sync()
+        await place.wall.put_in(place.courier, stay)
+        await place.wall.sync()
+    async with await PostgresStore.connect(database) as store:
+        outbox = PostgresOutbox(store)
+        now = datetime.now(UTC)
+        (claimed,) = await outbox.claim_notices(now, now + LEASE, 4)
+        assert await outbox.claim_notices(now, now + LEASE, 4) == []
+        later = now + LEASE
+        sent: list[str] = []
+        dispatcher = Dispatcher(outbox, _by_id, Post(sent), lambda: later)
+        assert await dispatcher.step() == 1
+        assert sent == [claimed.id]
+        assert await dispatcher.step() == 0
+
+
+# The dispatcher alone
+
+
+@dataclass
+class Shelf:
+    """An outbox with some notices that are due."""
+
+    due: list[DueNotice]
+    away: bool = False
+    sent: list[str] = field(default_factory=list)
+    failed: list[tuple[str, str, datetime, bool]] = field(default_factory=list)
+
+    async def claim_notices(self, now: datetime, until: datetime, notices_max: int) -> list[DueNotice]:
+        taken, self.due = self.due[:notices_max], self.due[notices_max:]
+        return taken
+
+    async def notices_sent(self, ids: Iterable[str], now: datetime) -> None:
+        if self.away:
+            raise Unavailable("away")
+        self.sent += ids
+
+    async def notice_failed(self, notice: str, error: str, again_at: datetime, dead: bool) -> None:
+        self.failed.append((notice, error, again_at, dead))
+
+
+@dataclass
+class Post:
+    taken: list[str]
+    no: Undelivered | None = None
+
+    async def send(self, message: str) -> None:
+        if self.no is not None:
+            raise self.no
+        self.taken.append(message)
+
+
+async def _by_id(notice: DueNotice) -> str:
+    return notice.id
+
+
+def due(name: str = "n1", tries: int = 1) -> DueNotice:
+    return DueNotice(name, "ready", "stay", "person", "bank", tries)
+
+
+async def test_a_refusal_waits_longer_each_time_and_ends_as_a_dead_letter() -> None:
+    for tries in range(1, TRIES_MAX + 1):
+        shelf = Shelf([due(tries=tries)])
+        await Dispatcher(shelf, _by_id, Post([], Undelivered("busy")), lambda: T0).step()
+        assert shelf.failed == [("n1", "busy", T0 + delay(tries), tries == TRIES_MAX)]
+    assert [delay(n).total_seconds() for n in (1, 2, 3)] == [5, 10, 20]
+    assert delay(50) == DELAY_MAX
+
+
+async def test_an_address_that_is_refused_for_good_is_not_tried_again() -> None:
+    shelf = Shelf([due()])
+    await Dispatcher(shelf, _by_id, Post([], Undelivered("no such box", for_good=True)), lambda: T0).step()
+    assert shelf.failed == [("n1", "no such box", T0 + delay(1), True)]
+
+
+async def test_what_was_sent_is_not_sent_again_because_the_database_was_away() -> None:
+    shelf, taken = Shelf([due()], away=True), list[str]()
+    dispatcher = Dispatcher(shelf, _by_id, Post(taken), lambda: T0)
+    with pytest.raises(Unavailable):
+        await dispatcher.step()
+    shelf.away = False
+    assert await dispatcher.step() == 0
+    assert (taken, shelf.sent) == (["n1"], ["n1"])
+
+
+async def test_slow_sendings_leave_the_rest_to_the_lease() -> None:
+    times = iter([T0, T0, T0, T0 + LEASE, T0 + LEASE])
+    shelf, taken = Shelf([due("n1"), due("n2")]), list[str]()
+    assert await Dispatcher(shelf, _by_id, Post(taken), lambda: next(times)).step() == 2
+    assert taken == ["n1"]
+
+
+async def test_nothing_to_say_is_not_a_failure() -> None:
+    async def silent(notice: DueNotice) -> str:
+        raise NothingToSay("no_address")
+
+    shelf = Shelf([due()])
+    await Dispatcher(shelf, silent, Post([]), lambda: T0).step()
+    assert shelf.failed == [("n1", "no_address", T0, True)]
+
+
+# The mail itself
+
+
+def letter(**more: object) -> Letter:
+    values: dict[str, object] = {
+        "stay": "0" * 32, "bank": "b" * 32, "bank_name": "Lobby", "site_name": "Riverside", "address": "1 <b>Road</b>",
+        "service": "parcel", "state": "deposited", "presumed": False, "tracking": "LW & Co", "recipient_name": "Ada",
+        "compartment": "07", "pin": "123456", "drop_off_pin": None, "qr": "LW1.ABC", "deadline": T0, "ended_at": None,
+        "heard_at": T0, "stale": False, "page": "https://example.org/p/x", "help": False,
+    }  # fmt: skip
+    return Letter("n1", "ready", "ada@example.org", "Ada <script> O'Neil, Dr.", Parcel(**{**values, **more}))  # type: ignore[arg-type]
+
+
+def test_words_of_people_stay_words() -> None:
+    message = compose(letter(), "Lockers <lockers@example.org>", T0)
+    html = _part(message, "html")
+    assert "<script>" not in html and "&lt;script&gt;" in html and "1 &lt;b&gt;Road&lt;/b&gt;" in html
+    text = _part(message, "plain")
+    assert "Ada <script> O'Neil, Dr." in text and "LW & Co" in text and "&amp;" not in text
+    assert "123 456" in text and "Sunday, 1 March 2026 at 08:00" in text
+
+
+def test_one_notice_has_one_message_id() -> None:
+    ids = {compose(letter(), "Lockers <lockers@example.org>", T0 + timedelta(hours=n))["Message-ID"] for n in range(3)}
+    assert ids == {"<n1@example.org>"}
+
+
+@pytest.mark.parametrize("url", ["", "example.org", "http://example.org", "smtp://", "smtp://host:port"])
+def test_a_wrong_mail_setting_is_a_sentence(url: str) -> None:
+    with pytest.raises(BadSetting, match="LATCHWORK_SMTP_URL"):
+        SmtpMailer(url)
+
+
+async def test_nobody_listens() -> None:
+    with pytest.raises(Undelivered):
+        await SmtpMailer("smtp://127.0.0.1:9").send(compose(letter(), "Lockers <lockers@example.org>", T0))
+
+
+def test_the_picture_can_be_read(tmp_path: Path) -> None:
+    text = keys.TICKET_PREFIX + "ABCDEFGH234567" * 12
+    assert _seen(qr_png(text), tmp_path) == text
+
+
+def _part(message: EmailMessage, kind: str) -> str:
+    body = message.get_body((kind,))
+    assert body is not None
+    return str(body.get_content())
+
+
+def _seen(png: bytes, folder: Path) -> str:
+    file = folder / "seen.png"
+    file.write_bytes(png)
+    with Image.open(file) as picture:
+        (code,) = zxingcpp.read_barcodes(picture)
+    return str(code.text)
+
+
+@asynccontextmanager
+async def connected(dsn: str) -> "AsyncIterator[asyncpg.Connection[asyncpg.Record]]":
+    connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(dsn)
+    try:
+        yield connection
+    finally:
+        await connection.close()

@@ -1,0 +1,192 @@
+"""The parcel page and the operator's pages in a real browser, on a phone and on a desk, by themselves up to date."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from playwright.async_api import Browser, Page, async_playwright
+from tests.server.town import Town, town
+
+SCREENSHOTS = Path(__file__).parents[2] / "var" / "screenshots"
+PHONE = {"width": 390, "height": 844}
+DESK = {"width": 1280, "height": 800}
+
+
+@asynccontextmanager
+async def browsing(path: str) -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = await playwright.chromium.launch(executable_path=path, args=sandbox)
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@asynccontextmanager
+async def looking(browser: Browser, size: Any, dark: bool = False) -> AsyncIterator[Page]:
+    """A page that may not complain of anything."""
+    context = await browser.new_context(viewport=size, color_scheme="dark" if dark else "light")
+    page = await context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    try:
+        yield page
+    finally:
+        await context.close()
+    assert [c for c in complaints if "ERR_INCOMPLETE_CHUNKED" not in c] == []
+
+
+async def shot(page: Page, name: str) -> None:
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert wide <= 0, f"{name} scrolls sideways by {wide} px"
+    await page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+
+
+async def parcel_page(place: Town, stay: str) -> str:
+    return str((await place.ask("GET", f"stays/{stay}"))["page"])
+
+
+async def test_a_recipient_follows_a_parcel_on_a_phone(database: str, tmp_path: Path, chromium_path: str) -> None:
+    async with town(database, tmp_path) as place, browsing(chromium_path) as browser:
+        await place.settle()
+        stay = (await place.announce("LW-2041 7733"))["id"]
+        await place.wall.sync()
+        async with looking(browser, PHONE) as page:
+            await page.goto(await parcel_page(place, stay))
+            await page.get_by_role("heading", name="On its way").wait_for()
+            await shot(page, "parcel-expected-390")
+
+            await place.wall.put_in(place.courier, stay)
+            await place.wall.sync()
+            await page.get_by_role("heading", name="Ready to collect").wait_for(timeout=5000)
+            digits = "".join(x for x in await page.locator(".digits").inner_text() if x.isdigit())
+            assert place.wall.bank.passes[place.wall.pass_with(digits)].grant.stay == stay
+            assert await page.get_by_role("img", name="QR code").count() == 1
+            await shot(page, "parcel-ready-390")
+            await page.set_viewport_size(DESK)  # type: ignore[arg-type]
+            await shot(page, "parcel-ready-1280")
+            await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+
+            await place.wall.take_out(digits)
+            await place.wall.sync()
+            await page.get_by_role("heading", name="Collected").wait_for(timeout=5000)
+            assert await page.locator(".digits").count() == 0
+            await shot(page, "parcel-collected-390")
+        async with looking(browser, PHONE, dark=True) as page:
+            await page.goto(await parcel_page(place, stay))
+            await shot(page, "parcel-collected-dark-390")
+
+
+async def test_an_operator_watches_a_wall_and_opens_a_door(database: str, tmp_path: Path, chromium_path: str) -> None:
+    async with town(database, tmp_path) as place, browsing(chromium_path) as browser:
+        await place.settle()
+        stays = [(await place.announce(f"LW-{n}"))["id"] for n in range(1, 7)]
+        await place.wall.sync()
+        for stay in stays[:4]:
+            await place.wall.put_in(place.courier, stay)
+        await place.wall.collect(stays[0])
+        await place.wall.sync()
+        async with looking(browser, DESK) as page:
+            await page.goto(f"{place.url}/operator")
+            await page.get_by_label("API token").fill(place.token)
+            await shot(page, "operator-sign-in-1280")
+            await page.get_by_role("button", name="Sign in").click()
+            await shot(page, "operator-banks-1280")
+            await page.get_by_role("link", name="Lobby").click()
+            await page.get_by_role("link", name="LW-3", exact=True).wait_for()
+            await shot(page, "operator-bank-1280")
+
+            await place.wall.put_in(place.courier, stays[4])
+            await place.wall.sync()
+            await page.locator("[data-doors] button.wall__door--occupied").nth(3).wait_for(timeout=5000)
+            await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+            await shot(page, "operator-bank-390")
+            await page.set_viewport_size(DESK)  # type: ignore[arg-type]
+
+            await page.get_by_role("button", name="08").click()
+            await page.get_by_role("heading", name="Door 08").wait_for()
+            await page.get_by_label("Inspection").check()
+            await page.get_by_label("Note").fill("Sounds odd")
+            await page.get_by_role("button", name="Open door 08").click()
+            await page.get_by_text("The wall has not answered yet.").wait_for()
+            await place.wall.sync()
+            await place.wall.swing()
+            await place.wall.sync()
+            await page.get_by_text("The door opened and was closed again.").wait_for(timeout=5000)
+            await shot(page, "operator-door-1280")
+            await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+            await shot(page, "operator-door-390")
+            await page.set_viewport_size(DESK)  # type: ignore[arg-type]
+
+            await page.get_by_role("link", name="Lobby").click()
+            await page.get_by_role("link", name="LW-1", exact=True).click()
+            await page.get_by_role("heading", name="LW-1").wait_for()
+            await shot(page, "operator-stay-1280")
+            await page.get_by_role("button", name="Sign out").click()
+            await page.get_by_role("heading", name="Sign in").wait_for()
+            await page.goto(f"{place.url}/operator/banks/{place.bank}")
+            await page.get_by_role("heading", name="Sign in").wait_for()
+
+
+async def test_a_parcel_page_tells_nobody(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path) as place:
+        await place.settle()
+        stay = (await place.announce("LW-1"))["id"]
+        address = await parcel_page(place, stay)
+        page = await place.http.get(address)
+        assert page.headers["referrer-policy"] == "no-referrer"
+        assert "noindex" in page.headers["x-robots-tag"]
+        assert page.headers["cache-control"] == "no-store"
+        policy = page.headers["content-security-policy"]
+        assert "unsafe-inline" not in policy and "default-src 'self'" in policy
+        assert "set-cookie" not in page.headers
+        assert place.token not in page.text and place.person not in page.text
+        token = address.rsplit("/", 1)[1]
+        for wrong in (token[:-1], token[:-1] + ("A" if token[-1] != "A" else "B"), "x" * 43, "%00", "0" * 32, stay):
+            assert (await place.http.get(f"/p/{wrong}")).status_code == 404
+            assert (await place.http.get(f"/p/{wrong}/events")).status_code == 404
+
+
+async def test_events_begin_with_what_is_true_now_whatever_was_seen_before(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path) as place:
+        await place.settle()
+        address = await parcel_page(place, (await place.announce("LW-1"))["id"])
+        async with place.http.stream("GET", f"{address}/events", headers={"Last-Event-ID": "nonsense"}) as answer:
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            lines = answer.aiter_lines()
+            seen = [await asyncio.wait_for(anext(lines), 5) for _ in range(5)]
+        assert "event: html" in seen
+        assert any("On its way" in line for line in seen)
+
+
+async def test_a_form_from_elsewhere_does_nothing(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path) as place:
+        await place.settle()
+        door = f"/operator/banks/{place.bank}/doors/01"
+        async with httpx.AsyncClient(base_url=place.url) as browser:
+            assert (await browser.post("/operator/sign-in", data={"token": "lw_wrong"})).status_code == 403
+            other = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
+            told = await browser.post("/operator/sign-in", data={"token": place.token}, headers=other)
+            assert told.status_code == 403 and "set-cookie" not in told.headers
+            signed = await browser.post("/operator/sign-in", data={"token": place.token})
+            cookie = signed.headers["set-cookie"].lower()
+            assert signed.status_code == 303
+            assert "httponly" in cookie and "samesite=strict" in cookie and place.token not in cookie
+            page = await browser.get(door)
+            seal = page.text.split('name="seal" value="')[1].split('"')[0]
+            good = {"seal": seal, "reason": "other", "note": ""}
+            assert (await browser.post(f"{door}/open", data={**good, "seal": "0" * 64})).status_code == 403
+            assert (await browser.post(f"{door}/open", data={"reason": "other"})).status_code == 403
+            assert (await browser.post(f"{door}/open", data=good, headers=other)).status_code == 403
+            assert (await browser.post(f"{door}/open", data={**good, "reason": "because"})).status_code == 422
+            assert (await browser.post(f"{door}/open", data=good)).status_code == 303
+            assert (await browser.get("/operator/banks/nope")).status_code == 404
+        orders = await place.cloud.office.store.fetch("SELECT kind FROM instructions WHERE kind = 'Open'")
+        assert len(orders) == 1
