@@ -226,6 +226,7 @@ class Stage:
             *("-m", "latchwork.main", "board", "kerong-cu16", *line),
             *("--control", f"{HOST}:{self.ports.numbers[f'{wall.key}-board']}"),
             *("--boards", str(wall.boards), "--locks", str(LOCKS_PER_BOARD), "--state", str(folder / "wall.json")),
+            *("--labels", ",".join(c.id for c in wall.compartments())),
         )
 
     def _edge(self, wall: DemoWall) -> Part:
@@ -372,6 +373,9 @@ async def _run(data: Path) -> int:
     try:
         _print_programme(stage, sys.stdout)
         watching = asyncio.create_task(news.watch(stage))
+        await asyncio.wait({stopping, watching}, return_when=asyncio.FIRST_COMPLETED)
+        if watching.done():  # our mistake, but nothing that anybody should be stopped for
+            news.say(f"the news have ended: {watching.exception()!r}")
         await stopping
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)

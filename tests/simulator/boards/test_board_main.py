@@ -77,6 +77,7 @@ def test_a_driver_opens_a_door_and_hands_do_the_rest(start: Callable[..., Board]
     assert sorted(board.doors()) == [*range(12), *range(16, 28)]
     assert board.doors()[17] == {
         "channel": 17,
+        "label": "",
         "door": "closed",
         "item": False,
         "jammed": False,

@@ -4,8 +4,8 @@ Unguarded by design, so it belongs on a loopback address. It decides nothing: it
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -35,6 +35,7 @@ HANDS: dict[str, Callable[[Wall, int, float], bool]] = {
 
 class DoorView(msgspec.Struct, frozen=True):
     channel: int
+    label: str
     door: DoorState
     item: bool
     jammed: bool
@@ -59,6 +60,8 @@ class Controls:
     live: LiveWall
     boards: KerongBoards
     front: Front
+    labels: Mapping[int, str] = field(default_factory=dict)
+    """What stands on the doors, by channel, where somebody told us."""
     line: bool = True
 
     @property
@@ -72,7 +75,18 @@ class Controls:
             port=self.front.port,
             brown_outs=self.wall.brown_outs,
             silent_boards=sorted(self.boards.silent),
-            doors=[_door_view(door) for door in self.wall],
+            doors=[self._door(door) for door in self.wall],
+        )
+
+    def _door(self, door: Door) -> DoorView:
+        return DoorView(
+            channel=door.channel,
+            label=self.labels.get(door.channel, ""),
+            door=DoorState.OPEN if door.is_open else DoorState.CLOSED,
+            item=door.item,
+            jammed=door.jammed,
+            pulses=door.pulses,
+            faults=[fault for fault in _FAULTS if getattr(door, fault)],
         )
 
     def door(self, channel: int) -> Door:
@@ -88,7 +102,7 @@ class Controls:
         if not HANDS[action](self.wall, channel, self.live.now()):
             raise ClientException(_nothing_came_of(action, door), status_code=409)
         self.live.touched()
-        return _door_view(door)
+        return self._door(door)
 
     def afflict(self, channel: int, fault: str, *, present: bool) -> DoorView:
         door = self.door(channel)
@@ -96,7 +110,7 @@ class Controls:
             raise NotFoundException(f"Locks do not have '{fault}'. They can have {', '.join(_FAULTS)}.")
         setattr(door, fault, present)
         self.live.touched()
-        return _door_view(door)
+        return self._door(door)
 
     def switch_power(self, *, on: bool) -> WallView:
         (self.wall.restore_power if on else self.wall.cut_power)(self.live.now())
@@ -187,17 +201,6 @@ def _switched(change: str, *, on: str, off: str) -> bool:
     if change not in (on, off):
         raise NotFoundException(f"'{change}' is neither {on} nor {off}.")
     return change == on
-
-
-def _door_view(door: Door) -> DoorView:
-    return DoorView(
-        channel=door.channel,
-        door=DoorState.OPEN if door.is_open else DoorState.CLOSED,
-        item=door.item,
-        jammed=door.jammed,
-        pulses=door.pulses,
-        faults=[fault for fault in _FAULTS if getattr(door, fault)],
-    )
 
 
 def _nothing_came_of(action: str, door: Door) -> str:

@@ -39,6 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--control", type=_address, metavar="HOST:PORT", help="page and HTTP control of the wall")
     parser.add_argument("--boards", type=_up_to(BOARDS_MAX), default=1, metavar="N", help="boards on the bus")
     parser.add_argument("--locks", type=_up_to(LOCKS_MAX), default=LOCKS_MAX, metavar="N", help="locks on each board")
+    parser.add_argument("--labels", default="", metavar="A,B,..", help="what stands on the doors, in order")
     parser.add_argument("--state", type=Path, metavar="FILE", help="where doors and things survive a restart")
     parser.add_argument("--with-parent", action="store_true", help="end when the process that started this ends")
     parser.add_argument(
@@ -78,7 +79,8 @@ async def _serve(args: argparse.Namespace) -> None:
             stack.callback(listener.close)
             host, port = listener.getsockname()[:2]
             print(f"board ready: {front.port} control http://{_in_url(host)}:{port}", flush=True)
-            await _serve_control(Controls(live, boards, front), listener, told_to_stop)
+            labels = dict(zip((door.channel for door in wall), filter(None, args.labels.split(",")), strict=False))
+            await _serve_control(Controls(live, boards, front, labels), listener, told_to_stop)
 
 
 def _front(args: argparse.Namespace, boards: KerongBoards, live: LiveWall) -> Front:

@@ -23,10 +23,12 @@ function draw(door) {
   if (!card) {
     card = template.content.cloneNode(true).firstElementChild;
     card.id = `door-${door.channel}`;
-    card.querySelector("h2").textContent = `Channel ${door.channel} (board ${door.channel >> 4}, lock ${door.channel & 15})`;
+    const name = door.label ? `Door ${door.label}` : `Channel ${door.channel}`;
+    card.querySelector("h2").textContent = name;
+    card.title = `Channel ${door.channel}: board ${door.channel >> 4}, lock ${door.channel & 15}`;
     for (const button of card.querySelectorAll("button")) {
       button.dataset.post = `/doors/${door.channel}/${button.dataset.action}`;
-      button.setAttribute("aria-label", `${button.textContent}, channel ${door.channel}`);
+      button.setAttribute("aria-label", `${button.textContent}, ${name}`);
     }
     wall.append(card);
   }
