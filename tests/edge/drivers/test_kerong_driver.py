@@ -160,6 +160,22 @@ async def test_a_pulse_opens_one_door_and_it_is_seen_within_half_a_second(lines:
         await stand.until_door(33, DoorState.CLOSED)
 
 
+async def test_a_door_pushed_before_its_latch_can_catch_was_never_shut(lines: Lines) -> None:
+    async with bench(lines) as stand:
+        await stand.until_all(CHANNELS, DoorState.CLOSED)
+        await stand.driver.pulse(33)
+        await stand.until_door(33, DoorState.OPEN)
+        stand.hand(stand.wall.close, 33)
+        await until(lambda: stand.wall.next_change() is None)
+        assert stand.wall.doors[33].is_open, "the spring wins while the coil has power"
+        stand.hand(stand.wall.close, 33)
+        await stand.until_door(33, DoorState.CLOSED)
+        seen = [
+            reading.doors[33] for reading in stand.readings if isinstance(reading, DoorsSeen) and 33 in reading.doors
+        ]
+        assert seen == [DoorState.CLOSED, DoorState.OPEN, DoorState.CLOSED]
+
+
 async def test_a_jammed_door_stays_closed_and_is_pulsed_once(lines: Lines) -> None:
     async with bench(lines) as stand:
         await stand.until_all(CHANNELS, DoorState.CLOSED)

@@ -28,6 +28,8 @@ TURNAROUND_S = 0.002
 POLL_GAP_S = 0.05
 AFTER_UNLOCK_S = 0.1
 """Nothing is sent while the board is busy throwing a coil."""
+COIL_S = 0.6
+"""So long after an unlock the coil may still have power: a door pushed shut before springs open again."""
 RECONNECT_FIRST_S = 0.25
 RECONNECT_MAX_S = 10.0
 
@@ -43,6 +45,7 @@ class _Board:
     misses: int = 0
     lost: bool = False
     told: dict[int, DoorState] = field(default_factory=dict)
+    coil_until: dict[int, float] = field(default_factory=dict)
 
     @property
     def channels(self) -> range:
@@ -196,6 +199,7 @@ class KerongCu16:
         now = _now()
         board = self._boards[pulse.channel >> 4]
         board.watched_until = now + WATCH_S
+        board.coil_until[pulse.channel] = now + COIL_S
         self._next_pulse_at = self._next_poll_at = board.due = now + AFTER_UNLOCK_S
 
     async def _poll(self, line: Line, board: _Board, tell: Callable[[Reading], None]) -> None:
@@ -224,7 +228,14 @@ class KerongCu16:
 
     def _see(self, board: _Board, states: Mapping[int, DoorState], tell: Callable[[Reading], None]) -> None:
         board.misses, board.lost = 0, False
-        changed = {channel: state for channel, state in states.items() if board.told.get(channel) is not state}
+        # A leaf that only touches the latch while the coil holds it back is not shut; told so, its next move would look
+        # like a break-in.
+        changed = {
+            channel: state
+            for channel, state in states.items()
+            if board.told.get(channel) is not state
+            and not (board.told.get(channel) is DoorState.OPEN and _now() < board.coil_until.get(channel, 0.0))
+        }
         board.told.update(changed)
         if changed:
             tell(DoorsSeen(changed))
