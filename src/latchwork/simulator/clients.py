@@ -12,8 +12,6 @@ import httpx
 
 PATIENCE_S = 20.0
 LOOK_S = 0.1
-REACH_S = 0.7
-"""So long does a hand need at least between an open door and a shut one: longer than a coil has power."""
 SPRING_S = 0.25
 """After so long a door that was pushed too early has sprung open again."""
 
@@ -127,7 +125,6 @@ class Hands:
 
     async def shut(self, channel: int) -> None:
         """Push until it stays shut: while the coil has power, the spring wins. Raises Unseen."""
-        await asyncio.sleep(REACH_S)
 
         async def push() -> bool | None:
             await self._http.post(f"/doors/{channel}/close")

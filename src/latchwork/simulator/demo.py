@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from latchwork.simulator.clients import Hands, Mailbox, Refused, Unseen
 from latchwork.simulator.news import News
 from latchwork.simulator.processes import Failed
@@ -39,20 +41,25 @@ def run(args: argparse.Namespace) -> int:
     if importlib.util.find_spec("zxingcpp") is None or importlib.util.find_spec("PIL") is None:
         print("latchwork demo: it reads QR codes as a camera does, and needs the packages zxing-cpp and pillow.")
         return 1
-    data = args.data
-    if data is None:
-        data = Path(tempfile.mkdtemp(prefix="latchwork-demo-"))
-        data.chmod(0o711)  # as root, PostgreSQL's own uid has to pass through
+    data = args.data or Path(tempfile.mkdtemp(prefix="latchwork-demo-"))
+    keep = args.data is not None
     try:
+        if args.data is None:
+            data.chmod(0o711)  # as root, PostgreSQL's own uid has to pass through
+        elif (data / "stage.json").exists():
+            raise CannotRun(f"In {data} parcels are on their way already. The story wants a new folder.")
         good = asyncio.run(_play(data, args.out, verbose=args.verbose))
+        keep = keep or not good
+        return 0 if good else 1
     except (CannotRun, Failed, Refused) as error:
         print(f"latchwork demo: {error}", file=sys.stderr)
+        keep = keep or isinstance(error, Failed)  # its log is worth a look
         return 1
     except asyncio.CancelledError:
         return 143
-    if good and args.data is None:
-        shutil.rmtree(data, ignore_errors=True)
-    return 0 if good else 1
+    finally:
+        if not keep:
+            shutil.rmtree(data, ignore_errors=True)
 
 
 async def _play(data: Path, out: Path, *, verbose: bool) -> bool:
@@ -91,8 +98,8 @@ async def _tell(story: Story) -> bool:
         try:
             async with asyncio.timeout(until - began):
                 found = await tell(story)
-        except (Unseen, Refused) as error:
-            found, good = str(error), False
+        except (Unseen, Refused, httpx.HTTPError) as error:
+            found, good = str(error) or type(error).__name__, False
         except TimeoutError:
             found, good = f"the story was to end within {STORY_S:.0f} s", False
         story.steps.append(Step(what, found, time.monotonic() - began, good))

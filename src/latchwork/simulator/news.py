@@ -30,7 +30,8 @@ class News:
         self._out = out
 
     def say(self, line: str) -> None:
-        print(f"{datetime.now(UTC).astimezone():%H:%M:%S}  {line}", file=self._out, flush=True)
+        with suppress(OSError, ValueError):  # whoever read this has gone: no reason to stop working
+            print(f"{datetime.now(UTC).astimezone():%H:%M:%S}  {line}", file=self._out, flush=True)
 
     async def watch(self, stage: "Stage") -> None:
         """Until cancelled."""
@@ -54,14 +55,15 @@ class News:
             await asyncio.sleep(LOOK_S)
 
     async def _mails(self, stage: "Stage") -> None:
-        mailbox, known = Mailbox(stage.ports.url("mail")), None
+        mailbox = Mailbox(stage.ports.url("mail"))
+        known: set[str] | None = None
         while True:
             with suppress(Refused, httpx.HTTPError):
-                mails = {mail["id"]: mail for mail in await mailbox.mails()}
-                for number, mail in mails.items() if known is not None else ():
-                    if number not in known:
-                        self.say(f"mail to {_line(mail['to'])}: {mail['subject']}")
-                known = mails.keys()
+                mails = await mailbox.mails()
+                if known is not None:
+                    for mail in reversed([mail for mail in mails if mail["id"] not in known]):
+                        self.say(f"mail to {mail['to']}: {mail['subject']}")
+                known = {mail["id"] for mail in mails}
             await asyncio.sleep(LOOK_S)
 
     async def _doors(self, board: str, wall: DemoWall) -> None:
@@ -126,7 +128,3 @@ def _new_lines(path: Path, at: int) -> tuple[list[str], int]:
         return [], at
     end = text.rfind(b"\n") + 1
     return text[:end].decode(errors="replace").splitlines(), at + end
-
-
-def _line(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -21,6 +21,8 @@ BACK_OFF_MAX_S = 10.0
 STEADY_S = 30.0
 """A child that lived this long had not failed to start."""
 STOP_S = 20.0
+PATIENCE_S = 15.0
+"""After so long without a sign of readiness, we say what we are waiting for."""
 LOOK_S = 0.05
 LOG_BYTES_MAX = 5_000_000
 TAIL_LINES = 15
@@ -89,19 +91,26 @@ class Child:
     async def ready(self, works: Callable[[], Awaitable[bool]], patience_s: float) -> None:
         """Returns when it works. Raises Failed when it died, or took too long."""
         died_before, began = self.deaths, time.monotonic()
+        told = began
         while not await works():
             if self.deaths > died_before:
                 raise Failed(f"{self.part.name} did not start. {self.tail()}")
             if time.monotonic() - began > patience_s:
                 raise Failed(f"{self.part.name} is not ready after {patience_s:.0f} s. {self.tail()}")
+            if time.monotonic() - told > PATIENCE_S:
+                told = time.monotonic()
+                self._tell(f"{self.part.name} is not ready yet; its log says: {(self._lines() or ['nothing'])[-1]}")
             await asyncio.sleep(LOOK_S)
 
     def tail(self) -> str:
-        try:
-            lines = self.part.log.read_text(errors="replace").splitlines()[-TAIL_LINES:]
-        except OSError:
-            lines = []
+        lines = self._lines()[-TAIL_LINES:]
         return f"Its log, {self.part.log}, ends:\n" + ("\n".join(f"  {line}" for line in lines) or "  (nothing)")
+
+    def _lines(self) -> list[str]:
+        try:
+            return self.part.log.read_text(errors="replace").splitlines()
+        except OSError:
+            return []
 
     async def _mind(self) -> None:
         back_off_s = BACK_OFF_FIRST_S
