@@ -35,10 +35,10 @@ MAIL_BYTES_MAX = 5_000_000
 LISTED_MAX = 500
 MAIL_POLICY = (
     "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; sandbox "
-    "allow-popups allow-top-navigation-by-user-activation"
+    "allow-popups allow-popups-to-escape-sandbox"
 )
 """A mail's own markup, alone in its frame: it may look, and do nothing."""
-STYLE = ".mail { width: 100%; height: 48rem; border: 0; border-radius: 0.5rem; } pre { white-space: pre-wrap; }"
+STYLE = ".mail { width: 100%; height: 68rem; border: 0; border-radius: 0.5rem; } pre { white-space: pre-wrap; }"
 
 _pages = environment(Path(__file__).parent / "mail_templates" / "catcher")
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 
+import msgspec
+
 from latchwork.domain import commands as c
 from latchwork.domain.bank import Policy, Service
 from latchwork.domain.words import Role, ServiceId
@@ -14,6 +16,8 @@ from latchwork.server.actions.office import LIST_MAX, Asked, Declined, Office, W
 
 ENROLMENT_HOURS_MAX = 24
 SERVICES_MAX = 20
+WALL = "wall"
+"""The document that tells a kiosk what its wall is called and where it stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,8 @@ async def create(
         adopt.sha256,
         who.token,
     )
+    sign = msgspec.json.encode({"name": name, "site": place.name})
+    await office.tables.do("put_document", bank_id, WALL, sign)
     await people.refresh_directory(office, bank_id)
     return Invitation(bank_id, code, until)
 

@@ -26,6 +26,11 @@ class Live:
         async for bank in store.listen(topic):
             self.tell(bank)
 
+    def check_room(self) -> None:
+        """To be asked before a stream begins. Declines with 503."""
+        if self._count >= WATCHERS_MAX:
+            raise Declined(503, "unavailable", "Too many pages are open just now.", 10)
+
     def tell(self, bank: str) -> None:
         for event in self._watchers.get(bank, ()):
             event.set()
@@ -38,8 +43,6 @@ class Live:
 
     async def of(self, bank: str) -> AsyncIterator[bool]:
         """Yields at the start, at every change (True), and after a while without one (False)."""
-        if self._count >= WATCHERS_MAX:
-            raise Declined(503, "unavailable", "Too many pages are open just now.", 10)
         with self._watching(bank) as event:
             yield True
             while not self._over:

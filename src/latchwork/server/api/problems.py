@@ -32,7 +32,7 @@ class Problem(msgspec.Struct, frozen=True):
 
 def problem(error: Exception) -> Response[bytes]:
     """The answer to whatever went wrong. What we did not expect is logged, and told as little as possible."""
-    headers: dict[str, str] = {}
+    headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
     errors: list[dict[str, str]] = []
     if isinstance(error, Declined):
         status, reason, detail = error.status, error.reason, error.detail
@@ -46,7 +46,7 @@ def problem(error: Exception) -> Response[bytes]:
         status, detail = error.status_code, str(error.detail)[:_WORDS_MAX]
         reason = HTTPStatus(status).phrase.lower().replace(" ", "_")
         errors = _errors(error.extra)
-        headers = {k: v for k, v in (error.headers or {}).items() if k.lower() != "content-type"}
+        headers |= {k: v for k, v in (error.headers or {}).items() if k.lower() != "content-type"}
     elif isinstance(error, RecursionError):
         status, reason, detail = 400, "bad_request", "The body is nested too deeply."
     else:

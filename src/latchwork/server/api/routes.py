@@ -12,6 +12,7 @@ from latchwork.server.api import enrolments, people, places, stays
 from latchwork.server.api.guard import asker, bearer, the_office
 
 BODY_BYTES_MAX = 64 * 1024
+HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 
 def routers() -> list[Router]:
@@ -25,12 +26,14 @@ def routers() -> list[Router]:
             dependencies={"office": office, "who": Provide(asker)},
             security=[{"token": []}],
             request_max_body_size=BODY_BYTES_MAX,
+            response_headers=HEADERS,
         ),
         Router(
             "/api/v1",
             route_handlers=enrolments.HANDLERS,
             dependencies={"office": office},
             request_max_body_size=BODY_BYTES_MAX,
+            response_headers=HEADERS,
         ),
     ]
 

@@ -51,6 +51,7 @@ def fresh(request: AnyRequest, bank: str, render: Callable[[], Awaitable[str]]) 
     """Sends what `render` says at first and whenever it changed. A reader that comes back gets what is true then, so
     the Last-Event-ID that it may send has nothing to add."""
     live: Live = request.app.state.live
+    live.check_room()
 
     async def events() -> AsyncIterator[ServerSentEventMessage]:
         last = ""
