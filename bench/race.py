@@ -30,8 +30,8 @@ from latchwork.simulator.processes import LAUNCHER
 
 COURIERS = (2, 8)
 DOORS = 50
-ROUNDS_LAST = 15
-ROUNDS_FREE = 5
+ROUNDS_LAST = 10
+ROUNDS_FREE = 4
 LOCKS = codec.LOCKS_PER_BOARD
 HANDS_S = 0.8
 """Nobody shuts a door faster; while its coil is still pulled it would spring open again, and count as forced."""
@@ -98,7 +98,7 @@ class _Silent:
 @contextmanager
 def _edge(folder: Path) -> Iterator[tuple[str, str]]:
     """A board and a bank as processes; addresses of the kiosk and of the board's hands."""
-    kiosk, hands, nowhere = _free_port(), _free_port(), _free_port()
+    kiosk, hands, nowhere = free_port(), free_port(), free_port()
     text = ["[bank]", f'server = "http://127.0.0.1:{nowhere}"', 'state = "state"', f'kiosk = "127.0.0.1:{kiosk}"']
     boards = -(-DOORS // LOCKS)
     text += ["[[bus]]", 'driver = "kerong-cu16"', f'port = "{folder / "line"}"', f"boards = {list(range(boards))}"]
@@ -149,7 +149,7 @@ def _wait_for(url: str, log: Path) -> None:
     raise RuntimeError(f"nothing answers at {url}. {log} ends:\n{log.read_text()[-2000:]}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 
