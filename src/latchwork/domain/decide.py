@@ -527,17 +527,23 @@ def _see(bank: Bank, cmd: c.See, now: datetime) -> Decision:
     known = {x: door for x, door in cmd.doors.items() if x in bank.compartments and bank.compartments[x].door != door}
     if cmd.lost:
         return _yes(e.BoardLost(tuple(sorted(known)))) if known else Decision()
-    owner = {o.compartment: o for o in bank.openings.values() if o.state in _DOOR_MOVES}
+    owners: dict[CompartmentId, list[Opening]] = {}
+    for opening in sorted(bank.openings.values(), key=lambda o: o.id):
+        if opening.state in _DOOR_MOVES:
+            owners.setdefault(opening.compartment, []).append(opening)
     entries: list[e.Body] = []
     strays: dict[CompartmentId, DoorState] = {}
     for compartment_id, door in sorted(known.items()):
-        opening = owner.get(compartment_id)
+        here = owners.get(compartment_id, [])
+        unlocked = next((o for o in here if o.state is OpeningState.UNLOCKED), None)
+        opened = [o for o in here if o.state is OpeningState.OPENED]
         stuck = bank.compartments[compartment_id].stuck
-        if opening is not None and door is DoorState.OPEN and opening.state is OpeningState.UNLOCKED:
-            entries.append(_opened(bank, opening))
-        elif opening is not None and door is DoorState.CLOSED and opening.state is OpeningState.OPENED:
-            entries += _shut(bank, opening, now)
-        elif opening is None and door is DoorState.OPEN and stuck is not None and stuck in bank.openings:
+        if unlocked is not None and door is DoorState.OPEN:
+            entries.append(_opened(bank, unlocked))
+        elif opened and door is DoorState.CLOSED:
+            for opening in opened:  # whoever found it open shares its closing with whoever opened it
+                entries += _shut(bank, opening, now)
+        elif not here and door is DoorState.OPEN and stuck is not None and stuck in bank.openings:
             entries.append(_opened(bank, bank.openings[stuck], late=True))
         else:
             strays[compartment_id] = door
@@ -545,7 +551,7 @@ def _see(bank: Bank, cmd: c.See, now: datetime) -> Decision:
         forced = tuple(
             x
             for x, door in strays.items()
-            if door is DoorState.OPEN and bank.compartments[x].door is DoorState.CLOSED and x not in owner
+            if door is DoorState.OPEN and bank.compartments[x].door is DoorState.CLOSED and x not in owners
         )
         entries.append(e.Sensed(strays, forced))
     return _yes(*entries)

@@ -44,6 +44,10 @@ class Board(Protocol):
         """Returns when the unlock frame is on the wire. Raises Fault."""
 
 
+FULL_RETRY_SECONDS = 1.0
+"""How soon a full disk is tried again."""
+
+
 class Unfit(Exception):
     """This journal cannot be worked with: the bank opens nothing, and says why."""
 
@@ -66,22 +70,26 @@ class Loop:
         self.keyring = keyring
         self.clock = clock
         self._board = board
-        self._full = full
+        self.full = full
         self.told: Callable[[], None] = lambda: None
         """Called after each step that changed the bank."""
         self._governor = Governor()
         self._proof_by: dict[OpeningId, float] = {}
+        self._unwritten: list[c.See | c.Elapse] = []
+        """What the hardware said while the disk was full: it will not say it again."""
+        self._retry_at = float("-inf")
 
     async def start(self, boot: str, software: str, fittings: tuple[Fitting, ...]) -> None:
         """Fold the journal and settle what was under way. Pulses nothing. Raises Unfit."""
         self._fold()
-        if self.bank.epoch == 0:
-            await self.do(c.Begin())
-        await self.do(c.Boot(boot, software))
-        await self.do(c.DoubtClock())  # nothing has confirmed the time since boot
-        refused = (await self.do(c.Fit(fittings))).refusal
-        if refused is not None:
-            raise Unfit("the configuration takes away a compartment that holds something")
+        begin: list[Command] = [c.Begin()] if self.bank.epoch == 0 else []
+        doubt = c.DoubtClock()  # nothing has confirmed the time since boot
+        for command in (*begin, c.Boot(boot, software), doubt, c.Fit(fittings)):
+            refused = (await self.do(command)).refusal
+            if refused is not None and refused.reason is Reason.DISK_FULL:
+                raise Unfit("the disk is full: what was under way cannot be settled")
+            if refused is not None:
+                raise Unfit("the configuration takes away a compartment that holds something")
 
     def _fold(self) -> None:
         try:
@@ -94,8 +102,10 @@ class Loop:
     async def do(self, command: Command) -> Decision:
         """One step: decide, and let the next lock go if the governor has a slot; write both; act.
 
-        A full disk is a refusal; nothing happened.
+        A full disk is a refusal; nothing happened. What the hardware said then is tried again by `wake`.
         """
+        if self._unwritten and isinstance(command, c.See | c.Elapse):  # in its order
+            return self._put_off(command)
         if isinstance(command, c.Deposit) and self.journal.tight:
             return Decision(refusal=Refusal(Reason.DISK_FULL))
         now = self.clock.now() if self.bank.at is None else max(self.clock.now(), self.bank.at)
@@ -106,12 +116,21 @@ class Loop:
             return decision
         try:
             await self.journal.append(batch.raws, batch.nodes)
-        except self._full:
-            return Decision(refusal=Refusal(Reason.DISK_FULL))
+        except self.full:
+            return self._put_off(command)
         self.bank, self.frontier = batch.bank, batch.frontier
         await self._act(batch.bodies)
         self.told()
         return decision
+
+    def _put_off(self, command: Command) -> Decision:
+        self._retry_at = self.clock.monotonic() + FULL_RETRY_SECONDS
+        last = self._unwritten[-1] if self._unwritten else None
+        if isinstance(command, c.See) and isinstance(last, c.See) and command.lost == last.lost:
+            self._unwritten[-1] = c.See({**last.doors, **command.doors}, last.lost)  # no more of them than doors
+        elif isinstance(command, c.See | c.Elapse):
+            self._unwritten.append(command)
+        return Decision(refusal=Refusal(Reason.DISK_FULL))
 
     def _grant(self, batch: "_Batch") -> None:
         """The next lock, if the governor has a slot now. A door that stands open needs no pulse, so the next may go."""
@@ -152,6 +171,9 @@ class Loop:
 
     async def wake(self) -> None:
         """Do what time has made due."""
+        unwritten, self._unwritten = self._unwritten, []
+        for command in unwritten:
+            await self.do(command)
         parted = self.clock.parted_seconds()
         if parted is not None:
             await self.do(c.DoubtClock(parted))
@@ -164,6 +186,8 @@ class Loop:
     def wake_in(self) -> float | None:
         """Seconds until `wake` has something to do; None: nothing is waiting."""
         now = self.clock.monotonic()
+        if self._retry_at > now:
+            return self._retry_at - now
         times = [by - now for by in self._proof_by.values()]
         opening = next_opening(self.bank)
         if opening is not None:
@@ -171,6 +195,8 @@ class Loop:
         deadline = next_deadline(self.bank)
         if deadline is not None:
             times.append((deadline - self.clock.now()).total_seconds())
+        if self._unwritten:
+            times.append(0.0)
         return max(0.0, min(times)) if times else None
 
 
