@@ -176,6 +176,19 @@ async def test_a_line_that_vanishes_makes_doors_unknown_and_returns(world: World
     await world.becomes(stay, "deposited")
 
 
+async def test_a_board_that_dies_is_heard_again_and_remembers_what_is_inside(world: World) -> None:
+    board = world.stage.children["lobby-board"]
+    inside = [door["channel"] for door in await world.hands["lobby"].doors() if door["item"]]
+    assert inside
+    board.kill()
+    await world.doors_are(LOBBY, "unknown")
+    board.start()
+    await world.doors_are(LOBBY, "closed")
+    assert [door["channel"] for door in await world.hands["lobby"].doors() if door["item"]] == inside
+    states = {LOBBY.channel(key): each["state"] for key, each in (await world.compartments(LOBBY)).items()}
+    assert {states[channel] for channel in inside} == {"occupied"}
+
+
 async def test_a_bank_with_a_strange_key_is_turned_away_and_told(world: World) -> None:
     child = world.stage.children["campus"]
     file = world.stage.data / "campus" / "state" / "identity.json"

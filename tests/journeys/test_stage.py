@@ -27,13 +27,13 @@ GONE_S = 5.0
 class Run:
     """One `latchwork run`, with what it says in a file."""
 
-    def __init__(self, data: Path, ports: Ports) -> None:
+    def __init__(self, data: Path, ports: Ports, **more: str) -> None:
         self.data = data
         self._output = data.with_name(f"{data.name}.out")
         with self._output.open("w") as output:
             command = [*COMMAND, "run", "--data", str(data)]
             self.process = subprocess.Popen(
-                command, cwd=ROOT, env=environment(ports), stdout=output, stderr=subprocess.STDOUT
+                command, cwd=ROOT, env={**environment(ports), **more}, stdout=output, stderr=subprocess.STDOUT
             )
 
     @property
@@ -111,6 +111,17 @@ def test_it_can_be_stopped_while_it_starts(data: Path) -> None:
     wait_until((data / "logs" / "server.log").exists)
     assert early.end(signal.SIGINT) == 0, early.said
     assert "Traceback" not in early.said
+    assert living(data) == {}
+
+
+def test_it_takes_another_database_and_says_when_its_own_is_gone(data: Path, empty_database: str) -> None:
+    elsewhere = Run(data, Ports.free(), LATCHWORK_DATABASE_URL=empty_database)
+    elsewhere.says(READY)
+    assert not any("postgres" in text for text in living(data).values())
+    assert elsewhere.end(signal.SIGINT) == 0, elsewhere.said
+    lost = Run(data, Ports.free())  # now with an empty one of its own, which knows none of the tokens
+    assert lost.process.wait(60) == 1
+    assert "Was its database removed?" in lost.said and "Traceback" not in lost.said
     assert living(data) == {}
 
 
