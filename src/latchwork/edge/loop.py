@@ -7,7 +7,7 @@ pretend time.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from latchwork.domain import commands as c
@@ -48,6 +48,10 @@ FULL_RETRY_SECONDS = 1.0
 """How soon a full disk is tried again."""
 
 
+AHEAD_MAX = timedelta(days=1)
+"""A clock that no server has confirmed may be so far ahead of the last entry; beyond, it is not believed."""
+
+
 class Unfit(Exception):
     """This journal cannot be worked with: the bank opens nothing, and says why."""
 
@@ -78,6 +82,7 @@ class Loop:
         self._unwritten: list[c.See | c.Elapse] = []
         """What the hardware said while the disk was full: it will not say it again."""
         self._retry_at = float("-inf")
+        self._last_step_at = clock.monotonic()
 
     async def start(self, boot: str, software: str, fittings: tuple[Fitting, ...]) -> None:
         """Fold the journal and settle what was under way. Pulses nothing. Raises Unfit."""
@@ -108,8 +113,7 @@ class Loop:
             return self._put_off(command)
         if isinstance(command, c.Deposit) and self.journal.tight:
             return Decision(refusal=Refusal(Reason.DISK_FULL))
-        now = self.clock.now() if self.bank.at is None else max(self.clock.now(), self.bank.at)
-        batch = _Batch(self.bank, self.frontier, now)
+        batch = _Batch(self.bank, self.frontier, self._now())
         decision = batch.decide(command)
         self._grant(batch)
         if not batch.raws:
@@ -119,9 +123,20 @@ class Loop:
         except self.full:
             return self._put_off(command)
         self.bank, self.frontier = batch.bank, batch.frontier
+        self._last_step_at = self.clock.monotonic()
         await self._act(batch.bodies)
         self.told()
         return decision
+
+    def _now(self) -> datetime:
+        """Bank time. It never runs backwards, so it must not follow a wrong clock far ahead: from there, nothing would
+        expire, no ticket be valid and no guess forgiven for as long as the clock was ahead."""
+        at = self.bank.at
+        if at is None:
+            return self.clock.now()
+        if self.clock.server_now() is None and self.clock.now() - at > AHEAD_MAX:
+            return at + timedelta(seconds=max(0.0, self.clock.monotonic() - self._last_step_at))
+        return max(self.clock.now(), at)
 
     def _put_off(self, command: Command) -> Decision:
         self._retry_at = self.clock.monotonic() + FULL_RETRY_SECONDS

@@ -1,0 +1,43 @@
+from typing import TYPE_CHECKING
+
+from latchwork.domain import entries as e
+from latchwork.domain.entries import Entry
+from latchwork.domain.words import BankId, InstructionId
+from latchwork.simulator.checkers.checker import Checker
+
+if TYPE_CHECKING:
+    from latchwork.simulator.world import World
+
+
+class Answers(Checker):
+    sentence = "Every instruction is answered exactly once, and done at most once."
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._answered: dict[InstructionId, int] = {}
+        self._numbers: dict[tuple[BankId, int], InstructionId] = {}
+        self._done: dict[str, str] = {}
+
+    def wrote(self, bank: BankId, entry: Entry) -> None:
+        match entry.body:
+            case e.Answered(number, instruction):
+                if instruction in self._answered:
+                    self.wrong(f"{instruction[:6]} is answered again, as {number}")
+                if (bank, number) in self._numbers:
+                    self.wrong(f"number {number} of {bank[:4]} is used again")
+                self._answered[instruction] = number
+                self._numbers[bank, number] = instruction
+            case e.Expected(stay):
+                self._once(f"the announcement of {stay[:6]}")
+            case e.PassGranted(grant):
+                self._once(f"the grant of {grant.pass_id[:6]}")
+
+    def settled(self) -> None:
+        for instruction, bank in sorted(self.world.asked.items()):
+            if instruction not in self._answered and not self.world.archive.was_lost(instruction):
+                self.wrong(f"{instruction[:6]} to {bank[:4]} has no answer")
+
+    def _once(self, what: str) -> None:
+        if what in self._done:
+            self.wrong(f"{what} is done twice")
+        self._done[what] = what

@@ -1,0 +1,27 @@
+from latchwork.domain.words import CompartmentState, StayState
+from latchwork.simulator.checkers.checker import Checker
+
+
+class Endings(Checker):
+    sentence = "Every stay ends, or is on somebody's task list; no opening and no session hangs for ever."
+
+    def settled(self) -> None:
+        for bank_id, controller in sorted(self.world.controllers.items()):
+            assert controller.loop is not None
+            bank = controller.loop.bank
+            for stay in sorted(bank.stays.values(), key=lambda s: s.id):
+                where = bank.compartments.get(stay.compartment) if stay.compartment else None
+                listed = where is not None and where.state is CompartmentState.NEEDS_CHECK
+                if not listed or not self.world.archive.has_task(bank_id, where.id if where else ""):
+                    at = f" in {where.id}, {where.state}" if where else ""
+                    late = ", uncollected" if stay.state is StayState.EXPIRED else ""
+                    self.wrong(f"{stay.id[:6]} of {bank_id[:4]} is {stay.state}{late}{at} and nobody's task")
+            if bank.sessions:
+                self.wrong(f"{len(bank.sessions)} people are signed in at {bank_id[:4]} for ever")
+            for opening in bank.openings.values():
+                if opening.id not in {c.stuck for c in bank.compartments.values()}:
+                    self.wrong(f"an opening of {opening.compartment} of {bank_id[:4]} is {opening.state} for ever")
+            for compartment in bank.compartments.values():
+                idle = compartment.claim is None and compartment.state is not CompartmentState.VACANT
+                if idle and not self.world.archive.has_task(bank_id, compartment.id):
+                    self.wrong(f"{compartment.id} of {bank_id[:4]} is {compartment.state} and nobody's task")

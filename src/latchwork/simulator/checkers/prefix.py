@@ -1,0 +1,43 @@
+from typing import TYPE_CHECKING
+
+from latchwork.domain.words import BankId
+from latchwork.simulator.checkers.checker import Checker
+
+if TYPE_CHECKING:
+    from latchwork.simulator.world import World
+
+
+class Prefix(Checker):
+    sentence = "Within an epoch the cloud's log is a gap-free prefix of the bank's, byte for byte."
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._checked: dict[BankId, int] = {}
+
+    def cloud_grew(self, bank: BankId) -> None:
+        self._compare(bank, self._checked.get(bank, 0))
+
+    def restored(self) -> None:
+        self._checked.clear()
+        self.settled()
+
+    def settled(self) -> None:
+        for bank in sorted(self.world.controllers):
+            self._compare(bank, 0)
+
+    def _compare(self, bank: BankId, start: int) -> None:
+        copied = self.world.archive.log(bank, start)
+        head = self.world.archive.head(bank)
+        if head.divided is not None:
+            self.wrong(f"the cloud calls {bank[:4]} divided: {head.divided}")
+        size = start + len(copied)
+        if head.size != size:
+            self.wrong(f"the cloud says it has {head.size} entries of {bank[:4]} and has {size}")
+        disk = self.world.controllers[bank].disk
+        own = disk.entries(start, size)
+        if list(own) != copied:
+            at = next((i for i, raw in enumerate(copied) if i >= len(own) or own[i] != raw), len(copied))
+            self.wrong(f"entry {start + at} of {bank[:4]} in the cloud is not the bank's (of {disk.size})")
+        if head.root != disk.frontier(size).root():
+            self.wrong(f"the roots of {bank[:4]} at {size} differ")
+        self._checked[bank] = size
