@@ -194,7 +194,7 @@ def test_a_door_that_does_not_open_is_tried_twice_then_marked_and_another_given(
     assert isinstance(late, e.Opened) and late.late and late.opening == opening
     wall.door(opening, DoorState.CLOSED)
     assert wall.state(SMALL) is CompartmentState.NEEDS_CHECK
-    wall.instruct(c.Check(SMALL, True, PersonId("op")))
+    wall.instruct(c.Check(SMALL, True, PersonId("op"), T0 + timedelta(hours=1)), server_now=T0)
     assert wall.state(SMALL) is CompartmentState.VACANT
     assert not wall.bank.openings
 
@@ -277,6 +277,104 @@ def test_power_lost_between_pulse_and_proof_leaves_everything_in_doubt() -> None
     assert not wall.bank.openings
 
 
+def collecting(wall: Wall) -> tuple[StayId, SessionId, OpeningId]:
+    """A recipient stands at the wall and has just asked for their parcel."""
+    stay = stored_parcel(wall)
+    pickup = wall.bank.stays[stay].pickup
+    assert pickup
+    session = wall.sign_in(pickup)
+    opening = OpeningId(wall.fresh())
+    assert wall.do(c.Collect(session, opening, stay)).refusal is None
+    return stay, session, opening
+
+
+def jammed(wall: Wall, opening: OpeningId) -> None:
+    for _ in range(2):
+        wall.unlock()
+        wall.do(c.Elapse(opening))
+
+
+def test_a_stuck_door_that_opens_while_its_person_waits_is_theirs() -> None:
+    wall = Wall()
+    stay, _, opening = collecting(wall)
+    jammed(wall, opening)
+    wall.swing(opening)
+    assert stay not in wall.bank.stays and wall.state(SMALL) is CompartmentState.VACANT
+
+
+def test_a_stuck_door_that_opens_when_its_person_has_left_ends_nothing() -> None:
+    wall = Wall()
+    stay, session, opening = collecting(wall)
+    jammed(wall, opening)
+    wall.do(c.SignOut(session))
+    wall.swing(opening)
+    assert stay in wall.bank.stays and wall.state(SMALL) is CompartmentState.NEEDS_CHECK
+    sensed = next(x.body for x in reversed(wall.log) if isinstance(x.body, e.Sensed) and x.body.forced)
+    assert sensed.forced == (SMALL,)
+
+
+def test_cutting_the_power_first_does_not_hide_a_forced_door() -> None:
+    wall = Wall()
+    stored_parcel(wall)
+    wall.do(c.See({SMALL: DoorState.UNKNOWN, LARGE: DoorState.UNKNOWN}, lost=True))
+    wall.do(c.See({SMALL: DoorState.OPEN, LARGE: DoorState.OPEN}))
+    assert wall.state(SMALL) is CompartmentState.NEEDS_CHECK
+    assert wall.state(LARGE) is CompartmentState.VACANT, "nothing was in it, and it is assigned only when shut"
+
+
+def test_a_door_that_reads_open_is_pulsed_all_the_same_and_may_be_asked_again() -> None:
+    wall = Wall()
+    stay, session, opening = collecting(wall)
+    wall.do(c.See({SMALL: DoorState.OPEN}))
+    assert [type(b) for b in wall.do(c.Unlock(opening, wall.now)).entries] == [e.Unlocked, e.Opened]
+    wall.door(opening, DoorState.CLOSED)
+    assert stay not in wall.bank.stays
+    stay, session, opening = collecting(wall)
+    wall.unlock()
+    wall.door(opening, DoorState.OPEN)
+    assert wall.do(c.Collect(session, OpeningId("again"), stay)).refusal == c.Refusal(Reason.BUSY)
+
+
+def test_too_small_vouches_for_nothing_behind_a_door_that_never_opened() -> None:
+    wall = Wall()
+    session = wall.sign_in("courier")
+    opening, _ = wall.deposit(session, about=about())
+    jammed(wall, opening)
+    wall.do(c.Replace(session, opening, Reason.TOO_BIG, OpeningId("o2"), ClaimId("c2")))
+    assert wall.state(SMALL) is CompartmentState.NEEDS_CHECK
+
+
+def test_power_lost_between_two_tries_leaves_the_door_in_doubt() -> None:
+    wall = Wall()
+    _, _, opening = collecting(wall)
+    wall.unlock()
+    wall.do(c.Elapse(opening))
+    wall.do(c.Boot("boot2", "test"))
+    assert isinstance(wall.last(e.Unresolved), e.Unresolved)
+    assert not wall.bank.queue
+
+
+def test_a_doubted_clock_takes_nothing_away_and_still_gives() -> None:
+    wall = Wall()
+    stay = stored_parcel(wall)
+    pickup = wall.bank.stays[stay].pickup
+    assert pickup
+    wall.now += timedelta(hours=80)
+    wall.do(c.Tick())
+    wall.do(c.DoubtClock())
+    courier = wall.sign_in("courier")
+    assert wall.do(c.Collect(courier, OpeningId("o"), stay)).refusal == c.Refusal(Reason.CLOCK_UNKNOWN)
+    ticket = c.Ticket(wall.bank.id, pickup, T0, T0 + timedelta(hours=72))
+    assert wall.do(c.SignIn(SessionId("q"), ticket)).refusal is None
+
+
+def test_a_gate_holds_nothing() -> None:
+    wall = Wall()
+    wall.do(c.Fit((Fitting(SMALL, Size(400, 100, 400), gate=True),)))
+    session = wall.sign_in("courier")
+    assert wall.deposit(session, about=about())[1].refusal == c.Refusal(Reason.NO_SUITABLE_COMPARTMENT)
+
+
 def test_a_forced_door_is_told_apart_from_a_lost_board() -> None:
     wall = Wall()
     wall.do(c.See({SMALL: DoorState.OPEN}))
@@ -309,7 +407,8 @@ def test_an_instruction_is_obeyed_once_and_a_number_is_never_reused() -> None:
     assert len(wall.do(expect).entries) == 2
     assert wall.do(expect) == c.Decision()
     other = c.Instructed(number, InstructionId("i2"), "0" * 64, c.Cancel(StayId("s1")), None)
-    assert wall.do(other).refusal == c.Refusal(Reason.NUMBER_REUSED)
+    answer = wall.do(other).entries[-1]
+    assert isinstance(answer, e.Answered) and answer.refusal is Reason.NUMBER_REUSED
     assert StayId("s1") in wall.bank.stays
 
 

@@ -125,6 +125,12 @@ class Edge:
         self.open()
         await self.start()
 
+    async def restart_alone(self) -> None:
+        """With no server to confirm the time."""
+        self.journal.close()
+        self.open()
+        await self.loop.start(uuid4().hex, "test", FITTINGS)
+
     def bodies(self, kind: type) -> list[e.Body]:
         return [body for raw in self.journal.load() if isinstance(body := read_entry(raw).body, kind)]
 
@@ -272,3 +278,66 @@ async def test_an_instruction_that_fits_no_entry_is_answered(edge: Edge) -> None
     answer = edge.bodies(e.Answered)[-1]
     assert isinstance(answer, e.Answered) and answer.refusal is Reason.NOT_UNDERSTOOD
     assert edge.loop.bank.policy_version == 1
+
+
+async def test_a_server_time_that_was_long_on_the_way_does_not_set_the_clock_back(edge: Edge) -> None:
+    await edge.set_up()
+    sent_at = edge.time.wall()
+    await edge.pass_time(48)
+    edge.loop.clock.confirm(sent_at)
+    assert edge.loop.clock.server_now() == sent_at + timedelta(seconds=48)
+    edge.loop.clock.confirm(sent_at, fresh=True)
+    assert edge.loop.clock.server_now() == sent_at
+
+
+async def test_a_pulse_that_is_cancelled_still_comes_to_an_end(edge: Edge) -> None:
+    session = await edge.set_up()
+
+    class Cancelled(BaseException):
+        pass
+
+    class Breaking(Board):
+        async def pulse(self, compartment: CompartmentId) -> None:
+            raise Cancelled
+
+    edge.loop._board = Breaking(edge.folder)
+    with pytest.raises(Cancelled):
+        await edge.deposit(session)
+    assert edge.loop.bank.moving is not None
+    edge.loop._board = edge.board
+    await edge.pass_time(1.6)
+    await edge.pass_time(0.7)
+    assert edge.board.pulsed == ["01"], "the second try"
+
+
+async def test_time_goes_on_where_the_clock_is_behind_the_log(edge: Edge) -> None:
+    session = await edge.set_up()
+    await edge.loop.do(c.SignOut(session))
+    last = edge.loop.bank.at
+    assert last is not None
+    edge.time.wall_ahead = -timedelta(days=20000)  # no battery, and no server since the boot
+    await edge.restart_alone()
+    edge.time.seconds += 7200
+    await edge.loop.do(c.SignIn(SessionId("x"), edge.loop.keyring.code("00000000")))
+    assert edge.loop.bank.at is not None and edge.loop.bank.at - last >= timedelta(hours=1)
+
+
+async def test_what_doors_did_while_the_disk_was_full_is_kept_apart(edge: Edge) -> None:
+    session = await edge.set_up()
+    opening, _ = await edge.deposit(session)
+    real = edge.loop.journal
+
+    class Full(SqliteJournal):
+        def _commit(self, rows: list[tuple[int, bytes, bytes]]) -> None:
+            raise DiskFull("no room")
+
+    edge.journal.close()
+    full = edge.loop.journal = Full(edge.folder)
+    await edge.loop.do(c.See({CompartmentId("01"): DoorState.OPEN}))
+    await edge.loop.do(c.See({CompartmentId("01"): DoorState.CLOSED}))
+    full.close()
+    assert real is edge.journal
+    edge.journal = edge.loop.journal = SqliteJournal(edge.folder)
+    await edge.pass_time(1.0)
+    assert [type(b) for b in edge.bodies(e.Opened) + edge.bodies(e.Closed)] == [e.Opened, e.Closed]
+    assert (await edge.loop.do(c.Confirm(session, opening))).refusal is None

@@ -54,7 +54,7 @@ GRANT = Grant(
     once=True,
     valid_until=LATER,
 )
-FITTING = Fitting(DOOR, Size(380, 80, 640), Climate.CHILLED, 900, ("accessible",))
+FITTING = Fitting(DOOR, Size(380, 80, 640), Climate.CHILLED, 900, ("accessible",), False)
 POLICY = Policy(
     (Service(ServiceId("parcel"), Role.COURIER, Role.PERSON, 72),),
     {"0a0b0c0d": "ff" * 32},
@@ -101,11 +101,11 @@ SAMPLES: tuple[e.Body, ...] = (
     e.Unlocked(OPENING, DOOR, 1),
     e.NoProof(OPENING, DOOR),
     e.NotOpened(OPENING, DOOR, Reason.COMPARTMENT_BROKEN, CompartmentState.NEEDS_CHECK),
-    e.Opened(OPENING, DOOR, True, CompartmentState.OCCUPIED),
+    e.Opened(OPENING, DOOR, True, GRANT.pass_id, CompartmentState.OCCUPIED),
     e.Closed(OPENING, DOOR),
     e.Lapsed(OPENING, DOOR, Reason.EXPIRED),
     e.Unresolved(OPENING, DOOR, CompartmentState.NEEDS_CHECK),
-    e.Sensed({DOOR: DoorState.OPEN}, (DOOR,)),
+    e.Sensed({DOOR: DoorState.OPEN}, (DOOR,), CompartmentState.NEEDS_CHECK),
     e.BoardLost((DOOR,)),
     e.Checked(DOOR, CompartmentState.VACANT, SESSION, PersonId("0b" * 16)),
 )

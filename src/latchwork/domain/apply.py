@@ -60,7 +60,10 @@ def _epoch_began(bank: Bank, body: e.EpochBegan) -> Bank:
     return replace(bank, instructions_through=body.instructions_through)
 
 
-def _nothing(bank: Bank, body: object) -> Bank:
+def _booted(bank: Bank, body: e.Booted) -> Bank:
+    """Nobody looked at the doors meanwhile."""
+    for compartment in bank.compartments:
+        bank = _set(bank, compartment, door=DoorState.UNKNOWN)
     return bank
 
 
@@ -154,8 +157,12 @@ def _released(bank: Bank, body: e.Released) -> Bank:
         else:
             bank = _with_stay(bank, Stay(stay.id, stay.about, body.stay_state, stay.announced, drop_off=stay.drop_off))
     opening = bank.openings.get(body.opening) if body.opening else None
-    if opening is not None and opening.state is OpeningState.SHUT:  # an open door's opening stays until it closes
-        bank = replace(bank, openings=bank.openings.drop(body.opening))
+    if opening is not None:
+        # An open door's opening stays until it closes, and one in doubt while its door may still open late.
+        doubtful = opening.state in (OpeningState.NOT_OPENED, OpeningState.UNRESOLVED)
+        stuck = bank.compartments[body.compartment].stuck if body.compartment in bank.compartments else None
+        if opening.state is OpeningState.SHUT or (doubtful and stuck != opening.id):
+            bank = replace(bank, openings=bank.openings.drop(opening.id))
     bank = replace(bank, claims=bank.claims.drop(body.claim))
     return _set(bank, body.compartment, state=body.compartment_state, why=body.why, claim=None)
 
@@ -218,12 +225,13 @@ def _wanted(bank: Bank, body: e.Wanted) -> Bank:
 
 def _unlocked(bank: Bank, body: e.Unlocked) -> Bank:
     bank = replace(_step(bank, body.opening, OpeningState.UNLOCKED, attempt=body.attempt), moving=body.opening)
-    opening = bank.openings[body.opening]
     stuck = bank.compartments[body.compartment].stuck
     if stuck is not None and stuck != body.opening:  # a later opening now owns whatever this door does
-        bank = replace(bank, openings=bank.openings.drop(stuck))
+        old = bank.openings.get(stuck)
+        if old is not None and not (old.purpose is Purpose.DEPOSIT and old.claim in bank.claims):
+            bank = replace(bank, openings=bank.openings.drop(stuck))
         bank = _set(bank, body.compartment, stuck=None)
-    return _mark_pass(bank, opening.pass_id, PassState.BUSY)
+    return bank
 
 
 def _no_proof(bank: Bank, body: e.NoProof) -> Bank:
@@ -241,17 +249,12 @@ def _unresolved(bank: Bank, body: e.Unresolved) -> Bank:
 
 def _in_doubt(bank: Bank, opening_id: OpeningId, state: OpeningState, door: CompartmentState, why: Any) -> Bank:
     bank = _step(bank, opening_id, state)
-    opening = bank.openings[opening_id]
-    bank = _mark_pass(bank, opening.pass_id, PassState.WAITING)
-    return _set(bank, opening.compartment, state=door, why=why, stuck=opening_id)
+    return _set(bank, bank.openings[opening_id].compartment, state=door, why=why, stuck=opening_id)
 
 
 def _opened(bank: Bank, body: e.Opened) -> Bank:
     bank = _step(bank, body.opening, OpeningState.OPENED)
-    opening = bank.openings[body.opening]
-    held = bank.passes.get(opening.pass_id) if opening.pass_id else None
-    if held is not None and held.grant.once:  # spent by the door's own proof, not by the command
-        bank = _without_pass(bank, opening.pass_id)
+    bank = _without_pass(bank, body.spent)
     bank = _set(bank, body.compartment, door=DoorState.OPEN, stuck=None)
     if body.compartment_state is not None:
         bank = _set(bank, body.compartment, state=body.compartment_state, why=None)
@@ -269,15 +272,15 @@ def _closed(bank: Bank, body: e.Closed) -> Bank:
 
 def _lapsed(bank: Bank, body: e.Lapsed) -> Bank:
     queue = tuple(o for o in bank.queue if o != body.opening)
-    bank = _mark_pass(bank, bank.openings[body.opening].pass_id, PassState.WAITING)
     return replace(bank, openings=bank.openings.drop(body.opening), queue=queue)
 
 
 def _sensed(bank: Bank, body: e.Sensed) -> Bank:
     for compartment, door in body.doors.items():
         bank = _set(bank, compartment, door=door)
-    for compartment in body.forced:
-        bank = _set(bank, compartment, state=CompartmentState.NEEDS_CHECK, why=Reason.FORCED)
+    if body.compartment_state is not None:
+        for compartment in body.forced:
+            bank = _set(bank, compartment, state=body.compartment_state, why=Reason.FORCED)
     return bank
 
 
@@ -345,16 +348,9 @@ def _without_pass(bank: Bank, pass_id: PassId | None) -> Bank:
     return replace(bank, passes=bank.passes.drop(pass_id), codes=bank.codes.drop(held.grant.lookup))
 
 
-def _mark_pass(bank: Bank, pass_id: PassId | None, state: PassState) -> Bank:
-    held = bank.passes.get(pass_id) if pass_id else None
-    if held is None or not held.grant.once:
-        return bank
-    return replace(bank, passes=bank.passes.put(held.grant.pass_id, replace(held, state=state)))
-
-
 _ASSIGN: dict[type, Callable[[Bank, Any], Bank]] = {
     e.EpochBegan: _epoch_began,
-    e.Booted: _nothing,
+    e.Booted: _booted,
     e.Fitted: _fitted,
     e.Adopted: _adopted,
     e.ClockDoubted: _clock_doubted,

@@ -42,6 +42,8 @@ class Fitting:
     reach_mm: int = 0
     """Height of the middle of the door above the floor; 0 where nobody has measured it."""
     features: tuple[str, ...] = ()
+    gate: bool = False
+    """A door with no inside (an entrance, a parcel room): opens like a compartment and never holds a claim."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +149,6 @@ class PassState(StrEnum):
     PENDING = "pending"
     """Its code is taken, and opens nothing before the thing is stored."""
     WAITING = "waiting"
-    BUSY = "busy"
-    """Of one use, and a door is being opened with it."""
 
 
 @dataclass(frozen=True, slots=True)

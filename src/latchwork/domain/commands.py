@@ -203,11 +203,12 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A person elsewhere vouches for what is inside."""
+    """A person elsewhere vouches for what is inside. Worthless once it may have changed: see `Open`."""
 
     compartment: CompartmentId
     empty: bool
     by: PersonId
+    not_after: datetime
 
 
 @dataclass(frozen=True, slots=True)

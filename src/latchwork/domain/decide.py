@@ -11,7 +11,7 @@ from typing import Any
 from latchwork.domain import commands as c
 from latchwork.domain import entries as e
 from latchwork.domain import policy
-from latchwork.domain.bank import Bank, Grant, Opening, OpeningState, PassState, Service, Session, Stay
+from latchwork.domain.bank import Bank, Compartment, Grant, Opening, OpeningState, PassState, Service, Session, Stay
 from latchwork.domain.commands import Decision, Offer, Refusal
 from latchwork.domain.words import (
     STAFF_REASONS,
@@ -48,7 +48,7 @@ def _sign_in(bank: Bank, cmd: c.SignIn, now: datetime) -> Decision:
     if isinstance(cmd.shown, c.Ticket):
         if cmd.shown.bank != bank.id:
             return _no(Reason.NO_ACCESS)
-        if not cmd.shown.not_before <= now < cmd.shown.not_after:
+        if not (bank.clock_doubted or cmd.shown.not_before <= now < cmd.shown.not_after):
             return _no(Reason.CODE_EXPIRED)
         pass_id: PassId | None = cmd.shown.pass_id
     else:
@@ -62,10 +62,10 @@ def _sign_in(bank: Bank, cmd: c.SignIn, now: datetime) -> Decision:
             return _no(Reason.PARCEL_NOT_AVAILABLE)
         wrong = policy.after_wrong_code(bank.guesses, now)
         return Decision((e.CodeRefused(wrong.failures, wrong.until),), Refusal(Reason.WRONG_CODE, wrong.until))
-    if held.state is PassState.BUSY:
-        return _no(Reason.BUSY)
     grant = held.grant
-    if grant.valid_until is not None and now >= grant.valid_until:
+    if grant.once and any(o.pass_id == pass_id and o.state in _MOVING for o in bank.openings.values()):
+        return _no(Reason.BUSY)
+    if grant.valid_until is not None and now >= grant.valid_until and not bank.clock_doubted:
         return _no(Reason.CODE_EXPIRED)
     return _yes(e.SessionBegan(cmd.session, grant.pass_id, grant.role, grant.purpose, grant.party, grant.stay))
 
@@ -176,7 +176,8 @@ def _replace(bank: Bank, cmd: c.Replace, now: datetime) -> Decision:
     if isinstance(chosen, Reason):
         return _no(chosen)
     compartment, why = chosen
-    released = _release(bank, opening, stay, _REPLACED_STATE[cmd.because], cmd.because)
+    state = _REPLACED_STATE[cmd.because] if opening.state in _PROVEN else CompartmentState.NEEDS_CHECK
+    released = _release(bank, opening, stay, state, cmd.because)
     pickup = bank.passes[stay.pickup].grant if stay.pickup in bank.passes and stay.pickup else None
     claimed = e.Claimed(cmd.new_claim, compartment.id, stay.id, stay.about, stay.announced, why, pickup)
     return _yes(released, claimed, _want_deposit(cmd.new_opening, claimed, session))
@@ -203,8 +204,7 @@ def _abandon(bank: Bank, cmd: c.Abandon, now: datetime) -> Decision:
         return _yes(*_lapse(bank, opening, Reason.CHANGED_MIND))
     if opening.state is OpeningState.UNLOCKED:
         return _no(Reason.BUSY)
-    sure = opening.state in (OpeningState.OPENED, OpeningState.SHUT)
-    state = CompartmentState.VACANT if sure else CompartmentState.NEEDS_CHECK
+    state = CompartmentState.VACANT if opening.state in _PROVEN else CompartmentState.NEEDS_CHECK
     return _yes(_release(bank, opening, stay, state, Reason.CHANGED_MIND))
 
 
@@ -281,6 +281,8 @@ def _collect(bank: Bank, cmd: c.Collect, now: datetime) -> Decision:
         return _no(Reason.BUSY)
     assert stay.compartment is not None
     recall = session.role is Role.COURIER and bank.services[stay.about.service].collect_by is not Role.COURIER
+    if recall and bank.clock_doubted:
+        return _no(Reason.CLOCK_UNKNOWN)
     wanted = e.Wanted(
         cmd.opening,
         stay.compartment,
@@ -294,7 +296,10 @@ def _collect(bank: Bank, cmd: c.Collect, now: datetime) -> Decision:
     return _yes(wanted)
 
 
-_UNDER_WAY = frozenset({OpeningState.WANTED, OpeningState.UNLOCKED, OpeningState.OPENED})
+_MOVING = frozenset({OpeningState.WANTED, OpeningState.UNLOCKED})
+_UNDER_WAY = _MOVING | {OpeningState.OPENED}
+_PROVEN = frozenset({OpeningState.OPENED, OpeningState.SHUT})
+"""The person stood before the open door, so their word about what is inside counts."""
 
 
 def may_take(bank: Bank, session: Session, stay: Stay) -> bool:
@@ -302,8 +307,8 @@ def may_take(bank: Bank, session: Session, stay: Stay) -> bool:
     if stay.state not in (StayState.DEPOSITED, StayState.EXPIRED):
         return False
     if session.role is Role.PERSON:
-        live = bank.passes.get(session.pass_id)
-        return session.purpose is Purpose.COLLECT and session.stay == stay.id and live is not None
+        # Their code may be spent by now: while the thing is still here, whoever signed in with it may try again.
+        return session.purpose is Purpose.COLLECT and session.stay == stay.id
     if session.role is Role.COURIER:
         theirs = session.party is None or session.party == stay.about.party
         for_courier = bank.services[stay.about.service].collect_by is Role.COURIER
@@ -378,16 +383,13 @@ def _look(bank: Bank, compartment_id: CompartmentId, empty: bool, now: datetime,
 
 
 def _instructed(bank: Bank, cmd: c.Instructed, now: datetime) -> Decision:
-    """Every instruction is answered once; a repeat changes nothing, a number with another id is refused."""
-    for number, instruction in bank.answered:
-        if number == cmd.number and instruction == cmd.id:
-            return Decision()
-        if instruction == cmd.id or number == cmd.number:
-            return _no(Reason.NUMBER_REUSED)
+    """Every instruction is answered once; a repeat changes nothing, a used number with another id is refused."""
+    if any(instruction == cmd.id for _, instruction in bank.answered):
+        return Decision()
     if cmd.number <= bank.instructions_through:
-        return _no(Reason.NUMBER_REUSED)
-    if cmd.void:
-        outcome: Decision = _no(Reason.EXPIRED)
+        outcome = _no(Reason.NUMBER_REUSED)
+    elif cmd.void:
+        outcome = _no(Reason.EXPIRED)
     else:
         outcome = _OBEY[type(cmd.body)](bank, cmd, cmd.body, now)
     about: StayId | None = None
@@ -455,10 +457,8 @@ def _obey_revoke(bank: Bank, cmd: c.Instructed, body: c.RevokePass, now: datetim
 
 
 def _obey_open(bank: Bank, cmd: c.Instructed, body: c.Open, now: datetime) -> Decision:
-    if cmd.server_now is None:
-        return _no(Reason.CLOCK_UNKNOWN)
-    if cmd.server_now >= body.not_after:
-        return _no(Reason.EXPIRED)
+    if late := _too_late(cmd.server_now, body.not_after):
+        return _no(late)
     if body.reason not in STAFF_REASONS or body.purpose is not Purpose.SERVICE:
         return _no(Reason.NO_ACCESS)
     if body.compartment not in bank.compartments:
@@ -479,7 +479,16 @@ def _obey_open(bank: Bank, cmd: c.Instructed, body: c.Open, now: datetime) -> De
     )
 
 
+def _too_late(server_now: datetime | None, not_after: datetime) -> Reason | None:
+    """Judged on the server's time only; without it, too late."""
+    if server_now is None:
+        return Reason.CLOCK_UNKNOWN
+    return Reason.EXPIRED if server_now >= not_after else None
+
+
 def _obey_check(bank: Bank, cmd: c.Instructed, body: c.Check, now: datetime) -> Decision:
+    if late := _too_late(cmd.server_now, body.not_after):
+        return _no(late)
     return _look(bank, body.compartment, body.empty, now, by=body.by)
 
 
@@ -498,9 +507,9 @@ def _boot(bank: Bank, cmd: c.Boot, now: datetime) -> Decision:
     """Nothing is pulsed at restart. What was only wanted lapses; what was pulsed and not proven is in doubt."""
     entries: list[e.Body] = [e.Booted(cmd.boot, cmd.software)]
     for opening in sorted(bank.openings.values(), key=lambda o: o.id):
-        if opening.state is OpeningState.WANTED:
+        if opening.state is OpeningState.WANTED and opening.attempt == 0:
             entries += _lapse(bank, opening, Reason.POWER_LOST)
-        elif opening.state is OpeningState.UNLOCKED:
+        elif opening.state in _MOVING:
             entries.append(e.Unresolved(opening.id, opening.compartment, CompartmentState.NEEDS_CHECK))
     return _yes(*entries)
 
@@ -543,27 +552,39 @@ def _see(bank: Bank, cmd: c.See, now: datetime) -> Decision:
         elif opened and door is DoorState.CLOSED:
             for opening in opened:  # whoever found it open shares its closing with whoever opened it
                 entries += _shut(bank, opening, now)
-        elif not here and door is DoorState.OPEN and stuck is not None and stuck in bank.openings:
-            entries.append(_opened(bank, bank.openings[stuck], late=True))
+        elif not here and door is DoorState.OPEN and (late := _waited_for(bank, stuck)) is not None:
+            entries.append(_opened(bank, late, late=True))
         else:
             strays[compartment_id] = door
     if strays:
-        forced = tuple(
-            x
-            for x, door in strays.items()
-            if door is DoorState.OPEN and bank.compartments[x].door is DoorState.CLOSED and x not in owners
-        )
-        entries.append(e.Sensed(strays, forced))
+        forced = tuple(x for x, door in strays.items() if x not in owners and _forced(bank.compartments[x], door))
+        entries.append(e.Sensed(strays, forced, CompartmentState.NEEDS_CHECK if forced else None))
     return _yes(*entries)
 
 
 _DOOR_MOVES = frozenset({OpeningState.UNLOCKED, OpeningState.OPENED})
 
 
+def _waited_for(bank: Bank, stuck: OpeningId | None) -> Opening | None:
+    """The given-up opening whose door this is, while whoever asked for it may still stand there."""
+    opening = bank.openings.get(stuck) if stuck is not None else None
+    return opening if opening and (opening.session is None or opening.session in bank.sessions) else None
+
+
+def _forced(compartment: Compartment, door: DoorState) -> bool:
+    """Found open with no opening of ours. Cutting a board's power first does not hide it where something is inside."""
+    if door is not DoorState.OPEN:
+        return False
+    unseen = compartment.door is DoorState.UNKNOWN and compartment.claim is not None
+    return compartment.door is DoorState.CLOSED or unseen
+
+
 def _opened(bank: Bank, opening: Opening, late: bool = False) -> e.Opened:
     stuck = bank.compartments[opening.compartment].state is CompartmentState.NEEDS_CHECK
     settled = CompartmentState.OCCUPIED if stuck and opening.purpose is Purpose.COLLECT else None
-    return e.Opened(opening.id, opening.compartment, late, settled)
+    held = bank.passes.get(opening.pass_id) if opening.pass_id else None
+    spent = held.grant.pass_id if held is not None and held.grant.once else None
+    return e.Opened(opening.id, opening.compartment, late, spent, settled)
 
 
 def _shut(bank: Bank, opening: Opening, now: datetime) -> list[e.Body]:
@@ -581,15 +602,13 @@ def _unlock(bank: Bank, cmd: c.Unlock, now: datetime) -> Decision:
     opening = bank.openings.get(cmd.opening)
     if opening is None or opening.state is not OpeningState.WANTED or bank.moving is not None:
         return _no(Reason.BUSY)
-    if opening.not_after is not None:
-        if cmd.server_now is None:
-            return _yes(*_lapse(bank, opening, Reason.CLOCK_UNKNOWN))
-        if cmd.server_now >= opening.not_after:
-            return _yes(*_lapse(bank, opening, Reason.EXPIRED))
-    door = bank.compartments[opening.compartment].door
-    if door is DoorState.OPEN:  # nothing to unlock: it stands open
-        return _yes(_opened(bank, opening))
-    return _yes(e.Unlocked(opening.id, opening.compartment, opening.attempt + 1))
+    if opening.not_after is not None and (late := _too_late(cmd.server_now, opening.not_after)):
+        return _yes(*_lapse(bank, opening, late))
+    unlocked = e.Unlocked(opening.id, opening.compartment, opening.attempt + 1)
+    if bank.compartments[opening.compartment].door is DoorState.OPEN:
+        # It stands open, or its contact lies: a pulse does no harm, and no better proof will come.
+        return _yes(unlocked, _opened(bank, opening))
+    return _yes(unlocked)
 
 
 def _elapse(bank: Bank, cmd: c.Elapse, now: datetime) -> Decision:

@@ -260,6 +260,8 @@ class Opened:
     compartment: CompartmentId
     late: bool = False
     """After it had been given up: by a stuck door, or over a power cut."""
+    spent: PassId | None = None
+    """The one-time pass that this proof has used up."""
     compartment_state: CompartmentState | None = None
     """Where the opening settles a doubt: a door that was stuck has moved. None: as it was."""
 
@@ -290,10 +292,12 @@ class Unresolved:
 
 @dataclass(frozen=True, slots=True)
 class Sensed:
-    """Doors that changed with no opening of ours; those in `forced` went from closed to open."""
+    """Doors that changed with no opening of ours; those in `forced` were broken open, or so it looks."""
 
     doors: Mapping[CompartmentId, DoorState]
     forced: tuple[CompartmentId, ...] = ()
+    compartment_state: CompartmentState | None = None
+    """What the forced ones become."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from latchwork.domain.bank import Bank, Compartment, Guesses
-from latchwork.domain.words import CompartmentId, CompartmentState, DoorState, Reason, Size
+from latchwork.domain.words import CompartmentId, CompartmentState, DoorState, Reason, Role, Size
 
 ATTEMPTS_MAX = 2
 """Pulses for one opening; a person is asked to push or gets another door after that."""
@@ -23,7 +23,7 @@ def choose(
     """
     if prefer is not None:
         picked = bank.compartments.get(prefer)
-        if picked is None:
+        if picked is None or picked.fitting.gate:
             return Reason.UNKNOWN_COMPARTMENT
         if size is not None and not size.fits_into(picked.fitting.size):
             return Reason.TOO_BIG
@@ -34,6 +34,7 @@ def choose(
         c
         for c in bank.compartments.values()
         if c.state is CompartmentState.VACANT
+        and not c.fitting.gate
         and c.door is DoorState.CLOSED
         and (size is None or size.fits_into(c.fitting.size))
         and c.fitting.size.volume_mm3 >= volume_min_mm3
@@ -43,9 +44,12 @@ def choose(
     return min(fitting, key=lambda c: (c.fitting.size.volume_mm3, c.id)), Reason.SMALLEST_FIT
 
 
-def code_digits(waiting: int) -> int:
-    """How long a new code must be: a guess can match any of those waiting (OWASP ASVS 5.0, 6.5.4)."""
-    return 6 if waiting < 50 else 8
+def code_digits(waiting: int, role: Role = Role.PERSON) -> int:
+    """How long a new code must be: a guess can match any of those waiting (OWASP ASVS 5.0, 6.5.4).
+
+    A courier's or staff member's code lives long and opens much, so it is long from the start.
+    """
+    return 6 if waiting < 50 and role is Role.PERSON else 8
 
 
 def after_wrong_code(guesses: Guesses, now: datetime) -> Guesses:

@@ -39,8 +39,13 @@ class BankClock:
         time_then, at = self._confirmed
         return time_then + timedelta(seconds=self.monotonic() - at)
 
-    def confirm(self, server_time: datetime) -> None:
-        self._confirmed = (server_time, self.monotonic())
+    def confirm(self, server_time: datetime, fresh: bool = False) -> None:
+        """`server_time` is when the server spoke, so it may be late and is never early: it only moves us forward.
+
+        `fresh`: the first word of a new session, which may also set us back.
+        """
+        known = self.server_now()
+        self._confirmed = (server_time if fresh or known is None else max(known, server_time), self.monotonic())
         self._apart = self._offset()
 
     def parted_seconds(self) -> float | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from latchwork.domain import policy
 from latchwork.domain.bank import Bank
 from latchwork.domain.commands import Offer, Ticket
-from latchwork.domain.words import Lookup, PassId
+from latchwork.domain.words import Lookup, PassId, Role
 from latchwork.sync import keys
 
 
@@ -18,9 +18,9 @@ class Keyring:
     generation: int
     new_id: Callable[[], str]
 
-    def offer(self, bank: Bank, pass_id: PassId | None = None) -> Offer:
+    def offer(self, bank: Bank, pass_id: PassId | None = None, role: Role = Role.PERSON) -> Offer:
         """Codes for a pass: a fresh one, or the one that somebody else has named."""
-        digits = policy.code_digits(len(bank.codes))
+        digits = policy.code_digits(len(bank.codes), role)
         return keys.offer(self.code_key, self.generation, pass_id or PassId(self.new_id()), digits)
 
     def code(self, digits: str) -> Lookup:

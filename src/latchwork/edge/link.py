@@ -98,11 +98,15 @@ class Link:
             message = await self._receive(socket)
             if not isinstance(message, Down):
                 raise Lost("the server said something out of turn")
-            async with self._desk.turn:
-                await self._talk.hear(message)
+            # A step that has begun is finished, whatever becomes of the line: a lock may just be being told.
+            await asyncio.shield(self._hear(message))
             self._desk.heard_at = datetime.now(UTC)
             self.why_lost = None
             self._desk.stir()
+
+    async def _hear(self, message: Down) -> None:
+        async with self._desk.turn:
+            await self._talk.hear(message)
 
     async def _send(self, socket: ClientConnection, *, heartbeat: bool) -> None:
         async with self._desk.turn:

@@ -17,7 +17,7 @@ from latchwork.domain.commands import Command, Decision, Refusal
 from latchwork.domain.decide import decide
 from latchwork.domain.effects import next_deadline, next_opening, pulses
 from latchwork.domain.entries import Body, Entry, EpochBegan
-from latchwork.domain.words import BankId, CompartmentId, OpeningId, Reason
+from latchwork.domain.words import BankId, CompartmentId, OpeningId, Reason, Role
 from latchwork.edge.clock import BankClock
 from latchwork.edge.drivers.protocol import Fault
 from latchwork.edge.governor import Governor
@@ -47,6 +47,9 @@ class Board(Protocol):
 FULL_RETRY_SECONDS = 1.0
 """How soon a full disk is tried again."""
 
+
+UNWRITTEN_MAX = 1000
+"""Moves of doors kept apart while the disk is full; beyond, only where each door ended is kept."""
 
 AHEAD_MAX = timedelta(days=1)
 """A clock that no server has confirmed may be so far ahead of the last entry; beyond, it is not believed."""
@@ -129,20 +132,29 @@ class Loop:
         return decision
 
     def _now(self) -> datetime:
-        """Bank time. It never runs backwards, so it must not follow a wrong clock far ahead: from there, nothing would
-        expire, no ticket be valid and no guess forgiven for as long as the clock was ahead."""
-        at = self.bank.at
+        """Bank time never runs backwards and never stands still, or no wait would end and no guess be forgiven.
+
+        A clock behind the log lets it run on at half speed, until they meet. A clock that nobody confirmed and that is
+        far ahead of the log is not followed: there would be no way back.
+        """
+        at, now = self.bank.at, self.clock.now()
         if at is None:
-            return self.clock.now()
-        if self.clock.server_now() is None and self.clock.now() - at > AHEAD_MAX:
-            return at + timedelta(seconds=max(0.0, self.clock.monotonic() - self._last_step_at))
-        return max(self.clock.now(), at)
+            return now
+        since = timedelta(seconds=max(0.0, self.clock.monotonic() - self._last_step_at))
+        if self.clock.server_now() is None and now - at > AHEAD_MAX + since:
+            return at + since
+        return max(now, at + since / 2)
 
     def _put_off(self, command: Command) -> Decision:
         self._retry_at = self.clock.monotonic() + FULL_RETRY_SECONDS
         last = self._unwritten[-1] if self._unwritten else None
-        if isinstance(command, c.See) and isinstance(last, c.See) and command.lost == last.lost:
-            self._unwritten[-1] = c.See({**last.doors, **command.doors}, last.lost)  # no more of them than doors
+        if (
+            isinstance(command, c.See)
+            and isinstance(last, c.See)
+            and command.lost == last.lost
+            and (len(self._unwritten) > UNWRITTEN_MAX or not set(command.doors) & set(last.doors))
+        ):
+            self._unwritten[-1] = c.See({**last.doors, **command.doors}, last.lost)
         elif isinstance(command, c.See | c.Elapse):
             self._unwritten.append(command)
         return Decision(refusal=Refusal(Reason.DISK_FULL))
@@ -153,17 +165,21 @@ class Loop:
             now = self.clock.monotonic()
             if self._governor.not_before(opening.compartment, now) > now:
                 return
-            batch.decide(c.Unlock(opening.id, self.clock.server_now()))
+            for unlocked in pulses(batch.decide(c.Unlock(opening.id, self.clock.server_now())).entries):
+                self._governor.pulsed(unlocked.compartment, now)
 
     async def _act(self, committed: Iterable[Body]) -> None:
         for unlocked in pulses(committed):
-            self._governor.pulsed(unlocked.compartment, self.clock.monotonic())
+            proof_s = self.bank.policy.open_seconds_max
+            # Set before as well: whatever becomes of this call, the opening must come to an end.
+            self._proof_by[unlocked.opening] = self.clock.monotonic() + proof_s
             try:
                 await self._board.pulse(unlocked.compartment)
             except Fault:
+                del self._proof_by[unlocked.opening]
                 await self.do(c.Elapse(unlocked.opening, unsent=True))
             else:
-                self._proof_by[unlocked.opening] = self.clock.monotonic() + self.bank.policy.open_seconds_max
+                self._proof_by[unlocked.opening] = self.clock.monotonic() + proof_s
 
     async def obey(self, order: Order) -> Decision:
         """An instruction as the exchange brought it."""
@@ -176,7 +192,7 @@ class Loop:
             body,
             self.clock.server_now(),
             # The cloud derives the digits from the pass that it named, so its codes must be made from that one.
-            self.keyring.offer(self.bank, named),
+            self.keyring.offer(self.bank, named, body.role if isinstance(body, c.GrantPass) else Role.PERSON),
             order.void,
         )
         try:
@@ -209,7 +225,7 @@ class Loop:
             times.append(self._governor.not_before(opening.compartment, now) - now)
         deadline = next_deadline(self.bank)
         if deadline is not None:
-            times.append((deadline - self.clock.now()).total_seconds())
+            times.append((deadline - self._now()).total_seconds())
         if self._unwritten:
             times.append(0.0)
         return max(0.0, min(times)) if times else None

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from latchwork.domain import commands as c
-from latchwork.domain.words import BankId
+from latchwork.domain.words import BankId, Reason
 from latchwork.edge.loop import Loop
 from latchwork.sync import keys
 from latchwork.sync.custody import Frontier
@@ -42,6 +42,7 @@ class Talk:
 
     def hello(self, challenge: Challenge, software: str) -> Hello:
         self._end = None
+        self._loop.clock.confirm(challenge.time, fresh=True)
         return Hello(
             self._bank,
             self._public,
@@ -70,7 +71,9 @@ class Talk:
             with suppress(self._loop.full):  # only this is lost, and the server sends it again
                 self._shelf.put_document(document.name, document.version, document.body)
         for order in down.orders:
-            await self._loop.obey(order)
+            refusal = (await self._loop.obey(order)).refusal
+            if refusal is not None and refusal.reason is Reason.DISK_FULL:
+                break  # it was not answered, so nothing after it may be: they come again together
 
     def next_up(self, heartbeat: bool = False) -> Up | None:
         """What to send now; None while there is nothing to say, or our last word is unanswered."""

@@ -106,9 +106,19 @@ def read_instruction(raw: bytes) -> commands.Instruction:
     try:
         ((kind, body),) = msgspec.json.decode(raw, type=dict[str, msgspec.Raw]).items()
         instruction: commands.Instruction = _instruction_decoders[kind].decode(body)
+        all_read = _covers(msgspec.to_builtins(instruction), msgspec.json.decode(body))
     except (msgspec.MsgspecError, ValueError, KeyError, RecursionError):
         return commands.NotUnderstood()
-    return instruction
+    return instruction if all_read else commands.NotUnderstood()
+
+
+def _covers(known: Any, said: Any) -> bool:
+    """Whether every field that was said is one that we know: an unknown one may be a restriction."""
+    if isinstance(said, dict) and isinstance(known, dict):
+        return all(key in known and _covers(known[key], value) for key, value in said.items())
+    if isinstance(said, list) and isinstance(known, list | tuple):
+        return all(map(_covers, known, said))
+    return True
 
 
 def body_hash(raw: bytes) -> str:
