@@ -48,12 +48,12 @@ def run() -> dict[str, Any]:
     won = {str(n): f"{sum(len(r.doors) == 1 for r in rounds)}/{len(rounds)}" for n, rounds in last.items()}
     got = {str(n): f"{sum(len(r.doors) for r in rounds)}/{n * len(rounds)}" for n, rounds in free.items()}
     for n in COURIERS:
-        wrong = Counter(reason for r in last[n] for reason in r.refusals if reason != "no_suitable_compartment")
-        said = f", and others were told {dict(wrong)}" if wrong else ""
-        print(f"  {n} for the last compartment: won by exactly one in {won[str(n)]} rounds ({_spread(last[n])}{said})")
+        said = _told(last[n])
+        print(f"  {n} for the last compartment: won by exactly one in {won[str(n)]} rounds ({_spread(last[n])}){said}")
     for n in COURIERS:
         double = sum(len(r.doors) - len(set(r.doors)) for r in free[n])
-        print(f"  {n} for {DOORS} free ones: {got[str(n)]} got one, {double} doubly given ({_spread(free[n])})")
+        said = _told(free[n])
+        print(f"  {n} for {DOORS} free ones: {got[str(n)]} got one, {double} doubly given ({_spread(free[n])}){said}")
         assert double == 0, "a compartment was given to two"
     return {"race_last_winners": won, "race_free_successes": got}
 
@@ -63,6 +63,11 @@ class _Round:
     doors: tuple[str, ...]
     refusals: tuple[str, ...]
     spread_ms: float
+
+
+def _told(rounds: list[_Round]) -> str:
+    reasons = Counter(reason for r in rounds for reason in r.refusals)
+    return f"; the others were told {', '.join(f'{why} {n}x' for why, n in reasons.items())}" if reasons else ""
 
 
 def _spread(rounds: list[_Round]) -> str:
@@ -178,9 +183,12 @@ def _couriers(n: int, rounds: int, kiosk: str, hands: str, courier: str, labels:
                     (max(times) - min(times)) * 1000,
                 )
             )
+        for worker in workers:
+            worker.join(PATIENCE_S)  # the last door has to be shut and given back, too
+            if worker.exitcode != 0:
+                raise RuntimeError("a courier did not get to the end")
     finally:
         for worker in workers:
-            worker.join(5)
             worker.kill()
     return found
 
@@ -225,7 +233,8 @@ def _give_back(client: httpx.Client, press: Any, hands: str, channel: int) -> No
             time.sleep(HANDS_S)
             httpx.post(f"{hands}/doors/{channel}/close")
         elif screen == "closed":
-            press("took_back")
-            return
+            told = press("took_back")
+            if told["refusal"] is None:
+                return
         time.sleep(0.05)
     raise RuntimeError(f"the door never closed: the kiosk shows {screen}")
