@@ -116,6 +116,10 @@ def task(kind: str, about: str, **columns: Any) -> dict[str, list[dict[str, Any]
     return {"tasks": [{"id": name, "kind": kind, "about": about, **columns, "seq": 10, "opened_at": NOW}]}
 
 
+def settled(*kinds: str) -> dict[str, list[dict[str, Any]]]:
+    return {"checked": [{"compartment": "07", "kinds": kinds, "seq": 10, "at": NOW}]}
+
+
 FREED = {"claim": "", "stay": ""}
 CASES: list[tuple[e.Body, dict[str, list[dict[str, Any]]]]] = [
     (e.EpochBegan(), {}),
@@ -191,17 +195,18 @@ CASES: list[tuple[e.Body, dict[str, list[dict[str, Any]]]]] = [
         stay(
             **ABOUT_COLUMNS, state="deposited", compartment="07", announced=True, presumed=True, deadline=DEADLINE,
             **PICKUP_COLUMNS, deposited_at=T0,
-        ) | compartment(state="occupied", claim=CLAIM, stay=STAY) | told("ready"),
+        ) | compartment(state="occupied", claim=CLAIM, stay=STAY)
+        | told("ready") | settled("not_opened", "unresolved"),
     ),
     (
         e.Collected(STAY, ABOUT, CLAIM, DOOR, OPENING),
         stay(**ABOUT_COLUMNS, state="collected", compartment="07", ended_at=T0)
-        | compartment(state="vacant", **FREED) | told("collected"),
+        | compartment(state="vacant", **FREED) | told("collected") | settled("not_opened", "unresolved", "missing"),
     ),
     (
         e.Recalled(STAY, ABOUT, CLAIM, DOOR, OPENING),
         stay(**ABOUT_COLUMNS, state="recalled", compartment="07", ended_at=T0)
-        | compartment(state="vacant", **FREED) | told("recalled"),
+        | compartment(state="vacant", **FREED) | told("recalled") | settled("not_opened", "unresolved", "missing"),
     ),
     (e.Expired(STAY, DEADLINE), stay(state="expired", expired_at=T0) | told("expired")),
     (
@@ -220,6 +225,11 @@ CASES: list[tuple[e.Body, dict[str, list[dict[str, Any]]]]] = [
         | task("not_opened", "07", detail="compartment_broken"),
     ),
     (e.Opened(OPENING, DOOR, True), opening(state="opened", opened_at=T0) | compartment(door="open")),
+    (
+        e.Opened(OPENING, DOOR, compartment_state=CompartmentState.OCCUPIED),
+        opening(state="opened", opened_at=T0) | compartment(state="occupied", door="open")
+        | settled("not_opened", "unresolved"),
+    ),
     (e.Closed(OPENING, DOOR), opening(state="shut", closed_at=T0) | compartment(door="closed")),
     (e.Lapsed(OPENING, DOOR, Reason.POWER_LOST), opening(state="lapsed", why="power_lost")),
     (
@@ -233,8 +243,9 @@ CASES: list[tuple[e.Body, dict[str, list[dict[str, Any]]]]] = [
     (e.BoardLost((DOOR,)), compartment(door="unknown")),
     (
         e.Checked(DOOR, CompartmentState.VACANT),
-        compartment(state="vacant") | {"checked": [{"compartment": "07", "seq": 10, "at": NOW}]},
+        compartment(state="vacant") | settled("not_opened", "unresolved", "missing", "forced_door"),
     ),
+    (e.Checked(DOOR, CompartmentState.NEEDS_CHECK), compartment(state="needs_check") | task("missing", "07")),
 ]  # fmt: skip
 
 

@@ -8,12 +8,14 @@ import pytest
 from tests.server.clouds import Cloud, announcement, enrol, instruction, open_cloud, read
 from tests.server.fake_bank import ORGANISATION, T0, FakeBank, adopt
 
-from latchwork.domain.words import BankId
+from latchwork.domain import entries as e
+from latchwork.domain.words import BankId, CompartmentId, CompartmentState, OpeningId, Reason
 from latchwork.server import projections
 from latchwork.store import rows
 from latchwork.store.changes import Topic
 from latchwork.store.postgres import PostgresStore
 from latchwork.store.rows import Announced, Append, Appended, AppendOperation, Head, Outcome, SendOrders
+from latchwork.sync.codec import encode_entry
 from latchwork.sync.custody import Frontier
 
 
@@ -66,6 +68,31 @@ async def test_an_append_states_where_the_log_must_stand(cloud: Cloud) -> None:
     assert await cloud.append(append_of(last, bank, 4)) is Appended.DIVIDED
     assert await cloud.welcome(bank.id, T0, "", "", 0, {}) is None
     assert [task["detail"] for task in await read(cloud, "tasks")] == ["why"]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_tasks_about_a_door_end_where_the_doubt_ends(cloud: Cloud, at_once: bool) -> None:
+    bank = FakeBank()
+    await enrol(cloud, bank)
+    door, opening = CompartmentId("01"), OpeningId("6" * 32)
+    broken = e.NotOpened(opening, door, Reason.COMPARTMENT_BROKEN, CompartmentState.NEEDS_CHECK)
+    bodies: tuple[e.Body, ...] = (
+        broken,
+        e.Checked(door, CompartmentState.NEEDS_CHECK),
+        e.Opened(opening, door, compartment_state=CompartmentState.OCCUPIED),
+        broken,
+        e.Checked(door, CompartmentState.OCCUPIED),
+        broken,
+    )
+    for seq, body in enumerate(bodies):
+        await bank.write(encode_entry(e.Entry(bank.id, 1, seq, T0, body)))
+    seen = []
+    for until in [len(bodies)] if at_once else range(1, len(bodies) + 1):
+        assert await cloud.append(append_of(await welcomed(cloud, bank), bank, until)) is Appended.OK
+        seen.append(sorted(row["kind"] for row in await read(cloud, "tasks") if row["closed_at"] is None))
+    steps = [["not_opened"], ["missing", "not_opened"], ["missing"], ["missing", "not_opened"], [], ["not_opened"]]
+    assert seen == (steps[-1:] if at_once else steps)
+    assert sorted(row["seq"] for row in await read(cloud, "tasks")) == [0, 1, 3, 5]
 
 
 async def test_an_announcement_is_made_once_per_key(cloud: Cloud) -> None:

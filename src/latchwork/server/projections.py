@@ -1,7 +1,7 @@
 """What entries make of the cloud's rows: computed from each entry alone, without the bank behind it.
 
 It reads no rows, folds nothing and decides nothing. An entry that this version cannot read becomes a task, never an
-error: the log has it, and `latchwork reproject` will read it after the upgrade.
+error: the log has its bytes, so that a later version can still make its rows.
 """
 
 from collections.abc import Callable, Iterable
@@ -33,6 +33,10 @@ from latchwork.store.rows import (
 from latchwork.sync.codec import Envelope, Unreadable, read_body, read_envelope
 
 _KIND_CHARACTERS_MAX = 64
+_DOORS_DOUBTS = (Task.NOT_OPENED, Task.UNRESOLVED)
+"""Settled by the door itself when it moves after all, or by a person who puts in or takes out."""
+_TAKERS_DOUBTS = (*_DOORS_DOUBTS, Task.MISSING)
+_LOOKERS_DOUBTS = (*_TAKERS_DOUBTS, Task.FORCED_DOOR)
 
 
 def rows(organisation: str, raws: Iterable[bytes], nodes: Iterable[bytes], now: datetime) -> Rows:
@@ -132,6 +136,14 @@ class _Page:
     def task(self, kind: Task, about: str, detail: str | None = None) -> None:
         name = task_id(self.bank, kind, about, self.epoch, self.seq)
         self.tasks.append(TaskRow(name, self.bank, kind.value, about, detail, self.epoch, self.seq, self.now))
+
+    def settle(self, compartment: str, kinds: Iterable[Task]) -> None:
+        done = tuple(kind.value for kind in kinds)
+        self.checks.append(CheckedRow(self.bank, compartment, done, self.epoch, self.seq, self.now))
+        self.tasks = [
+            task._replace(closed_at=self.now) if task.about == compartment and task.kind in done else task
+            for task in self.tasks
+        ]
 
     def stay(self, stay: str, **columns: Any) -> None:
         row = self.stays.get(stay)
@@ -335,6 +347,7 @@ def _stored(page: _Page, body: e.Stored) -> None:
         claim=body.claim,
         stay=body.stay,
     )
+    page.settle(body.compartment, _DOORS_DOUBTS)
 
 
 def _taken(page: _Page, body: e.Collected | e.Recalled) -> None:
@@ -348,6 +361,8 @@ def _taken(page: _Page, body: e.Collected | e.Recalled) -> None:
         ended_at=page.at,
     )
     page.compartment(body.compartment, state=body.compartment_state.value, why=None, claim=EMPTY, stay=EMPTY)
+    if body.compartment_state is not CompartmentState.NEEDS_CHECK:
+        page.settle(body.compartment, _TAKERS_DOUBTS)
 
 
 def _expired(page: _Page, body: e.Expired) -> None:
@@ -390,6 +405,8 @@ def _opened(page: _Page, body: e.Opened) -> None:
     page.compartment(body.compartment, door=DoorState.OPEN.value)
     if body.compartment_state is not None:
         page.compartment(body.compartment, state=body.compartment_state.value, why=None)
+        if body.compartment_state is not CompartmentState.NEEDS_CHECK:
+            page.settle(body.compartment, _DOORS_DOUBTS)
 
 
 def _closed(page: _Page, body: e.Closed) -> None:
@@ -422,7 +439,10 @@ def _board_lost(page: _Page, body: e.BoardLost) -> None:
 
 def _checked(page: _Page, body: e.Checked) -> None:
     page.compartment(body.compartment, state=body.compartment_state.value, why=None)
-    page.checks.append(CheckedRow(page.bank, body.compartment, page.epoch, page.seq, page.now))
+    if body.compartment_state is CompartmentState.NEEDS_CHECK:
+        page.task(Task.MISSING, body.compartment)
+    else:
+        page.settle(body.compartment, _LOOKERS_DOUBTS)
 
 
 _PROJECT: dict[type, Callable[[_Page, Any], None]] = {

@@ -32,7 +32,6 @@ from latchwork.sync.custody import EMPTY_ROOT, HASH_BYTES, Frontier, frontier_at
 
 Columns = dict[str, Any]
 
-_LOOKED_AT = (Task.FORCED_DOOR, Task.NOT_OPENED, Task.UNRESOLVED)
 _STAY_TIMES_KEPT = ("deadline", "expected_at", "deposited_at", "expired_at")
 _DROP_OFF = ("drop_off_pass", "drop_off_n", "drop_off_digits", "drop_off_generation")
 _PICKUP = ("pickup_pass", "pickup_n", "pickup_digits", "pickup_generation")
@@ -323,14 +322,14 @@ class MemoryStore:
                     "dead": False,
                 },
             )
-        for task in rows.tasks:
-            self._open_task(*task)
         for check in rows.checked:
             for raised in self.tasks.values():
                 here = raised["bank"] == check.bank and raised["about"] == check.compartment
                 before = (raised["epoch"], raised["seq"]) < (check.epoch, check.seq)
-                if here and before and raised["closed_at"] is None and raised["kind"] in _LOOKED_AT:
+                if here and before and raised["closed_at"] is None and raised["kind"] in check.kinds:
                     raised["closed_at"] = check.at
+        for task in rows.tasks:
+            self._open_task(*task)
 
     def _stay(self, new: StayRow) -> None:
         row = self.stays.get(new.id)
@@ -419,13 +418,22 @@ class MemoryStore:
                 grant["state"] = "refused"
 
     def _open_task(
-        self, name: str, bank: str, kind: str, about: str, detail: str | None, epoch: int, seq: int, at: datetime
+        self,
+        name: str,
+        bank: str,
+        kind: str,
+        about: str,
+        detail: str | None,
+        epoch: int,
+        seq: int,
+        at: datetime,
+        closed_at: datetime | None = None,
     ) -> None:
         same = (bank, str(kind), about)
         is_open = any(
             (t["bank"], t["kind"], t["about"]) == same and t["closed_at"] is None for t in self.tasks.values()
         )
-        if name not in self.tasks and not is_open:
+        if name not in self.tasks and (closed_at is not None or not is_open):
             self.tasks[name] = {
                 "id": name,
                 "bank": bank,
@@ -435,7 +443,7 @@ class MemoryStore:
                 "epoch": epoch,
                 "seq": seq,
                 "opened_at": at,
-                "closed_at": None,
+                "closed_at": closed_at,
             }
 
 

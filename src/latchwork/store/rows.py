@@ -171,13 +171,15 @@ class TaskRow(NamedTuple):
     epoch: int
     seq: int
     opened_at: datetime
+    closed_at: datetime | None = None
 
 
 class CheckedRow(NamedTuple):
-    """Somebody looked into a compartment: the tasks about it are done."""
+    """The earlier tasks of these kinds about a compartment are done: a person or the door itself has settled them."""
 
     bank: str
     compartment: str
+    kinds: Sequence[str]
     epoch: int
     seq: int
     at: datetime
@@ -191,6 +193,8 @@ class Task(StrEnum):
     FORCED_DOOR = "forced_door"
     NOT_OPENED = "not_opened"
     UNRESOLVED = "unresolved"
+    MISSING = "missing"
+    """Somebody looked into a compartment, and what is inside is not what should be."""
 
 
 @dataclass(slots=True)

@@ -306,7 +306,7 @@ CREATE INDEX outbox_stay ON outbox (stay);
 CREATE TABLE tasks (
     id        text COLLATE "C" PRIMARY KEY,
     bank      text COLLATE "C" NOT NULL,
-    -- divided, unreadable_entry, forced_door, not_opened, unresolved
+    -- latchwork.store.rows.Task lists them.
     kind      text NOT NULL,
     -- The compartment, or the kind of entry.
     about     text NOT NULL DEFAULT '',
@@ -491,13 +491,15 @@ CREATE TYPE task_row AS (
     detail    text,
     epoch     int,
     seq       bigint,
-    opened_at timestamptz
+    opened_at timestamptz,
+    closed_at timestamptz
 );
 
--- Somebody looked into a compartment: the tasks about it are done.
+-- The earlier tasks of these kinds about a compartment are done.
 CREATE TYPE checked_row AS (
     bank        text,
     compartment text,
+    kinds       text[],
     epoch       int,
     seq         bigint,
     at          timestamptz
@@ -761,20 +763,21 @@ BEGIN
         ON CONFLICT DO NOTHING;
     END IF;
 
-    IF cardinality(_tasks) > 0 THEN
-        INSERT INTO tasks (id, bank, kind, about, detail, epoch, seq, opened_at)
-        SELECT r.id, r.bank, r.kind, r.about, r.detail, r.epoch, r.seq, r.opened_at
-        FROM unnest(_tasks) r
-        WHERE _all OR r.bank = ANY (_good)
-        ON CONFLICT DO NOTHING;
-    END IF;
-
+    -- First what is settled, then what is new: a task of the same kind may follow in the same batch.
     IF cardinality(_checked) > 0 THEN
         UPDATE tasks t SET closed_at = r.at
         FROM unnest(_checked) r
         WHERE t.bank = r.bank AND t.about = r.compartment AND t.closed_at IS NULL
-            AND t.kind IN ('forced_door', 'not_opened', 'unresolved') AND (t.epoch, t.seq) < (r.epoch, r.seq)
+            AND t.kind = ANY (r.kinds) AND (t.epoch, t.seq) < (r.epoch, r.seq)
             AND (_all OR r.bank = ANY (_good));
+    END IF;
+
+    IF cardinality(_tasks) > 0 THEN
+        INSERT INTO tasks (id, bank, kind, about, detail, epoch, seq, opened_at, closed_at)
+        SELECT r.id, r.bank, r.kind, r.about, r.detail, r.epoch, r.seq, r.opened_at, r.closed_at
+        FROM unnest(_tasks) r
+        WHERE _all OR r.bank = ANY (_good)
+        ON CONFLICT DO NOTHING;
     END IF;
 
     RETURN _statuses;
