@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -146,6 +147,25 @@ async def test_services_are_replaced_by_the_next_policy(database: str, tmp_path:
         assert (list(place.wall.bank.services), place.wall.bank.policy_version) == (["quick"], 2)
         await place.announce("LW-Q", service="quick")
         assert (await place.announce("LW-P", 422))["reason"] == "unknown_service"
+
+
+async def test_a_restored_server_passes_what_its_walls_hold(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path) as place:
+        await place.settle()
+        connection = await asyncpg.connect(database)
+        try:
+            documents = '{"directory": 40, "wall": 1}'
+            await connection.execute("UPDATE banks SET documents = $1, policy_version = 7", documents)
+            await place.ask("POST", "people", json={"name": "Grace Hopper"})
+            assert await connection.fetchval("SELECT version FROM documents WHERE name = 'directory'") == 41
+            await place.ask("POST", "people", json={"name": "Alan Turing"})
+            assert await connection.fetchval("SELECT version FROM documents WHERE name = 'directory'") == 42
+        finally:
+            await connection.close()
+        only = [{"id": "locker", "deposit_by": "courier", "collect_by": "person", "pickup_hours_max": 24}]
+        await place.ask("PUT", f"banks/{place.bank}/services", json={"services": only})
+        await place.wall.sync()
+        assert place.wall.bank.policy_version == 8
 
 
 async def test_the_policy_carries_the_sites_clock_changes(database: str, tmp_path: Path) -> None:

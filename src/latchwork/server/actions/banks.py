@@ -118,7 +118,8 @@ async def replace_services(office: Office, who: Who, bank_id: str, services: Seq
     _check(services)
     found = await bank(office, who, bank_id)
     now = office.now()
-    adopt = order(office, c.Adopt(found.policy_asked + 1, _policy(office, services, found.time_zone, now)))
+    version = max(found.policy_asked, found.policy_version) + 1  # a restored server is behind its walls
+    adopt = order(office, c.Adopt(version, _policy(office, services, found.time_zone, now)))
     done = await office.tables.do(
         "replace_services",
         bank_id,
@@ -130,6 +131,7 @@ async def replace_services(office: Office, who: Who, bank_id: str, services: Seq
         adopt.sha256,
         now,
         who.token,
+        version,
     )
     if not done:
         raise Declined(409, "changed_meanwhile", "Somebody changed this bank's services just now. Read them again.")

@@ -25,9 +25,12 @@ SELECT p.id, p.name, p.unit FROM people p JOIN banks b ON b.organisation = p.org
 WHERE b.id = $1 AND (p.site IS NULL OR p.site = b.site) ORDER BY p.unit, p.name, p.id LIMIT $2
 
 -- name: put_document
-INSERT INTO documents (bank, name, version, body) VALUES ($1, $2, 1, $3)
-ON CONFLICT (bank, name) DO UPDATE SET version = documents.version + 1, body = excluded.body
-WHERE documents.body <> excluded.body
+-- Newer than ours and than what the wall says it holds: a restored server is behind its walls.
+INSERT INTO documents AS d (bank, name, version, body)
+SELECT b.id, $2::text, coalesce((b.documents ->> $2::text)::int, 0) + 1, $3 FROM banks b WHERE b.id = $1
+ON CONFLICT (bank, name) DO UPDATE SET
+    version = greatest(d.version + 1, excluded.version), body = excluded.body
+WHERE d.body <> excluded.body OR d.version < excluded.version - 1
 RETURNING true
 
 -- name: ask_pass

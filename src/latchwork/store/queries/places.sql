@@ -37,10 +37,10 @@ ORDER BY s.name, b.name, b.id LIMIT $3
 SELECT id, deposit_by, collect_by, pickup_hours_max FROM services WHERE bank = $1 ORDER BY id
 
 -- name: replace_services
--- Offers other services from now on; nothing unless this is the next policy after the one the caller saw.
+-- Offers other services from now on; nothing unless this is the next policy after those the caller saw.
 WITH bank AS (
-    UPDATE banks SET policy_asked = policy_asked + 1
-    WHERE id = $1 AND organisation = $2 AND policy_asked = $3
+    UPDATE banks SET policy_asked = $13
+    WHERE id = $1 AND organisation = $2 AND policy_asked = $3 AND policy_version < $13
     RETURNING id
 ), gone AS (
     DELETE FROM services s USING bank WHERE s.bank = bank.id AND s.id <> ALL ($4::text[])
