@@ -359,6 +359,27 @@ async def test_a_server_restored_from_a_backup_learns_the_rest_again(cloud: Clou
     assert {row["id"] for row in await read(cloud, "outbox")} == before, "the same notice has the same id"
 
 
+async def test_a_restored_server_reads_the_answers_before_it_asks_again(cloud: Cloud) -> None:
+    exchange, bank, _ = await connected(MemoryStore())
+    before = exchange._store
+    assert isinstance(before, MemoryStore)
+    await before.announce(announcement(bank.id, 7))
+    await talk(exchange, bank)
+
+    await enrol(cloud, bank)
+    await cloud.announce(announcement(bank.id, 7))  # in the backup it was asked, and not sent yet
+    exchange = Exchange(cloud, Clock())
+    assert (await greet(exchange, bank)).orders == ()
+    await talk(exchange, bank)
+    (asked,) = (row for row in await read(cloud, "instructions") if row["kind"] == "Expect")
+    assert (asked["state"], asked["sent_at"]) == ("done", None)
+    answers = [raw for raw in bank.journal.load() if b'"Answered"' in raw]
+    assert len(answers) == 3
+    await cloud.announce(announcement(bank.id, 8))
+    await talk(exchange, bank)
+    assert {row["state"] for row in await read(cloud, "instructions")} == {"done"}
+
+
 async def test_documents_go_down_once_and_when_they_changed(cloud: Cloud) -> None:
     exchange, bank, _ = await connected(cloud)
     await cloud.put_document(bank.id, "directory", 1, b"one")

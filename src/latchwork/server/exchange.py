@@ -96,6 +96,8 @@ class _Line:
     """0 until the first entry is stored."""
     frontier: Frontier
     documents: Mapping[str, int]
+    stated: int
+    """How long its hello said its log is. It may hold answers to what we would number anew."""
     suspect: bool = False
     """Its hello was shorter than our copy, which an old hello, late, would be too: its next word will tell."""
     sent: int = 0
@@ -303,7 +305,7 @@ class Exchange:
         if work is None or work.over:
             return [], []
         orders: list[SentOrder] = []
-        if work.orders:
+        if work.orders and line.frontier.size >= line.stated:
             asked = SendOrders(line.bank, line.session, now, resend_before, INSTRUCTIONS_MAX)
             orders = await self._store.send_orders(asked)
         documents = await self._documents(line, now) if work.documents else []
@@ -337,7 +339,9 @@ class Exchange:
 def _line(head: Head, hello: Hello) -> _Line:
     frontier = Frontier.of(head.size, head.peaks)
     epoch = head.epoch or hello.epoch
-    return _Line(head.bank, head.organisation, head.session, epoch, head.epoch, frontier, dict(hello.documents))
+    return _Line(
+        head.bank, head.organisation, head.session, epoch, head.epoch, frontier, dict(hello.documents), hello.size
+    )
 
 
 def _sane(hello: Hello) -> bool:
