@@ -1,6 +1,7 @@
 """Two real ends of the conversation, over each of the cloud's stores."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -153,6 +154,9 @@ async def test_who_may_not_speak(cloud: Cloud) -> None:
     for why, wrong in refused.items():
         assert await exchange.greet(wrong, b"nonce") == Goodbye(why)
     assert await exchange.greet(hello, b"another nonce") == Goodbye("wrong_key")
+    clock.now += timedelta(hours=1)
+    assert await exchange.greet(refused["wrong_key"], b"nonce") == Goodbye("wrong_key")
+    assert [task["kind"] for task in await read(cloud, "tasks")] == ["wrong_key"]
     head = await cloud.head(bank.id)
     assert head is not None and head.session == 1
     await revoke_key(cloud, bank.id, clock.now)
@@ -186,6 +190,23 @@ async def test_a_gap_is_answered_with_how_far_we_are(cloud: Cloud) -> None:
     await talk(exchange, bank)
     head = await cloud.head(bank.id)
     assert head is not None and head.size == size + 2
+
+
+@pytest.mark.parametrize(("number", "differs"), [(3, False), (3, True), (4, False)])
+async def test_an_answer_to_something_else_than_was_asked_is_a_task(cloud: Cloud, number: int, differs: bool) -> None:
+    exchange, bank, _ = await connected(cloud)
+    asked = announcement(bank.id, 7)
+    await cloud.announce(asked)
+    assert bank.end is not None
+    down = await exchange.deliver(bank.id, bank.end.session)
+    assert down is not None and [order.number for order in down.orders] == [3]
+    hashed = "0" * 64 if differs else asked.instruction_sha256
+    answer = e.Answered(number, InstructionId(asked.instruction), hashed)
+    await bank.write(encode_entry(e.Entry(bank.id, 1, bank.journal.size, T0, answer)))
+    bank.bank = replace(bank.bank, seq=bank.journal.size)
+    await talk(exchange, bank)
+    wrong = [(row["kind"], row["about"]) for row in await read(cloud, "tasks")]
+    assert wrong == ([("instruction_mismatch", asked.instruction)] if differs or number != 3 else [])
 
 
 async def test_what_is_repeated_must_be_the_same(cloud: Cloud) -> None:

@@ -143,14 +143,16 @@ CASES: list[tuple[e.Body, dict[str, list[dict[str, Any]]]]] = [
         e.Answered(5, InstructionId("i" * 32), "h" * 64, Reason.ALREADY_HERE, STAY),
         {
             "answers": [
-                {"id": "i" * 32, "number": 5, "sha256": "h" * 64, "refusal": "already_here", "about": STAY, "at": T0}
+                {"id": "i" * 32, "number": 5, "sha256": "h" * 64, "refusal": "already_here", "about": STAY, "seq": 10,
+                    "at": T0, "heard_at": NOW}
             ],
             "stay_entries": [{"stay": STAY}],
         },
     ),
     (
         e.Answered(5, InstructionId("i" * 32), "h" * 64, None, STAY),
-        {"answers": [{"id": "i" * 32, "number": 5, "sha256": "h" * 64, "about": STAY, "at": T0}]},
+        {"answers": [{"id": "i" * 32, "number": 5, "sha256": "h" * 64, "about": STAY, "seq": 10, "at": T0,
+                "heard_at": NOW}]},
     ),
     (e.SessionBegan(SessionId("n"), PASS, Role.PERSON, stay=STAY), {"stay_entries": [{"stay": STAY}]}),
     (e.SessionBegan(SessionId("n"), PASS, Role.COURIER), {}),

@@ -75,6 +75,9 @@ class ServerStore(Protocol):
     async def divide(self, bank: BankId, session: int, why: str, at: int, task: str, now: datetime) -> bool:
         """Marks the bank and raises one task, if `session` is still the living one and nobody did before."""
 
+    async def raise_task(self, bank: BankId, task: str, kind: Task, now: datetime) -> None:
+        """About the bank as a whole, unless one of its kind is open."""
+
     async def overlap(self, bank: BankId, epoch: int, start: int, end: int) -> list[bytes]: ...
     async def append(self, append: Append) -> Appended: ...
     async def send_orders(self, op: SendOrders) -> list[SentOrder]: ...
@@ -176,7 +179,13 @@ class Exchange:
         if head is None:
             return Goodbye(Farewell.UNKNOWN_BANK)
         text = hello_text(hello.bank, nonce)
-        if head.device_key != hello.key or not signed_by(hello.key, hello.signature, text):
+        if head.device_key != hello.key:
+            if head.device_key is not None:
+                now = self._clock()
+                name = projections.task_id(head.bank, Task.WRONG_KEY, now.isoformat(), head.epoch, head.size)
+                await self._store.raise_task(head.bank, name, Task.WRONG_KEY, now)
+            return Goodbye(Farewell.WRONG_KEY)
+        if not signed_by(hello.key, hello.signature, text):
             return Goodbye(Farewell.WRONG_KEY)
         if head.revoked:
             return Goodbye(Farewell.REVOKED_KEY)

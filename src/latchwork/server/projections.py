@@ -233,7 +233,10 @@ def _answered(page: _Page, body: e.Answered) -> None:
             body.body_sha256,
             refusal,
             body.about,
+            page.epoch,
+            page.seq,
             page.at,
+            page.now,
         )
     )
     if body.about is not None and refusal is not None:

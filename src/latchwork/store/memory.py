@@ -125,6 +125,10 @@ class MemoryStore:
         self._open_task(task, bank, Task.DIVIDED, "", why, row["epoch"], at, now)
         return True
 
+    async def raise_task(self, bank: BankId, task: str, kind: Task, now: datetime) -> None:
+        row = self.banks[bank]
+        self._open_task(task, bank, kind, "", None, row["epoch"], row["size"], now)
+
     async def overlap(self, bank: BankId, epoch: int, start: int, end: int) -> list[bytes]:
         return [row["raw"] for row in self.logs.get((bank, epoch), [])[start:end]]
 
@@ -399,6 +403,10 @@ class MemoryStore:
                 continue
             if asked["bank"] != answer.bank:
                 continue
+            if asked["sha256"] != answer.sha256 or asked["number"] not in (None, answer.number):
+                kind = Task.INSTRUCTION_MISMATCH
+                name = notice_id(answer.bank, answer.epoch, answer.seq, answer.id, kind)
+                self._open_task(name, answer.bank, kind, answer.id, None, answer.epoch, answer.seq, answer.heard_at)
             asked.update(
                 state="void" if asked["state"] == "void" else outcome, refusal=answer.refusal, answered_at=answer.at
             )

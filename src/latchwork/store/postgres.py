@@ -27,6 +27,7 @@ from latchwork.store.rows import (
     Outcome,
     SendOrders,
     SentOrder,
+    Task,
     Unavailable,
     Work,
 )
@@ -175,6 +176,9 @@ class PostgresStore:
 
     async def divide(self, bank: BankId, session: int, why: str, at: int, task: str, now: datetime) -> bool:
         return bool(await self.fetch(_exchange["divide"], bank, session, why, now, task, at))
+
+    async def raise_task(self, bank: BankId, task: str, kind: Task, now: datetime) -> None:
+        await self.fetch(_exchange["raise_task"], bank, task, kind.value, now)
 
     async def overlap(self, bank: BankId, epoch: int, start: int, end: int) -> list[bytes]:
         if start >= end:

@@ -150,7 +150,11 @@ class AnswerRow(NamedTuple):
     sha256: str
     refusal: str | None
     about: str | None
+    epoch: int
+    seq: int
     at: datetime
+    heard_at: datetime
+    """By our clock; `at` is by the bank's."""
 
 
 class NoticeRow(NamedTuple):
@@ -193,6 +197,10 @@ class Task(StrEnum):
     FORCED_DOOR = "forced_door"
     NOT_OPENED = "not_opened"
     UNRESOLVED = "unresolved"
+    WRONG_KEY = "wrong_key"
+    """Somebody says to be this bank with another device key than the one that enrolled."""
+    INSTRUCTION_MISMATCH = "instruction_mismatch"
+    """The bank answered an instruction that is not, or not numbered, as we asked it."""
     MISSING = "missing"
     """Somebody looked into a compartment, and what is inside is not what should be."""
 

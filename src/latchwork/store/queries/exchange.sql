@@ -37,6 +37,12 @@ SELECT $5, id, 'divided', '', $3, epoch, $6, $4 FROM marked
 ON CONFLICT DO NOTHING
 RETURNING id
 
+-- name: raise_task
+-- About the bank as a whole; one open task of a kind is enough.
+INSERT INTO tasks (id, bank, kind, epoch, seq, opened_at)
+SELECT $2, id, $3, epoch, size, $4 FROM banks WHERE id = $1
+ON CONFLICT DO NOTHING
+
 -- name: overlap
 -- Our copy of some entries, to hold against what the bank repeats.
 SELECT raw FROM entries WHERE bank = $1 AND epoch = $2 AND seq >= $3 AND seq < $4 ORDER BY seq

@@ -471,7 +471,10 @@ CREATE TYPE answer_row AS (
     sha256       text,
     refusal      text,
     about        text,
-    at           timestamptz
+    epoch        int,
+    seq          bigint,
+    at           timestamptz,
+    heard_at     timestamptz
 );
 
 CREATE TYPE notice_row AS (
@@ -711,12 +714,20 @@ BEGIN
     END IF;
 
     IF cardinality(_answers) > 0 THEN
-        UPDATE instructions i SET
-            state = CASE WHEN i.state = 'void' THEN 'void' WHEN r.refusal IS NULL THEN 'done' ELSE 'refused' END,
-            refusal = r.refusal,
-            answered_at = r.at
-        FROM unnest(_answers) r
-        WHERE i.id = r.id AND i.bank = r.bank AND (_all OR r.bank = ANY (_good));
+        WITH answered AS (
+            UPDATE instructions i SET
+                state = CASE WHEN i.state = 'void' THEN 'void' WHEN r.refusal IS NULL THEN 'done' ELSE 'refused' END,
+                refusal = r.refusal,
+                answered_at = r.at
+            FROM unnest(_answers) r
+            WHERE i.id = r.id AND i.bank = r.bank AND (_all OR r.bank = ANY (_good))
+            RETURNING i.id, i.bank, i.sha256 <> r.sha256 OR i.number <> r.number AS differs, r.epoch, r.seq, r.heard_at
+        )
+        INSERT INTO tasks (id, bank, kind, about, epoch, seq, opened_at)
+        SELECT notice_id(a.bank, a.epoch, a.seq, a.id, 'instruction_mismatch'),
+            a.bank, 'instruction_mismatch', a.id, a.epoch, a.seq, a.heard_at
+        FROM answered a WHERE a.differs
+        ON CONFLICT DO NOTHING;
 
         -- A server restored from a backup learns from the answers what it had asked.
         INSERT INTO instructions (id, organisation, bank, number, sha256, state, refusal, about, asked_at, answered_at)
