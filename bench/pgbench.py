@@ -172,6 +172,8 @@ def _value(name: str, value: Any, fixed: Mapping[str, str], seq: int) -> str:
             return f"'\\x{value.hex()}'::bytea"
         case datetime():
             return f"'{value.isoformat()}'::timestamptz"
+        case tuple() | list():
+            return f"ARRAY[{', '.join(_value(name, each, fixed, seq) for each in value)}]::text[]"
         case str() if value in fixed:
             return f"'{fixed[value]}'"
         case str() if value == life.HASH:
