@@ -151,6 +151,36 @@ async def test_a_call_that_hangs_is_given_up(bench: Bench) -> None:
     await lanes.close()
 
 
+@pytest.mark.parametrize("trouble", [asyncpg.InternalClientError("?"), asyncpg.ProtocolError("?"), KeyError("?")])
+async def test_a_lane_outlives_whatever_goes_wrong_in_connecting(bench: Bench, trouble: Exception) -> None:
+    down = True
+
+    async def connect() -> Connection:
+        if down:
+            raise trouble
+        return await bench.connect()
+
+    lanes = Lanes(connect, lanes=1, patience_seconds=0.2)
+    lanes.start()
+    async with asyncio.timeout(5):
+        with pytest.raises(Unavailable, match="no database"):
+            await lanes.do(ADD, ("", 1))
+        down = False
+        assert await lanes.do(ADD, ("", 2)) == 2
+    await lanes.close()
+
+
+async def test_a_lane_outlives_answers_that_do_not_fit(bench: Bench) -> None:
+    odd: Kind[tuple[str, int], int] = Kind(ADD.statement, columns, lambda batch, records: [], lambda op: None)
+    lanes = Lanes(bench.connect, lanes=1)
+    lanes.start()
+    async with asyncio.timeout(5):
+        with pytest.raises(Failed):
+            await lanes.do(odd, ("", 1))
+        assert await lanes.do(ADD, ("", 2)) == 2
+    await lanes.close()
+
+
 async def test_closing_answers_everybody(bench: Bench) -> None:
     lanes = Lanes(bench.connect, lanes=1)
     lanes.start()

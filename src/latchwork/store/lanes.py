@@ -50,6 +50,7 @@ class Kind(Generic[Op, Result]):
 class _Waiting:
     kind: Kind[Any, Any]
     op: Any
+    key: Hashable | None
     future: "asyncio.Future[Any]"
     since: float
 
@@ -90,7 +91,7 @@ class Lanes:
         if self._closed or len(self._queue) >= QUEUE_MAX:
             raise Unavailable("the store is closing" if self._closed else "too many operations wait already")
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(kind, op, loop.create_future(), loop.time())
+        waiting = _Waiting(kind, op, kind.key(op), loop.create_future(), loop.time())
         self._queue.append(waiting)
         while self._idle:
             idle = self._idle.popleft()
@@ -129,12 +130,11 @@ class Lanes:
             waiting = self._queue.popleft()
             if waiting.future.done():  # whoever asked has gone
                 continue
-            key = waiting.kind.key(waiting.op)
-            if (batch and waiting.kind is not batch[0].kind) or key in keys:
+            if (batch and waiting.kind is not batch[0].kind) or waiting.key in keys:
                 left.append(waiting)
                 continue
-            if key is not None:
-                keys.add(key)
+            if waiting.key is not None:
+                keys.add(waiting.key)
             batch.append(waiting)
         self._queue.extendleft(reversed(left))
         return batch
@@ -172,17 +172,19 @@ class Lanes:
             except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
                 log.warning("a batch collided with another and is tried again: %s", error)
                 continue
-            return kind.results(ops, records)
+            results = kind.results(ops, records)
+            assert len(results) == len(ops)
+            return results
         raise Unavailable("this batch collides with others again and again")
 
     async def _reconnected(self) -> Connection | None:
         try:
             async with asyncio.timeout(CONNECT_SECONDS_MAX):
                 return await self._connect()
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except Exception as error:  # whatever it is: where the last lane has ended, everybody waits for ever
             too_old = asyncio.get_running_loop().time() - self._patience_seconds
             while self._queue and self._queue[0].since <= too_old:
-                _fail(self._queue.popleft(), Unavailable(f"no database: {error}"))
+                _fail(self._queue.popleft(), Unavailable(f"no database: {str(error) or type(error).__name__}"))
             await asyncio.sleep(RETRY_SECONDS)
             return None
 
