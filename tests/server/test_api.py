@@ -215,8 +215,7 @@ async def test_enrolment_answers_the_same_key_again_and_nobody_else(database: st
 async def test_guessing_enrolment_codes_is_slowed_down(database: str, tmp_path: Path) -> None:
     async with town(database, tmp_path) as place:
         answers = [
-            await place.http.post("/api/v1/enrolments", json=NOBODYS_KEY | {"code": f"GUESS-{n}"})
-            for n in range(11)
+            await place.http.post("/api/v1/enrolments", json=NOBODYS_KEY | {"code": f"GUESS-{n}"}) for n in range(11)
         ]
         assert [x.status_code for x in answers] == [403] * 10 + [429]
         assert int(is_problem(answers[-1], 429)["status"]) == 429
@@ -337,7 +336,13 @@ async def test_another_organisations_things_do_not_exist(database: str, tmp_path
 # Bad input
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.just(2**70) | st.floats(allow_nan=False, allow_infinity=False) | st.text() | st.just("\0"),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.just(2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text()
+    | st.just("\0"),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
     max_leaves=8,
 )
