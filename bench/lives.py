@@ -26,6 +26,7 @@ from bench.pgbench import Pgbench
 from bench.race import free_port
 from latchwork.simulator.processes import LAUNCHER
 from latchwork.store.embedded import Embedded
+from latchwork.sync.keys import enrol_text
 
 BANKS = 64
 CLIENTS = 2
@@ -131,8 +132,9 @@ class _Made:
         for n in range(BANKS):
             invited = self._post("banks", site=self._site, name=f"Bank {n}")
             key = Ed25519PrivateKey.generate()
-            public = key.public_key().public_bytes_raw().hex()
-            self._post("enrolments", code=invited["enrolment_code"], public_key=public)
+            code, public = invited["enrolment_code"], key.public_key().public_bytes_raw()
+            signature = key.sign(enrol_text(code, public)).hex()
+            self._post("enrolments", code=code, public_key=public.hex(), signature=signature)
             banks.append({"id": invited["bank"], "key": key.private_bytes_raw().hex()})
         return banks
 

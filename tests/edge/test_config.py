@@ -59,6 +59,8 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
         ("reach_mm = 900", "reach = 900", "reach"),
         ('"127.0.0.1:8081"', '"8081"', "not host:port"),
         ('"http://127.0.0.1:8080/"', '"ftp://x"', "no http(s) address"),
+        ("http://127.0.0.1:8080/", "http://lockers.example", "is not encrypted: use https, or set allow_plain_http"),
+        ("http://127.0.0.1:8080/", "http://127.0.0.1.example", "is not encrypted"),
         ("[bank]", "[bank", "bank.toml"),
     ],
 )
@@ -68,6 +70,20 @@ def test_a_bad_file_says_what_is_wrong(tmp_path: Path, old: str, new: str, says:
         config = read_config(write(tmp_path, GOOD.replace(old, new)))
         drivers_of(config.buses, config.wiring)
     assert says in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("server", "more"),
+    [
+        ("https://lockers.example", ""),
+        ("http://localhost:8080", ""),
+        ("http://[::1]:8080", ""),
+        ("http://10.0.0.5:8080", "allow_plain_http = true"),
+    ],
+)
+def test_where_words_may_travel(tmp_path: Path, server: str, more: str) -> None:
+    text = GOOD.replace("http://127.0.0.1:8080/", server).replace("[bank]", f"[bank]\n{more}")
+    assert read_config(write(tmp_path, text)).server == server
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

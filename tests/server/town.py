@@ -133,7 +133,9 @@ class Town:
         invited = await self.ask("POST", "banks", json={"site": self.site, "name": "Lobby"})
         self.bank = invited["bank"]
         self.wall = WallBank(id=BankId(self.bank), doors=12, url=self.url, now=datetime.now(UTC))
-        enrolment = {"code": invited["enrolment_code"], "public_key": self.wall.public.hex()}
+        code = invited["enrolment_code"]
+        signature = self.wall.key.sign(keys.enrol_text(code, self.wall.public))
+        enrolment = {"code": code, "public_key": self.wall.public.hex(), "signature": signature.hex()}
         answer = await self.http.post("/api/v1/enrolments", json=enrolment)
         self.wall.code_key = bytes.fromhex(answer.json()["code_key"])
         await self.wall.build()

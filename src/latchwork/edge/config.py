@@ -2,6 +2,7 @@
 
 [bank]
 server = "https://lockers.example"     # where the cloud is
+# allow_plain_http = true              # only where nobody else can listen on the way: without it, https or loopback
 state = "/var/lib/latchwork/bank"      # its journal and its identity
 kiosk = "127.0.0.1:8090"               # where its own screen is served
 
@@ -19,7 +20,9 @@ channel = 0                            # board * 16 + lock, on bus 0 unless `bus
 import re
 import tomllib
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -36,6 +39,7 @@ class BankTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     state: str
     kiosk: str = "127.0.0.1:8090"
     kiosk_names: tuple[str, ...] = ()
+    allow_plain_http: bool = False
 
 
 class BusTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -90,6 +94,11 @@ def read_config(path: Path) -> Config:
 def _checked(file: _File, path: Path) -> Config:
     if not re.match(r"https?://[^/]", file.bank.server):
         raise BadConfig(f'server = "{file.bank.server}" is no http(s) address')
+    if not file.bank.allow_plain_http and _is_plain(file.bank.server):
+        raise BadConfig(
+            f'server = "{file.bank.server}" is not encrypted: use https, or set allow_plain_http = true in [bank] '
+            "where nobody else can listen on the way"
+        )
     if not file.bus or not file.compartment:
         raise BadConfig("a bank needs at least one [[bus]] and one [[compartment]]")
     host, _, port = file.bank.kiosk.rpartition(":")
@@ -123,6 +132,18 @@ def _checked(file: _File, path: Path) -> Config:
         fittings=tuple(_fitting(table) for table in file.compartment),
         wiring=wiring,
     )
+
+
+def _is_plain(server: str) -> bool:
+    """Whether words to this server travel in the clear beyond this machine."""
+    url = urlsplit(server)
+    if url.scheme != "http":
+        return False
+    host = url.hostname or ""
+    try:
+        return not ip_address(host).is_loopback
+    except ValueError:
+        return host != "localhost" and not host.endswith(".localhost")
 
 
 def _fitting(table: CompartmentTable) -> Fitting:

@@ -10,6 +10,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from latchwork.domain.words import BankId
+from latchwork.sync.keys import enrol_text
 
 RETRY_SECONDS = 5.0
 
@@ -55,7 +56,8 @@ async def enrol(server: str, code: str, state: Path) -> Identity:
     The key is on disk before the server hears of it, so that an answer lost on the way can be asked for again.
     """
     key = _device_key(state / "device.key")
-    request = {"code": code, "public_key": key.public_key().public_bytes_raw().hex()}
+    public = key.public_key().public_bytes_raw()
+    request = {"code": code, "public_key": public.hex(), "signature": key.sign(enrol_text(code, public)).hex()}
     async with httpx.AsyncClient(timeout=10) as client:
         while True:
             try:
@@ -100,3 +102,8 @@ def _write_private(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     new.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)  # or a power cut takes the new name back
+    finally:
+        os.close(folder)

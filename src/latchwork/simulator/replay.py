@@ -66,6 +66,7 @@ from latchwork.store.migrate import MigrationFailed, SchemaMismatch, migrate
 from latchwork.store.postgres import PostgresStore
 from latchwork.store.sqlite import DiskFull, SqliteJournal
 from latchwork.sync.exchange import Challenge, Down, Goodbye, Message, Up, pack, unpack
+from latchwork.sync.keys import enrol_text
 
 ZONE = "America/New_York"
 SERVICES_MAX = banks.SERVICES_MAX
@@ -394,7 +395,9 @@ class _Bank:
         invited = await banks.create(office, who, site.id, self.locker, self._services.offered)
         key = Ed25519PrivateKey.generate()
         public = key.public_key().public_bytes_raw()
-        identity = await enrolment.enrol(office, enrolment.Throttle(), "replay", invited.enrolment_code, public)
+        code = invited.enrolment_code
+        signature = key.sign(enrol_text(code, public))
+        identity = await enrolment.enrol(office, enrolment.Throttle(), "replay", code, public, signature)
         granted = await passes.grant(office, who, invited.bank, Role.COURIER, organisation.party)
 
         bank = BankId(identity.bank)

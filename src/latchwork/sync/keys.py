@@ -107,6 +107,11 @@ def hello_text(bank: BankId, nonce: bytes) -> bytes:
     return b"latchwork hello 1\0" + bank.encode() + b"\0" + nonce
 
 
+def enrol_text(code: str, public: bytes) -> bytes:
+    """What a device signs to show that the key it enrols is its own."""
+    return b"latchwork enrol 1\0" + code.encode() + b"\0" + public
+
+
 def signed_by(public: bytes, signature: bytes, text: bytes) -> bool:
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(signature, text)

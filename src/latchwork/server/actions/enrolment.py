@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from latchwork.server.actions.banks import code_hash
 from latchwork.server.actions.office import Declined, Office
+from latchwork.sync.keys import enrol_text, signed_by
 
 FREE_FAILURES = 10
 FAILURE_WINDOW = timedelta(minutes=1)
@@ -47,13 +48,16 @@ class Throttle:
         self.failures[caller] = [*recent, now]
 
 
-async def enrol(office: Office, throttle: Throttle, caller: str, code: str, public_key: bytes) -> Enrolled:
+async def enrol(
+    office: Office, throttle: Throttle, caller: str, code: str, public_key: bytes, signature: bytes
+) -> Enrolled:
     """Asked again with the same code and key, it answers the same: the first answer may have been lost on its way."""
     now = office.now()
     throttle.check(caller, now)
     found: _Keyed | None = None
+    signed = signed_by(public_key, signature, enrol_text(code, public_key))
     for _ in range(2):  # of two that race, the second does not see what the first has just done
-        if found is None:
+        if signed and found is None:
             found = await office.tables.one(_Keyed, "enrol", code_hash(code), public_key, now)
     if found is None:
         throttle.failed(caller, now)

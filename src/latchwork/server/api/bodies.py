@@ -109,7 +109,10 @@ class CheckDoor(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Enrolment(Struct, frozen=True):
-    """`public_key`: Ed25519, 32 bytes in hex."""
+    """`public_key`: Ed25519, 32 bytes in hex. `signature`: 64 bytes in hex, by that key, over "latchwork enrol 1", a
+    zero byte, the code as sent, a zero byte and the 32 bytes of the key.
+    """
 
     code: Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[\x20-\x7e]+$")]
     public_key: Annotated[str, Meta(min_length=64, max_length=64, pattern=r"^[0-9a-fA-F]{64}$")]
+    signature: Annotated[str, Meta(min_length=128, max_length=128, pattern=r"^[0-9a-fA-F]{128}$")]

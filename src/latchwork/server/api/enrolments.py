@@ -13,7 +13,8 @@ from latchwork.server.api.problems import AnyRequest
 async def enrol(request: AnyRequest, office: TheOffice, data: JSONBody[Enrolment]) -> enrolment.Enrolled:
     caller = request.client.host if request.client else ""
     throttle: enrolment.Throttle = request.app.state.throttle
-    return await enrolment.enrol(office, throttle, caller, data.code, bytes.fromhex(data.public_key))
+    public_key, signature = bytes.fromhex(data.public_key), bytes.fromhex(data.signature)
+    return await enrolment.enrol(office, throttle, caller, data.code, public_key, signature)
 
 
 HANDLERS = [enrol]
