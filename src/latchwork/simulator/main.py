@@ -15,7 +15,7 @@ from traceback import extract_tb
 from latchwork.simulator.checkers import Broken
 from latchwork.simulator.real_stores import RealStores
 from latchwork.simulator.stores import MemoryStores, Stores
-from latchwork.simulator.weather import HOUR
+from latchwork.simulator.weather import HOUR, Weather
 from latchwork.simulator.world import Cast, World
 
 LINES_SHOWN = 40
@@ -50,10 +50,11 @@ def play(
     *,
     stores: Callable[[], Stores] = MemoryStores,
     cast: Cast = REAL_PARTS,
+    weather: Weather | None = None,
     tell: bool = False,
 ) -> Told:
     """Run the world of one seed to its end, or to the first thing that is wrong with it."""
-    world = World(seed, cast=cast, stores=stores(), say=print if tell else None)
+    world = World(seed, weather, cast, stores=stores(), say=print if tell else None)
     told = Told(seed)
     try:
         world.run(days)

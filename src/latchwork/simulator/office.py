@@ -29,17 +29,19 @@ NOTICES_S = 60.0
 class Shaky:
     """A store whose every call may be the machine's last, before or after its commit, or find the database gone."""
 
-    def __init__(self, store: Any, moment: Callable[[], Awaitable[None]], appended: Callable[[BankId], None]) -> None:
+    def __init__(
+        self, store: Callable[[], Any], moment: Callable[[], Awaitable[None]], appended: Callable[[BankId], None]
+    ) -> None:
         self._store = store
         self._moment = moment
         self._appended = appended
 
     def __getattr__(self, name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
-        call = getattr(self._store, name)
-
         async def shaky(*arguments: Any) -> Any:
             await self._moment()
-            result = await call(*arguments)
+            result = await getattr(self._store(), name)(*arguments)
+            if name == "claim_notices":  # PostgreSQL gives them in any order
+                result = sorted(result, key=lambda notice: str(notice.id))
             if name == "append":
                 self._appended(BankId(arguments[0].operation.bank))
             await self._moment()
@@ -73,9 +75,9 @@ class Office(Host):
 
     def boot(self) -> None:
         world = self.world
-        shaky: Any = Shaky(world.stores.store, self.moment, world.cloud_grew)
+        shaky: Any = Shaky(lambda: world.stores.store, self.moment, world.cloud_grew)
         self._exchange = world.cast.exchange(shaky, world.time.utc)
-        outbox: Any = Shaky(world.stores.outbox, self.moment, world.cloud_grew)
+        outbox: Any = Shaky(lambda: world.stores.outbox, self.moment, world.cloud_grew)
         dispatcher = Dispatcher(outbox, self.post.write, self.post, world.time.utc)
         world.schedule.spawn(self._notify(dispatcher), "server notices", self)
         for bank in sorted(world.controllers):
@@ -106,10 +108,11 @@ class Office(Host):
         self.world.stores.back_up()
 
     def restore(self) -> None:
-        """The disk is gone; an older copy comes up in its stead."""
-        self.losing_disk = True
-        self.crash("and loses its disk")
-        self.losing_disk = False
+        """The database comes back from an older copy: with a new server, or under one that goes on unaware."""
+        if self.world.random.random() >= self.world.weather.restore_beneath:
+            self.losing_disk = True
+            self.crash("and loses its disk")
+            self.losing_disk = False
         if self.world.stores.restore():
             self.world.happened("restores")
             self.world.say(self.name, "comes back from a backup")

@@ -38,9 +38,9 @@ class Stores(Protocol):
 
 
 class MemoryStores:
-    def __init__(self, can_restore: bool = True) -> None:
+    def __init__(self, can_restore: bool = True, kind: type[MemoryStore] = MemoryStore) -> None:
         self.can_restore = can_restore
-        self.store = MemoryStore()
+        self.store = kind()
         self._journals: dict[BankId, MemoryJournal] = {}
         self._backup: MemoryStore | None = None
 

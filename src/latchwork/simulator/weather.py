@@ -30,6 +30,8 @@ class Weather:
     """A call that finds the database gone, before or after the commit."""
     restore_every_h: float = 0.0
     """The server comes back from a backup some hours old."""
+    restore_beneath: float = 0.0
+    """How many of those happen under a server that goes on unaware: numbers of instructions may come twice then."""
     hint_lost: float = 0.0
     mail_fails: float = 0.0
     # A controller's surroundings
@@ -106,6 +108,7 @@ def pick(random: Random) -> Weather:
         luck = random.random()
         if luck >= _OFF:
             setattr(weather, name, extreme if luck > 1 - _EXTREME else usual * random.uniform(0.5, 2))
+    weather.restore_beneath = random.choice((0.0, 0.0, 0.5))
     weather.latency_s = random.choice((0.02, 0.05, 0.3, 2.0))
     weather.poll_s = random.choice((0.1, 0.3, 0.3, 1.0, 2.5))
     weather.partition_h = random.choice((0.05, 0.5, 6.0))

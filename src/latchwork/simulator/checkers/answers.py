@@ -2,7 +2,7 @@ from typing import TYPE_CHECKING
 
 from latchwork.domain import entries as e
 from latchwork.domain.entries import Entry
-from latchwork.domain.words import BankId, InstructionId
+from latchwork.domain.words import BankId, InstructionId, Reason
 from latchwork.simulator.checkers.checker import Checker
 
 if TYPE_CHECKING:
@@ -20,12 +20,14 @@ class Answers(Checker):
 
     def wrote(self, bank: BankId, entry: Entry) -> None:
         match entry.body:
-            case e.Answered(number, instruction):
+            case e.Answered(number, instruction, _, refusal):
                 if instruction in self._answered:
                     self.wrong(f"{instruction[:6]} is answered again, as {number}")
-                if (bank, number) in self._numbers:
-                    self.wrong(f"number {number} of {bank[:4]} is used again")
                 self._answered[instruction] = number
+                if refusal is Reason.NUMBER_REUSED:
+                    return
+                if (bank, number) in self._numbers:
+                    self.wrong(f"number {number} of {bank[:4]} is used again, and not refused for it")
                 self._numbers[bank, number] = instruction
             case e.Expected(stay):
                 self._once(f"the announcement of {stay[:6]}")

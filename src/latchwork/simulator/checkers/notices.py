@@ -37,6 +37,9 @@ class Notices(Checker):
     def server_crashed(self) -> None:
         self._mishaps += 1
 
+    def restored(self) -> None:
+        self._mishaps += 1
+
     def mailed(self, mail: Mail) -> None:
         mishaps = self._mishaps + self.world.office.unavailable
         if mail.id in self._sent and self._mishaps_at[mail.id] == mishaps:
