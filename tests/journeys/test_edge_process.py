@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 from tests.journeys.processes import latchwork
 
+from latchwork.domain.words import BankId
 from latchwork.edge.identity import Identity
 from latchwork.simulator.clients import Hands, Kiosk, Unseen, seen
 from latchwork.simulator.scenery import CAMPUS, LOBBY, DemoWall, write_config
@@ -254,6 +255,17 @@ async def test_a_bad_configuration_is_one_clear_line(tmp_path: Path, old: str, n
     ended = await asyncio.to_thread(latchwork, "edge", str(config), "--check")
     assert ended.returncode == 1
     assert complaint in _only_line(ended.stdout)
+
+
+async def test_a_damaged_journal_is_one_clear_line(tmp_path: Path) -> None:
+    config, state = tmp_path / "bank.toml", tmp_path / "state"
+    write_config(config, LOBBY, server="http://127.0.0.1:9", kiosk=("127.0.0.1", 9), line="/dev/null")
+    state.mkdir()
+    (state / "identity.json").write_bytes(msgspec.json.encode(Identity(BankId("b" * 32), "11" * 32, "22" * 32, 1)))
+    (state / "journal.sqlite").write_bytes(b"no database" * 1000)
+    ended = await asyncio.to_thread(latchwork, "edge", str(config))
+    assert ended.returncode == 1
+    assert _only_line(ended.stdout) == f"latchwork edge: the journal in {state} cannot be used: file is not a database"
 
 
 async def _pulsed(hands: Hands, channel: int) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -104,14 +105,42 @@ def tight(journal: SqliteJournal) -> bool:
     return journal.tight
 
 
+def stuff(folder: Path) -> Path:
+    """Leaves no room at all."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
+        while True:
+            file.write(b"\0" * 4096)
+    return filler
+
+
+async def test_a_bank_starts_with_a_full_disk(small_disk: Path) -> None:
+    journal = SqliteJournal(small_disk)
+    await fill(journal, [b"before"])
+    journal.close()
+    filler = stuff(small_disk)
+    journal = SqliteJournal(small_disk)
+    assert list(journal.load()) == [b"before"] and tight(journal)
+    await fill(journal, [b"a collection"])
+    journal.close()
+    SqliteJournal(small_disk).close()
+    filler.unlink()
+    journal = SqliteJournal(small_disk)
+    assert journal.size == 2 and not tight(journal)
+    journal.close()
+
+
+def test_a_damaged_journal_is_let_go(tmp_path: Path) -> None:
+    (tmp_path / "journal.sqlite").write_bytes(b"not a database, and long enough to be looked at" * 100)
+    for _ in range(2):  # the second time nobody holds it
+        with pytest.raises(sqlite3.DatabaseError):
+            SqliteJournal(tmp_path)
+
+
 async def test_a_full_disk_uses_its_reserve_then_refuses_then_recovers(small_disk: Path) -> None:
     journal = SqliteJournal(small_disk)
     assert not tight(journal)
-    filler = small_disk / "filler"
-    with filler.open("wb") as file, pytest.raises(OSError, match="No space"):
-        while True:
-            file.write(b"\0" * 65536)
-            file.flush()
+    filler = stuff(small_disk)
     await fill(journal, [os.urandom(8000) for _ in range(20)])
     assert tight(journal) and journal.size == 20, "the reserve was spent, and the entries went in"
     with pytest.raises(DiskFull):

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import sqlite3
 import sys
 from contextlib import suppress
 from importlib.metadata import version
@@ -45,6 +46,9 @@ def run(args: argparse.Namespace) -> int:
         asyncio.run(_serve(config, args.enrol))
     except (BadConfig, JournalHeld, Unfit, identity.EnrolmentRefused, OSError) as error:
         print(f"latchwork edge: {error}", file=sys.stderr)
+        return 1
+    except sqlite3.Error as error:
+        print(f"latchwork edge: the journal in {config.state} cannot be used: {error}", file=sys.stderr)
         return 1
     return 0
 

@@ -17,6 +17,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (seq INTEGER PRIMARY KEY, raw BLOB NOT NULL, nodes BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS documents (name TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
 """
+_NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE)
 RESERVE_BYTES = 4 * 1024 * 1024
 """Kept free on the journal's disk, so that collections still work when it is full."""
 
@@ -41,12 +42,24 @@ class SqliteJournal:
         except OSError:
             self._lock.close()
             raise JournalHeld(f"another process works on {folder}") from None
-        self._db = sqlite3.connect(folder / "journal.sqlite", isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
-        self._db.executescript(_SCHEMA)
-        self._size: int = self._db.execute("SELECT count(*) FROM entries").fetchone()[0]
+        try:
+            self._db, self._size = self._open()
+        except BaseException:
+            self._lock.close()
+            raise
         self._reserve()
+
+    def _open(self) -> tuple[sqlite3.Connection, int]:
+        """Opening takes room too, for the index of the WAL: on a full disk the reserve gives it."""
+        path = self._folder / "journal.sqlite"
+        try:
+            return _opened(path)
+        except sqlite3.OperationalError as error:
+            reserve = self._folder / "reserve"
+            if error.sqlite_errorcode not in _NO_ROOM or not reserve.exists():
+                raise
+            reserve.unlink()
+            return _opened(path)
 
     @property
     def size(self) -> int:
@@ -79,7 +92,7 @@ class SqliteJournal:
         except sqlite3.OperationalError as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
-            if error.sqlite_errorcode in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE):
+            if error.sqlite_errorcode in _NO_ROOM:
                 raise DiskFull(str(error)) from None
             raise
 
@@ -116,8 +129,10 @@ class SqliteJournal:
             raise DiskFull(str(error)) from None
 
     def close(self) -> None:
-        self._db.close()
-        self._lock.close()
+        try:
+            self._db.close()
+        finally:
+            self._lock.close()
 
     def _reserve(self) -> bool:
         path = self._folder / "reserve"
@@ -130,3 +145,16 @@ class SqliteJournal:
             path.unlink(missing_ok=True)
             return False
         return True
+
+
+def _opened(path: Path) -> tuple[sqlite3.Connection, int]:
+    """A connection, and how many entries there are."""
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        db.executescript(_SCHEMA)
+        return db, db.execute("SELECT count(*) FROM entries").fetchone()[0]
+    except BaseException:
+        db.close()
+        raise
