@@ -239,7 +239,11 @@ CASES: list[tuple[e.Body, dict[str, list[dict[str, Any]]]]] = [
         opening(state="unresolved") | compartment(state="needs_check") | task("unresolved", "07"),
     ),
     (
-        e.Sensed({DOOR: DoorState.OPEN}, (DOOR,)),
+        e.Sensed({DOOR: DoorState.OPEN}, (DOOR,), CompartmentState.OUT_OF_SERVICE),
+        compartment(state="out_of_service", why="forced", door="open") | task("forced_door", "07"),
+    ),
+    (
+        e.Sensed({DOOR: DoorState.OPEN}, (DOOR,), CompartmentState.NEEDS_CHECK),
         compartment(state="needs_check", why="forced", door="open") | task("forced_door", "07"),
     ),
     (e.BoardLost((DOOR,)), compartment(door="unknown")),

@@ -431,7 +431,8 @@ def _sensed(page: _Page, body: e.Sensed) -> None:
     for compartment, door in body.doors.items():
         page.compartment(compartment, door=door.value)
     for compartment in body.forced:
-        page.compartment(compartment, state=CompartmentState.NEEDS_CHECK.value, why=Reason.FORCED.value)
+        if body.compartment_state is not None:
+            page.compartment(compartment, state=body.compartment_state.value, why=Reason.FORCED.value)
         page.task(Task.FORCED_DOOR, compartment)
 
 
