@@ -1,6 +1,7 @@
 """The API as a machine meets it: a parcel's life, every no as a problem, and nothing done without a token."""
 
 import asyncio
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,16 @@ async def test_a_door_is_opened_with_a_reason_and_a_note_that_the_log_does_not_h
         log = b"".join(place.wall.journal.entries(0, place.wall.journal.size))
         assert b"Hinge" not in log
         assert b"note_sha256" in log
-        await place.ask("POST", f"{path}/check", 202, json={"empty": True})
+        seen = (await place.ask("POST", f"{path}/check", 202, json={"empty": True}))["instruction"]
+        asked = await place.ask("GET", f"instructions/{seen}")
+        took = datetime.fromisoformat(asked["not_after"]) - datetime.fromisoformat(asked["asked_at"])
+        assert abs(took - timedelta(minutes=10)) < timedelta(seconds=1)
+        connection = await asyncpg.connect(database)
+        await connection.execute("UPDATE instructions SET not_after = now() - interval '1 s' WHERE id = $1", seen)
+        await connection.close()
+        await place.wall.sync()
+        late = await place.ask("GET", f"instructions/{seen}")
+        assert (late["state"], late["refusal"]) == ("void", "expired"), "what was seen long ago is not believed"
         await place.ask("POST", f"banks/{place.bank}/compartments/99/open", 404, json=body)
         await place.ask("POST", f"{path}/open", 422, json={"reason": "smallest_fit"})
 

@@ -10,8 +10,9 @@ from latchwork.server.actions import banks
 from latchwork.server.actions.office import LIST_MAX, Asked, Declined, Office, Who, ask, is_id, not_found
 
 OPEN_SECONDS_MAX = 30
-CHECK_SECONDS_MAX = 600
 """So long an order to open is worth anything, by our clock."""
+CHECK_SECONDS_MAX = 600
+"""So long what somebody saw inside is worth anything."""
 COMPARTMENTS_MAX = 2_000
 
 
