@@ -1,0 +1,149 @@
+"""What seeds have found, each as the smallest story that shows it again. The seed is of its day: worlds change."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from tests.domain.test_story import SMALL, Wall, about, stored_parcel
+
+from latchwork.domain import commands as c
+from latchwork.domain import entries as e
+from latchwork.domain.bank import Fitting
+from latchwork.domain.words import (
+    BankId,
+    CompartmentId,
+    CompartmentState,
+    DoorState,
+    OpeningId,
+    PersonId,
+    Reason,
+    Size,
+)
+from latchwork.edge.clock import BankClock
+from latchwork.edge.keyring import Keyring
+from latchwork.edge.loop import Loop, Unfit
+from latchwork.edge.talk import Talk
+from latchwork.store.memory import MemoryJournal
+from latchwork.store.sqlite import DiskFull
+from latchwork.sync.exchange import Challenge, Document, Down
+
+T0 = datetime(2026, 3, 1, 8, tzinfo=UTC)
+BANK = BankId("b" * 32)
+FITTINGS = (Fitting(CompartmentId("01"), Size(1, 1, 1)),)
+
+
+class Disk(MemoryJournal):
+    is_full = False
+
+    async def append(self, raws: Sequence[bytes], nodes: Sequence[bytes]) -> None:
+        if self.is_full:
+            raise DiskFull
+        await super().append(raws, nodes)
+
+    def put_document(self, name: str, version: int, body: bytes) -> None:
+        if self.is_full:
+            raise DiskFull
+        super().put_document(name, version, body)
+
+
+class Machine:
+    """A loop whose boards do nothing, on a clock that may be wrong."""
+
+    def __init__(self) -> None:
+        self.seconds, self.ahead = 0.0, timedelta()
+        self.disk = Disk()
+        self.boot()
+
+    def boot(self) -> None:
+        clock = BankClock(lambda: T0 + timedelta(seconds=self.seconds) + self.ahead, lambda: self.seconds)
+        self.loop = Loop(BANK, self.disk, self, clock, Keyring(b"k" * 32, 1, lambda: "1" * 32), full=DiskFull)
+
+    async def pulse(self, compartment: CompartmentId) -> None:
+        pass
+
+
+async def test_seed_8_a_door_that_two_openings_found_open_closes_for_both() -> None:
+    """A collection and a remote opening of one door: the thing was gone, and its stay stayed for ever."""
+    wall = Wall()
+    stay = stored_parcel(wall)
+    held = wall.bank.stays[stay]
+    session = wall.sign_in(str(held.pickup))
+    wall.do(c.Collect(session, OpeningId("collect"), stay))
+    wall.unlock()
+    wall.door(OpeningId("collect"), DoorState.OPEN)
+    late = wall.now + timedelta(minutes=1)
+    asked = c.Open(OpeningId("remote"), CompartmentId(str(held.compartment)), Reason.OTHER, PersonId("p"), late)
+    wall.instruct(asked, wall.now)
+    wall.unlock()
+    wall.door(OpeningId("collect"), DoorState.OPEN)
+    wall.door(OpeningId("collect"), DoorState.CLOSED)
+    assert stay not in wall.bank.stays and not wall.bank.openings
+    assert {x.body.opening for x in wall.log if isinstance(x.body, e.Closed)} >= {"collect", "remote"}
+
+
+async def test_seed_402_a_look_inside_ends_a_deposit_in_doubt_and_its_opening() -> None:
+    wall = Wall()
+    session = wall.sign_in("courier")
+    opening, _ = wall.deposit(session, about=about())
+    wall.unlock()
+    wall.do(c.Boot("boot", "software"))
+    wall.do(c.See({SMALL: DoorState.CLOSED}))
+    staff = wall.sign_in("staff")
+    wall.do(c.Visit(staff, OpeningId("look"), SMALL, Reason.INSPECTION))
+    wall.unlock()
+    wall.swing(OpeningId("look"))
+    wall.do(c.Inspect(staff, SMALL, empty=True))
+    assert wall.state(SMALL) is CompartmentState.VACANT
+    assert opening not in wall.bank.openings and not wall.bank.openings
+
+
+async def test_seed_5_a_clock_a_year_ahead_is_not_followed() -> None:
+    """Bank time never goes back, so for a year nothing would have expired and no QR code been good."""
+    machine = Machine()
+    await machine.loop.start("1", "test", FITTINGS)
+    machine.ahead = timedelta(days=400)
+    machine.boot()
+    await machine.loop.start("2", "test", FITTINGS)
+    assert machine.loop.bank.at is not None and machine.loop.bank.at < T0 + timedelta(days=1)
+    machine.loop.clock.confirm(T0 + timedelta(hours=2))
+    await machine.loop.do(c.TrustClock())
+    assert machine.loop.bank.at == T0 + timedelta(hours=2)
+
+
+async def test_seed_7_a_full_disk_loses_a_document_and_not_the_line() -> None:
+    machine = Machine()
+    await machine.loop.start("1", "test", FITTINGS)
+    talk = Talk(BANK, machine.loop, machine.disk, b"", lambda text: b"", "1")
+    talk.hello(Challenge(b"nonce", T0), "test")
+    machine.disk.is_full = True
+    document = Document("words", 1, b"{}")
+    down = Down(1, 1, 1, 0, b"", T0, documents=(document,))
+    await talk.hear(down)
+    assert machine.disk.documents() == {}
+    machine.disk.is_full = False
+    await talk.hear(Down(2, 1, 1, 0, b"", T0, documents=(document,)))
+    assert machine.disk.documents() == {"words": 1}
+
+
+async def test_seed_20_a_full_disk_is_tried_again_and_not_all_the_time() -> None:
+    """What a door did while the disk was full comes to light when it has room; meanwhile nothing spins."""
+    machine = Machine()
+    await machine.loop.start("1", "test", FITTINGS)
+    machine.disk.is_full = True
+    await machine.loop.do(c.See({CompartmentId("01"): DoorState.CLOSED}))
+    for _ in range(3):
+        assert machine.loop.wake_in() == pytest.approx(1.0)
+        machine.seconds += 1
+        await machine.loop.wake()
+    machine.disk.is_full = False
+    machine.seconds += 1
+    await machine.loop.wake()
+    assert machine.loop.bank.compartments[CompartmentId("01")].door is DoorState.CLOSED
+
+
+async def test_a_bank_whose_disk_is_full_does_not_start_half() -> None:
+    machine = Machine()
+    machine.disk.is_full = True
+    with pytest.raises(Unfit, match="full"):
+        await machine.loop.start("1", "test", FITTINGS)
+    assert machine.disk.size == 0
