@@ -20,10 +20,10 @@ from latchwork.sync.exchange import SILENCE_SECONDS_MAX, Challenge, Down, Goodby
 if TYPE_CHECKING:
     from latchwork.simulator.world import World
 
-ASK_S = 15.0
+ASK_S = 20.0
 """How often a line with something due is looked at; one with nothing due, ASK_IDLE_S."""
 ASK_IDLE_S = 300.0
-NOTICES_S = 60.0
+NOTICES_S = 240.0
 
 
 class Shaky:
@@ -117,6 +117,7 @@ class Office(Host):
             self.world.happened("restores")
             self.world.say(self.name, "comes back from a backup")
             self.world.told("restored")
+            self.world.forget_what_waits()
 
     # Banks
 

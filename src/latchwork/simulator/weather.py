@@ -81,8 +81,8 @@ _FAULTS: tuple[tuple[str, float, float], ...] = (
     ("partition_every_h", 12.0, 1.0),
     ("bank_crash_every_h", 12.0, 1.0),
     ("bank_crash_at_await", 0.001, 0.015),
-    ("server_crash_every_h", 12.0, 0.5),
-    ("server_crash_at_await", 0.0005, 0.02),
+    ("server_crash_every_h", 12.0, 1.0),
+    ("server_crash_at_await", 0.0005, 0.01),
     ("database_away", 0.001, 0.05),
     ("restore_every_h", 20.0, 4.0),
     ("hint_lost", 0.1, 1.0),
@@ -112,7 +112,7 @@ def pick(random: Random) -> Weather:
     weather.latency_s = random.choice((0.02, 0.05, 0.3, 2.0))
     weather.poll_s = random.choice((0.1, 0.3, 0.3, 1.0, 2.5))
     weather.partition_h = random.choice((0.05, 0.5, 6.0))
-    weather.parcels_a_day = random.choice((8.0, 16.0, 16.0, 40.0))
+    weather.parcels_a_day = random.choice((8.0, 12.0, 16.0, 30.0))
     weather.unannounced = random.choice((0.0, 0.3, 1.0))
     weather.haste = random.choice((0.0, 0.05, 0.4))
     weather.late, weather.never = random.choice((0.0, 0.1, 0.5)), random.choice((0.0, 0.05, 0.2))
