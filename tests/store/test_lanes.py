@@ -200,43 +200,54 @@ async def test_a_database_that_is_stopped_and_comes_back(open_dir: Path) -> None
     def start() -> Embedded:
         return Embedded(folder, settings={"shared_buffers": "16MB"})
 
-    with start() as dsn:
-        bench = Bench(dsn)
-        await bench.ask("CREATE TABLE done (key text, value int, xid bigint)")
-        lanes = Lanes(bench.connect, patience_seconds=0.5)
-        lanes.start()
-        crowd = asyncio.create_task(_keep_asking(lanes, 20, 4.0))
-        await asyncio.sleep(0.5)
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    with pytest.raises(Unavailable):
-        await lanes.do(ADD, ("away", 1))
-    assert loop.time() - began < 3
-    with start() as dsn:
-        bench.dsn = dsn
-        succeeded, refused = await crowd
-        assert refused and succeeded
-        assert await lanes.do(ADD, ("back", 1)) == 1
-        stored = await bench.ask("SELECT array_agg(key) FROM done")
-        assert succeeded <= set(stored)
-        await lanes.close()
+    crowd = Crowd()
+    async with asyncio.timeout(60):
+        with start() as dsn:
+            bench = Bench(dsn)
+            await bench.ask("CREATE TABLE done (key text, value int, xid bigint)")
+            lanes = Lanes(bench.connect, patience_seconds=0.5)
+            lanes.start()
+            asking = asyncio.create_task(crowd.keep_asking(lanes, 20))
+            while not crowd.succeeded:
+                await asyncio.sleep(0.01)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        with pytest.raises(Unavailable):
+            await lanes.do(ADD, ("away", 1))
+        assert loop.time() - began < 3
+        while not crowd.refused:
+            await asyncio.sleep(0.01)
+        with start() as dsn:
+            bench.dsn = dsn
+            before = len(crowd.succeeded)
+            while len(crowd.succeeded) == before:
+                await asyncio.sleep(0.01)
+            crowd.enough = True
+            await asking
+            assert await lanes.do(ADD, ("back", 1)) == 1
+            stored = await bench.ask("SELECT array_agg(key) FROM done")
+            assert crowd.succeeded <= set(stored)
+            await lanes.close()
 
 
-async def _keep_asking(lanes: Lanes, askers: int, seconds: float) -> tuple[set[str], int]:
-    loop = asyncio.get_running_loop()
-    until, succeeded, refused = loop.time() + seconds, set(), 0
+class Crowd:
+    """Asks until it is told that it is enough, and remembers what it was answered."""
 
-    async def ask(who: int) -> None:
-        nonlocal refused
+    def __init__(self) -> None:
+        self.succeeded: set[str] = set()
+        self.refused = 0
+        self.enough = False
+
+    async def keep_asking(self, lanes: Lanes, askers: int) -> None:
+        await asyncio.gather(*(self._ask(lanes, who) for who in range(askers)))
+
+    async def _ask(self, lanes: Lanes, who: int) -> None:
         n = 0
-        while loop.time() < until:
+        while not self.enough:
             n += 1
             try:
                 await lanes.do(ADD, (f"{who}/{n}", 1))
-                succeeded.add(f"{who}/{n}")
+                self.succeeded.add(f"{who}/{n}")
             except Unavailable:
-                refused += 1
+                self.refused += 1
             await asyncio.sleep(0.02)
-
-    await asyncio.gather(*(ask(who) for who in range(askers)))
-    return succeeded, refused

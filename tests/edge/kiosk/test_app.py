@@ -129,6 +129,15 @@ def test_two_browsers_are_two_people(house: House) -> None:
         assert doors == {"01", "02"} and len(house.desk.bank.sessions) == 2
 
 
+def test_a_stream_that_comes_late_takes_no_cookie_away(house: House, browser: TestClient[Any]) -> None:
+    """It set out before the sign-in, with the cookie of before, and would be answered after it."""
+    before = browser.get("/").cookies[COOKIE]
+    browser.post("/act", json={"do": "code", "code": house.desk.courier})
+    browser.cookies.clear()
+    late = browser.get("/events", headers={"Cookie": f"{COOKIE}={before}"})
+    assert late.status_code == 204 and "set-cookie" not in late.headers
+
+
 def test_the_cookie_is_renewed_at_sign_in_and_says_nothing(house: House, browser: TestClient[Any]) -> None:
     first = browser.get("/").cookies[COOKIE]
     answer = browser.post("/act", json={"do": "code", "code": house.desk.courier})

@@ -262,7 +262,12 @@ async def _act(request: Request[Any, Any, State]) -> Response[dict[str, Any]]:
 
 
 @get("/events")
-async def _events(request: Request[Any, Any, State]) -> ServerSentEvent:
+async def _events(request: Request[Any, Any, State]) -> ServerSentEvent | Response[None]:
+    """204 for a cookie that is not known: somebody signed in while this request was on its way, and its answer must
+    not take the new cookie from them. `GET /screen` gives a seat."""
+    key = request.cookies.get(COOKIE)
+    if key is not None and not _kiosk(request).seats.knows(key):
+        return Response(None, status_code=204)
     seat = _seat(request)
     return ServerSentEvent(_changes(_kiosk(request), seat), headers=dict(_plain), cookies=_cookie(request, seat))
 

@@ -52,6 +52,9 @@ class Seats:
         self._unseated: dict[SessionId, float] = {}
         """Sessions that survived a restart, and since when nobody has claimed them."""
 
+    def knows(self, key: str) -> bool:
+        return key in self._seats or session_of(key) in self._desk.bank.sessions
+
     def find(self, key: str | None, now_s: float) -> Seat:
         """The seat of this cookie; a new one where there is none. A session that outlived a restart is found again."""
         if key is not None and (seat := self._seats.get(key)) is not None:

@@ -187,8 +187,21 @@ function listen() {
   });
   source.addEventListener("error", () => {
     lost.hidden = false;
-    if (source.readyState === EventSource.CLOSED) setTimeout(listen, 2000);
+    if (source.readyState === EventSource.CLOSED) setTimeout(sitDown, 500);
   });
+}
+
+// The edge does not know our cookie (it has restarted, or we signed in meanwhile): the present screen, then listen.
+async function sitDown() {
+  if (busy) return void setTimeout(sitDown, 100); // an answer with a new cookie is on its way
+  try {
+    const answer = await fetch("/screen");
+    latest = 0;
+    if (answer.ok) show(await answer.json());
+    listen();
+  } catch {
+    setTimeout(sitDown, 2000);
+  }
 }
 
 suitKeys();
