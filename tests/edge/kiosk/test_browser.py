@@ -21,6 +21,7 @@ from latchwork.edge.kiosk.app import kiosk_app
 
 SHOTS = Path(__file__).parents[3] / "var" / "screenshots"
 SIZES = {"tall": (1080, 1920), "wide": (1280, 800), "phone": (390, 844)}
+expect.set_options(timeout=30_000)  # a busy machine is no failure
 QUIET = [
     "--disable-background-networking",
     "--disable-component-update",
@@ -93,7 +94,7 @@ def page(request: pytest.FixtureRequest, chromium: Browser, served: Served) -> I
     page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.goto(served.url)
-    page.set_default_timeout(5000)
+    page.set_default_timeout(30_000)
     page.latchwork_size = request.param  # type: ignore[attr-defined]
     yield page
     context.close()
@@ -208,6 +209,7 @@ def test_signing_in_before_the_page_hears_anything(chromium: Browser, served: Se
     page.keyboard.press("Enter")
     heading(page, "J. D., unit 12?")
     page.get_by_role("button", name="Yes").click()
+    heading(page, "Door 01 is open")
     served.wall(served.desk.swing, "01")
     heading(page, "Is it in door 01?")  # the wall is heard
     page.close()
