@@ -65,7 +65,7 @@ async def test_a_recipient_follows_a_parcel_on_a_phone(database: str, tmp_path: 
 
             await place.wall.put_in(place.courier, stay)
             await place.wall.sync()
-            await page.get_by_role("heading", name="Ready to collect").wait_for(timeout=5000)
+            await page.get_by_role("heading", name="Ready to collect").wait_for(timeout=30_000)
             digits = "".join(x for x in await page.locator(".digits").inner_text() if x.isdigit())
             assert place.wall.bank.passes[place.wall.pass_with(digits)].grant.stay == stay
             assert await page.get_by_role("img", name="QR code").count() == 1
@@ -76,7 +76,7 @@ async def test_a_recipient_follows_a_parcel_on_a_phone(database: str, tmp_path: 
 
             await place.wall.take_out(digits)
             await place.wall.sync()
-            await page.get_by_role("heading", name="Collected").wait_for(timeout=5000)
+            await page.get_by_role("heading", name="Collected").wait_for(timeout=30_000)
             assert await page.locator(".digits").count() == 0
             await shot(page, "parcel-collected-390")
         async with looking(browser, PHONE, dark=True) as page:
@@ -105,7 +105,7 @@ async def test_an_operator_watches_a_wall_and_opens_a_door(database: str, tmp_pa
 
             await place.wall.put_in(place.courier, stays[4])
             await place.wall.sync()
-            await page.locator("[data-doors] button.wall__door--occupied").nth(3).wait_for(timeout=5000)
+            await page.locator("[data-doors] button.wall__door--occupied").nth(3).wait_for(timeout=30_000)
             await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
             await shot(page, "operator-bank-390")
             await page.set_viewport_size(DESK)  # type: ignore[arg-type]
@@ -119,7 +119,7 @@ async def test_an_operator_watches_a_wall_and_opens_a_door(database: str, tmp_pa
             await place.wall.sync()
             await place.wall.swing()
             await place.wall.sync()
-            await page.get_by_text("The door opened and was closed again.").wait_for(timeout=5000)
+            await page.get_by_text("The door opened and was closed again.").wait_for(timeout=30_000)
             await shot(page, "operator-door-1280")
             await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
             await shot(page, "operator-door-390")
