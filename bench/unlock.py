@@ -29,7 +29,7 @@ from latchwork.edge.clock import BankClock
 from latchwork.edge.config import BusTable
 from latchwork.edge.desk import EdgeDesk
 from latchwork.edge.drivers.kerong_cu16 import codec
-from latchwork.edge.wall import Wall, drivers_of
+from latchwork.edge.wall import wall_of
 from latchwork.store.sqlite import SqliteJournal
 
 DOORS = 16
@@ -93,7 +93,7 @@ async def _measure(arrivals: asyncio.StreamReader, device: str, bare_device: str
     bank, filled = await make_bank(DOORS, DOORS)
     bus = BusTable("kerong-cu16", device)
     wiring = {door: (0, n) for n, door in enumerate(sorted(bank.loop.bank.compartments))}
-    wall = Wall(drivers_of([bus], wiring), wiring)
+    wall = wall_of([bus], wiring)
     began = time.monotonic()
     clock = BankClock(lambda: bank.time.now, lambda: began + (time.monotonic() - began) * FASTER)
     bank, journal = await on_disk(bank, filled, folder / "bank", wall, clock)

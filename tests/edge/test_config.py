@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from latchwork.edge.config import BadConfig, read_config
-from latchwork.edge.wall import drivers_of
+from latchwork.edge.drivers.protocol import Contact
+from latchwork.edge.wall import wall_of
 
 GOOD = """
 [bank]
@@ -26,6 +27,7 @@ size_mm = [380, 190, 640]
 channel = 17
 climate = "chilled"
 reach_mm = 900
+contact = "open_when_shut"
 """
 
 
@@ -40,7 +42,8 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
     assert config.server == "http://127.0.0.1:8080" and config.kiosk_port == 8081
     assert config.state == tmp_path / "state"
     assert [f.id for f in config.fittings] == ["01", "02"] and dict(config.wiring)["02"] == (0, 17)  # type: ignore[index]
-    assert len(drivers_of(config.buses, config.wiring)) == 1
+    assert config.contacts == {"02": Contact.OPEN_WHEN_SHUT}
+    assert wall_of(config.buses, config.wiring, config.contacts)
 
 
 @pytest.mark.parametrize(
@@ -53,8 +56,10 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
         ("channel = 17", "channel = 77", "bus 0 has no channel 77"),
         ("[380, 190, 640]", "[380, 0, 640]", "out of range"),
         ("[380, 190, 640]", "[380, 190]", "compartment"),
-        ('"kerong-cu16"', '"magic"', "this version has kerong-cu16"),
+        ('"kerong-cu16"', '"magic"', "there are "),
         ("boards = [0, 1]", "boards = [0, 11]", "boards"),
+        ("boards = [0, 1]", "options = { speed = 1 }", 'kerong-cu16 has no option "speed"'),
+        ('contact = "open_when_shut"', 'contact = "welded"', "welded"),
         ('climate = "chilled"', 'climate = "tepid"', "tepid"),
         ("reach_mm = 900", "reach = 900", "reach"),
         ('"127.0.0.1:8081"', '"8081"', "not host:port"),
@@ -68,7 +73,7 @@ def test_a_bad_file_says_what_is_wrong(tmp_path: Path, old: str, new: str, says:
     assert old in GOOD
     with pytest.raises(BadConfig) as caught:
         config = read_config(write(tmp_path, GOOD.replace(old, new)))
-        drivers_of(config.buses, config.wiring)
+        wall_of(config.buses, config.wiring, config.contacts)
     assert says in str(caught.value) and "\n" not in str(caught.value)
 
 

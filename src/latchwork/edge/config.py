@@ -10,11 +10,13 @@ kiosk = "127.0.0.1:8090"               # where its own screen is served
 driver = "kerong-cu16"
 port = "/dev/serial/by-id/usb-..."     # or "socket://192.168.0.7:23"
 boards = [0]
+# options = { locks_per_board = 12 }   # of those in the driver's manifest
 
 [[compartment]]
 id = "01"                              # the label on the door
 size_mm = [380, 80, 640]               # inner width, height, depth
-channel = 0                            # board * 16 + lock, on bus 0 unless `bus` says otherwise
+channel = 0                            # on bus 0 unless `bus` says otherwise; the driver's README says how to count
+# contact = "open_when_shut"           # where its lock differs from what the driver's manifest expects
 """
 
 import re
@@ -22,12 +24,14 @@ import tomllib
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
 from latchwork.domain.bank import Fitting
 from latchwork.domain.words import Climate, CompartmentId, Size
+from latchwork.edge.drivers.protocol import Contact
 
 
 class BadConfig(ValueError):
@@ -45,7 +49,9 @@ class BankTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class BusTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     driver: str
     port: str
-    boards: tuple[int, ...] = (0,)
+    boards: tuple[int, ...] = ()
+    """None: those that the driver's manifest names."""
+    options: dict[str, Any] = {}
 
 
 class CompartmentTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,6 +59,7 @@ class CompartmentTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     size_mm: tuple[int, int, int]
     channel: int
     bus: int = 0
+    contact: Contact | None = None
     climate: Climate = Climate.AMBIENT
     reach_mm: int = 0
     features: tuple[str, ...] = ()
@@ -75,6 +82,8 @@ class Config:
     fittings: tuple[Fitting, ...]
     wiring: dict[CompartmentId, tuple[int, int]]
     """Which bus and channel opens a compartment."""
+    contacts: dict[CompartmentId, Contact]
+    """How a door's contact is made, where the file says so."""
 
 
 def read_config(path: Path) -> Config:
@@ -131,6 +140,7 @@ def _checked(file: _File, path: Path) -> Config:
         buses=tuple(file.bus),
         fittings=tuple(_fitting(table) for table in file.compartment),
         wiring=wiring,
+        contacts={CompartmentId(table.id): table.contact for table in file.compartment if table.contact is not None},
     )
 
 

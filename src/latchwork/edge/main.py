@@ -21,7 +21,7 @@ from latchwork.edge.kiosk.app import LOOPBACK, kiosk_app
 from latchwork.edge.link import Link
 from latchwork.edge.loop import Loop, Unfit
 from latchwork.edge.talk import Talk
-from latchwork.edge.wall import Wall, drivers_of
+from latchwork.edge.wall import wall_of
 from latchwork.store.sqlite import DiskFull, JournalHeld, SqliteJournal
 
 log = logging.getLogger("latchwork.edge")
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         config = read_config(args.config)
         if args.check:
-            drivers_of(config.buses, config.wiring)
+            wall_of(config.buses, config.wiring, config.contacts)
             print(f"{args.config}: {len(config.fittings)} compartments on {len(config.buses)} buses")
             return 0
         config.state.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ async def _serve(config: Config, code: str | None) -> None:
 async def _work(config: Config, who: identity.Identity, journal: SqliteJournal) -> None:
     software, boot = version("latchwork"), uuid4().hex
     keyring = Keyring(bytes.fromhex(who.code_key), who.generation, lambda: uuid4().hex)
-    wall = Wall(drivers_of(config.buses, config.wiring), config.wiring)
+    wall = wall_of(config.buses, config.wiring, config.contacts)
     loop = Loop(who.bank, journal, wall, BankClock(), keyring, full=DiskFull)
     desk = EdgeDesk(loop, journal)
     await loop.start(boot, software, config.fittings)

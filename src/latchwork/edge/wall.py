@@ -2,23 +2,30 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 
 from latchwork.domain.commands import See
 from latchwork.domain.words import CompartmentId, DoorState
+from latchwork.edge import registry
 from latchwork.edge.config import BadConfig, BusTable
-from latchwork.edge.drivers.kerong_cu16 import KerongCu16
-from latchwork.edge.drivers.protocol import BoardLost, Driver, Reading
+from latchwork.edge.drivers.protocol import BoardLost, Contact, Driver, Reading
 
-DRIVERS: dict[str, Callable[[BusTable], Driver]] = {
-    "kerong-cu16": lambda bus: KerongCu16(bus.port, bus.boards),
-}
+_TURNED = {DoorState.OPEN: DoorState.CLOSED, DoorState.CLOSED: DoorState.OPEN, DoorState.UNKNOWN: DoorState.UNKNOWN}
 
 
 class Wall:
-    def __init__(self, drivers: Sequence[Driver], wiring: Mapping[CompartmentId, tuple[int, int]]) -> None:
+    """`turned`: compartments whose contact works the other way round than their driver believes."""
+
+    def __init__(
+        self,
+        drivers: Sequence[Driver],
+        wiring: Mapping[CompartmentId, tuple[int, int]],
+        turned: AbstractSet[CompartmentId] = frozenset(),
+    ) -> None:
         self._drivers = drivers
         self._wiring = wiring
+        self._turned = turned
         self._places = {place: compartment for compartment, place in wiring.items()}
 
     async def pulse(self, compartment: CompartmentId) -> None:
@@ -36,21 +43,20 @@ class Wall:
         seen = dict.fromkeys(reading.channels, DoorState.UNKNOWN) if isinstance(reading, BoardLost) else reading.doors
         doors = {self._places[bus, ch]: door for ch, door in seen.items() if (bus, ch) in self._places}
         if doors:
-            tell(See(doors, lost))
+            tell(See({x: _TURNED[door] if x in self._turned else door for x, door in doors.items()}, lost))
 
 
-def drivers_of(buses: Sequence[BusTable], wiring: Mapping[CompartmentId, tuple[int, int]]) -> list[Driver]:
-    """Raises BadConfig for a driver that does not exist, or a channel that its bus does not have."""
-    drivers: list[Driver] = []
-    for bus in buses:
-        if bus.driver not in DRIVERS:
-            raise BadConfig(f'driver = "{bus.driver}": this version has {", ".join(sorted(DRIVERS))}')
-        try:
-            drivers.append(DRIVERS[bus.driver](bus))
-        except ValueError as error:
-            raise BadConfig(f"bus {bus.port}: {error}") from None
+def wall_of(
+    buses: Sequence[BusTable],
+    wiring: Mapping[CompartmentId, tuple[int, int]],
+    contacts: Mapping[CompartmentId, Contact] | None = None,
+) -> Wall:
+    """Raises BadConfig for a driver that does not exist or cannot be so, or a channel that its bus does not have."""
+    families = [registry.find(bus.driver) for bus in buses]
+    drivers = [family.driver(bus) for family, bus in zip(families, buses, strict=True)]
     for compartment, (index, channel) in wiring.items():
         channels = getattr(drivers[index], "channels", ())
         if channels and channel not in channels:
             raise BadConfig(f"compartment {compartment}: bus {index} has no channel {channel}")
-    return drivers
+    expected = {door: families[index].manifest.capabilities.contact for door, (index, _) in wiring.items()}
+    return Wall(drivers, wiring, {door for door, contact in (contacts or {}).items() if contact is not expected[door]})

@@ -2,17 +2,38 @@
 
 A driver speaks to exactly one bus (a serial line or a socket) and knows channels, never compartments.
 It times nothing for the bank and decides nothing: it puts frames on the wire and says what it sees.
+
+Its package has a `make(settings: BusSettings) -> Driver`, which raises ValueError with a sentence for settings that
+cannot be, and a `manifest.toml`. A package from elsewhere names itself in the entry point group `latchwork.drivers`.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
 
 from latchwork.domain.words import DoorState
 
 
 class Fault(Exception):
     """The outside world failed (line cut, board silent, garbage): retry or degrade, never assume."""
+
+
+class Contact(StrEnum):
+    """How a lock's feedback contact is made. A driver takes its manifest's for granted; the wall turns the others."""
+
+    CLOSED_WHEN_SHUT = "closed_when_shut"
+    OPEN_WHEN_SHUT = "open_when_shut"
+
+
+@dataclass(frozen=True, slots=True)
+class BusSettings:
+    """One `[[bus]]` of a bank's configuration, with the manifest's defaults filled in."""
+
+    port: str
+    boards: tuple[int, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """All options that the manifest has, each of the type of its default."""
 
 
 @dataclass(frozen=True, slots=True)
