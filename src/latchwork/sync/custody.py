@@ -148,10 +148,12 @@ def verify_inclusion(leaf: bytes, leaf_index: int, tree_size: int, path: Sequenc
 
 def verify_consistency(first: int, second: int, first_root: bytes, second_root: bytes, path: Sequence[bytes]) -> bool:
     """Whether `path` proves that the log of `first` entries is a prefix of that of `second`. RFC 9162, 2.1.4.2."""
-    if not 0 < first <= second or not _hashes(first_root, second_root, *path):
+    if not 0 < first <= second:
         return False
     if first == second:
         return not path and first_root == second_root
+    if not _hashes(first_root, second_root, *path):
+        return False
     nodes = list(path)
     if first & (first - 1) == 0:
         nodes.insert(0, first_root)
