@@ -34,6 +34,7 @@ from latchwork.sync import keys
 from latchwork.sync.codec import body_hash, encode_entry, read_instruction
 from latchwork.sync.custody import Frontier
 from latchwork.sync.exchange import BankEnd, Down, Hello, Up
+from latchwork.sync.notes import signed_checkpoint
 
 T0 = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 ORGANISATION, SITE = "0" * 32, "5" * 32
@@ -172,7 +173,12 @@ class FakeBank:
             return None
         start, stop = self.end.span(size)
         root = self.frontier.root() if stop == size else self.journal.frontier(stop).root()
-        return self.end.up(start, self.journal.entries(start, stop), root, self.journal.documents())
+        checkpoint = self.signed(size, root) if stop == size else None
+        return self.end.up(start, self.journal.entries(start, stop), root, self.journal.documents(), checkpoint)
+
+    def signed(self, size: int, root: bytes) -> bytes:
+        """What its device key says of a log."""
+        return signed_checkpoint(self.id, self.bank.epoch, size, root, self.public, self.key.sign)
 
 
 def adopt() -> c.Adopt:

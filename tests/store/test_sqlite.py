@@ -37,6 +37,34 @@ async def test_it_gives_back_what_it_took(tmp_path: Path) -> None:
     journal.close()
 
 
+async def test_entries_that_are_gone_are_noticed_at_the_next_start(tmp_path: Path) -> None:
+    journal = SqliteJournal(tmp_path)
+    await fill(journal, [b"a", b"b", b"c"])
+    journal.keep_checkpoint(b"signed")
+    journal.close()
+    db = sqlite3.connect(tmp_path / "journal.sqlite", isolation_level=None)
+    assert db.execute("SELECT size, checkpoint FROM head").fetchall() == [(3, b"signed")]
+    db.execute("DELETE FROM entries WHERE seq = 2")
+    with pytest.raises(sqlite3.DatabaseError, match="3 entries were written and 2 are left"):
+        SqliteJournal(tmp_path)
+    db.execute("INSERT INTO entries VALUES (2, x'00', x'00')")
+    db.execute("DROP TABLE head")
+    db.close()
+    journal = SqliteJournal(tmp_path)  # as an older version left it
+    assert journal.size == 3
+    journal.close()
+
+
+async def test_a_checkpoint_reaches_the_disk_with_the_next_entries(tmp_path: Path) -> None:
+    journal = SqliteJournal(tmp_path)
+    await fill(journal, [b"a"])
+    journal.keep_checkpoint(b"signed")
+    assert journal._db.execute("SELECT checkpoint FROM head").fetchone() == (None,)
+    await fill(journal, [b"b"])
+    assert journal._db.execute("SELECT size, checkpoint FROM head").fetchone() == (2, b"signed")
+    journal.close()
+
+
 def test_it_has_one_owner(tmp_path: Path) -> None:
     journal = SqliteJournal(tmp_path)
     with pytest.raises(JournalHeld, match="another process"):

@@ -82,7 +82,7 @@ class Link:
                 try:
                     await self._send(socket, heartbeat=False)
                     done, _ = await asyncio.wait(
-                        {listener, changed}, timeout=HEARTBEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                        {listener, changed}, timeout=self._talk.quiet_seconds(), return_when=asyncio.FIRST_COMPLETED
                     )
                 finally:
                     changed.cancel()
@@ -107,6 +107,8 @@ class Link:
     async def _hear(self, message: Down) -> None:
         async with self._desk.turn:
             await self._talk.hear(message)
+        if self._talk.server_differs:
+            log.error("the server says another log than ours, at %d entries: it is not obeyed", message.size)
 
     async def _send(self, socket: ClientConnection, *, heartbeat: bool) -> None:
         async with self._desk.turn:

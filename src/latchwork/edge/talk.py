@@ -12,7 +12,11 @@ from latchwork.domain.words import BankId, Reason
 from latchwork.edge.loop import Loop
 from latchwork.sync import keys
 from latchwork.sync.custody import Frontier
-from latchwork.sync.exchange import BankEnd, Challenge, Down, Hello, Up
+from latchwork.sync.exchange import HEARTBEAT_SECONDS, BankEnd, Challenge, Down, Hello, Up
+from latchwork.sync.notes import signed_checkpoint
+
+CHECKPOINT_SECONDS_MIN = 1.0
+"""Between two checkpoints."""
 
 
 class Shelf(Protocol):
@@ -24,6 +28,7 @@ class Shelf(Protocol):
     def frontier(self, size: int | None = None) -> Frontier: ...
     def documents(self) -> Mapping[str, int]: ...
     def put_document(self, name: str, version: int, body: bytes) -> None: ...
+    def keep_checkpoint(self, note: bytes) -> None: ...
 
 
 class Talk:
@@ -39,9 +44,14 @@ class Talk:
         self._sign = sign
         self._boot = boot
         self._end: BankEnd | None = None
+        self._signed_size = 0
+        self._signed_at = float("-inf")
+        self.server_differs = False
+        """Whether the server states another history than ours: nothing that it asks is done."""
 
     def hello(self, challenge: Challenge, software: str) -> Hello:
         self._end = None
+        self._signed_size = 0  # this server may have lost what we signed
         self._loop.clock.confirm(challenge.time, fresh=True)
         return Hello(
             self._bank,
@@ -64,13 +74,14 @@ class Talk:
             return
         else:
             self._end.hear(down)
+        self.server_differs = self._differs(down)
         self._loop.clock.confirm(down.time)
         if self._loop.bank.clock_doubted:
             await self._loop.do(c.TrustClock())
         for document in down.documents:
             with suppress(self._loop.full):  # only this is lost, and the server sends it again
                 self._shelf.put_document(document.name, document.version, document.body)
-        for order in down.orders:
+        for order in () if self.server_differs else down.orders:
             refusal = (await self._loop.obey(order)).refusal
             if refusal is not None and refusal.reason is Reason.DISK_FULL:
                 break  # it was not answered, so nothing after it may be: they come again together
@@ -81,8 +92,32 @@ class Talk:
         if end is None or not (end.wants_to_send(size) or (heartbeat and end.awaiting is None)):
             return None
         start, stop = end.span(size)
-        root = self._loop.frontier.root() if stop == size else self._shelf.frontier(stop).root()
-        return end.up(start, self._shelf.entries(start, stop), root, self._shelf.documents())
+        root = self._root(stop)
+        checkpoint = self._checkpoint(root) if stop == size else None
+        return end.up(start, self._shelf.entries(start, stop), root, self._shelf.documents(), checkpoint)
+
+    def quiet_seconds(self) -> float:
+        """How long to say nothing: until the next heartbeat, or until the newest entries may be signed."""
+        if self.overdue or self._shelf.size in (0, self._signed_size):
+            return HEARTBEAT_SECONDS
+        return max(0.0, self._signed_at + CHECKPOINT_SECONDS_MIN - self._loop.clock.monotonic())
+
+    def _checkpoint(self, root: bytes) -> bytes | None:
+        """Of the whole log, where it grew since the last one; it may have to wait for `quiet_seconds`."""
+        size, now = self._shelf.size, self._loop.clock.monotonic()
+        if size in (0, self._signed_size) or now < self._signed_at + CHECKPOINT_SECONDS_MIN:
+            return None
+        note = signed_checkpoint(self._bank, self._loop.bank.epoch, size, root, self._public, self._sign)
+        self._signed_size, self._signed_at = size, now
+        self._shelf.keep_checkpoint(note)
+        return note
+
+    def _differs(self, down: Down) -> bool:
+        return down.size > self._shelf.size or (down.size > 0 and down.root != self._root(down.size))
+
+    def _root(self, size: int) -> bytes:
+        whole = size == self._shelf.size
+        return (self._loop.frontier if whole else self._shelf.frontier(size)).root()
 
     @property
     def overdue(self) -> bool:

@@ -47,6 +47,7 @@ from latchwork.sync.exchange import (
     wants_answer,
 )
 from latchwork.sync.keys import hello_text, signed_by
+from latchwork.sync.notes import BadNote, Key, Note, origin, read_checkpoint, read_note, signers
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,18 @@ _STATUS_TO_FAREWELL: Mapping[Appended, Farewell] = {
     Appended.DIVIDED: Farewell.DIVIDED,
     Appended.STALE_SESSION: Farewell.SUPERSEDED,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A checkpoint of a bank's log, signed by its device key `key`, that agrees with our copy."""
+
+    bank: BankId
+    epoch: int
+    key: bytes
+    size: int
+    root: bytes
+    note: Note
 
 
 class ServerStore(Protocol):
@@ -93,6 +106,7 @@ class _Line:
 
     bank: BankId
     organisation: str
+    key: bytes
     session: int
     epoch: int
     had_epoch: int
@@ -111,11 +125,14 @@ class _Line:
 
 
 class Exchange:
-    """All the lines that one server process holds; `clock` tells server time."""
+    """All the lines that one server process holds; `clock` tells server time, `signed` hears of checkpoints."""
 
-    def __init__(self, store: ServerStore, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, store: ServerStore, clock: Callable[[], datetime], signed: Callable[[Signed], None] | None = None
+    ) -> None:
         self._store = store
         self._clock = clock
+        self._signed = signed
         self._lines: dict[BankId, _Line] = {}
 
     async def greet(self, hello: Hello, nonce: bytes) -> Down | Goodbye:
@@ -246,8 +263,30 @@ class Exchange:
             line.suspect = False
             if growth.new and (farewell := await self._grow(line, growth)):
                 return Goodbye(farewell)
+            if up.checkpoint is not None and (broken := self._check(line, up.checkpoint)):
+                return await self._part(line, broken)
         if isinstance(growth, Gap) or wants_answer(up):
             return self._down(line, up.n)
+        return None
+
+    def _check(self, line: _Line, raw: bytes) -> Divided | None:
+        """What a bank signed must be what it sent. One that cannot be read is only worth a line: the entries count."""
+        key = Key(origin(line.bank, line.epoch), line.key)
+        try:
+            note = read_note(raw)
+            signers(note, [key])
+            checkpoint = read_checkpoint(note.text)
+            if checkpoint.origin != key.name or checkpoint.extensions or len(note.signatures) != 1:
+                raise BadNote("more or other than a bank says")
+        except BadNote as error:
+            log.warning("bank %s sent a checkpoint that is none: %s", line.bank, error)
+            return None
+        if not checkpoint.size or checkpoint.size != line.frontier.size:  # late, or ahead of what could be stored
+            return None
+        if checkpoint.root != line.frontier.root():
+            return Divided(checkpoint.size, "it has signed another Merkle root")
+        if self._signed is not None:
+            self._signed(Signed(line.bank, line.epoch, line.key, checkpoint.size, checkpoint.root, note))
         return None
 
     async def _grow(self, line: _Line, growth: Growth) -> Farewell | None:
@@ -349,7 +388,15 @@ def _line(head: Head, hello: Hello) -> _Line:
     frontier = Frontier.of(head.size, head.peaks)
     epoch = head.epoch or hello.epoch
     return _Line(
-        head.bank, head.organisation, head.session, epoch, head.epoch, frontier, dict(hello.documents), hello.size
+        head.bank,
+        head.organisation,
+        hello.key,
+        head.session,
+        epoch,
+        head.epoch,
+        frontier,
+        dict(hello.documents),
+        hello.size,
     )
 
 

@@ -35,6 +35,7 @@ from latchwork.server.mail import BadSetting, SmtpMailer, compose
 from latchwork.server.notices import Dispatcher, NothingToSay
 from latchwork.server.ports import PortTaken, Server, listen
 from latchwork.server.web import routes as web
+from latchwork.server.witness import Witness
 from latchwork.store.admin import Tables
 from latchwork.store.changes import Topic
 from latchwork.store.embedded import CannotStart, Embedded
@@ -46,6 +47,8 @@ from latchwork.store.postgres import PostgresStore
 RETRY_SECONDS = 1.0
 OUTBOX_SECONDS = 0.5
 """How often the outbox is looked at while nothing is due."""
+WITNESS_SECONDS = 0.5
+"""How often checkpoints are kept that came since."""
 STOP_SECONDS_MAX = 3
 TOKEN_FILE = "first-token"
 
@@ -198,8 +201,10 @@ async def running(given: Settings, dsn: str) -> AsyncIterator[Cloud]:
                 f"Restore {given.state / 'master.secret'}, or name the right file in LATCHWORK_MASTER_SECRET_FILE."
             )
         live = Live()
-        link = Link(store, Exchange(store, _now), _now)
+        witness = Witness(store, vault.witness, vault.sign_as_witness, _now)
+        link = Link(store, Exchange(store, _now, witness.take), _now)
         work: list[Coroutine[Any, Any, None]] = [live.relay(store, topic) for topic in Topic]
+        work.append(_keep_witnessing(witness))
         if mailer is not None:
             work.append(
                 _keep_sending(Dispatcher(PostgresOutbox(store), _writer(office, given.mail_from), mailer, _now))
@@ -250,6 +255,17 @@ def _writer(office: Office, sender: str) -> Callable[[DueNotice], Awaitable[Emai
         return compose(found, sender, _now())
 
     return write
+
+
+async def _keep_witnessing(witness: Witness) -> None:
+    while True:
+        try:
+            await witness.step()
+        except Unavailable as error:
+            log.debug("no checkpoints are kept: %s", error)
+        except Exception:
+            log.exception("a checkpoint could not be countersigned")
+        await asyncio.sleep(WITNESS_SECONDS)
 
 
 async def _keep_sending(dispatcher: Dispatcher[EmailMessage]) -> None:

@@ -20,6 +20,7 @@ class Journal(Protocol):
     def frontier(self, size: int | None = None) -> Frontier: ...
     def documents(self) -> Mapping[str, int]: ...
     def put_document(self, name: str, version: int, body: bytes) -> None: ...
+    def keep_checkpoint(self, note: bytes) -> None: ...
     def close(self) -> None: ...
 
 
@@ -78,6 +79,9 @@ class Disk:
         if self.is_full:
             raise DiskFull("pretend disk")
         self.journal.put_document(name, version, body)
+
+    def keep_checkpoint(self, note: bytes) -> None:
+        self.journal.keep_checkpoint(note)
 
     def close(self) -> None:
         self.journal.close()

@@ -470,6 +470,7 @@ class MemoryJournal:
         self._raws: list[bytes] = []
         self._nodes: list[bytes] = []
         self._documents: dict[str, tuple[int, bytes]] = {}
+        self.checkpoint: bytes | None = None
         self.tight = False
 
     @property
@@ -503,6 +504,9 @@ class MemoryJournal:
 
     def put_document(self, name: str, version: int, body: bytes) -> None:
         self._documents[name] = (version, body)
+
+    def keep_checkpoint(self, note: bytes) -> None:
+        self.checkpoint = note
 
     def close(self) -> None:
         pass

@@ -21,6 +21,7 @@ from latchwork.store.rows import (
     Announcement,
     Append,
     Appended,
+    CheckpointRow,
     DocumentRow,
     Head,
     InstructionRow,
@@ -37,6 +38,7 @@ CONNECT_SECONDS_MAX = 5.0
 ASK_SECONDS_MAX = 10.0
 
 _exchange = load("exchange")
+_custody = load("custody")
 
 
 def _append_arguments(batch: Sequence[Append]) -> Sequence[Any]:
@@ -209,6 +211,24 @@ class PostgresStore:
             _exchange["work"], [bank for bank, _ in held], [session for _, session in held], resend_before
         )
         return [Work(*record) for record in records]
+
+    # Proofs
+
+    async def checkpoints(self, logs: Sequence[tuple[str, int]]) -> list[CheckpointRow]:
+        """The newest of these logs, each a bank and an epoch; nothing for a log that nobody signed."""
+        records = await self.fetch(_custody["checkpoints"], [bank for bank, _ in logs], [epoch for _, epoch in logs])
+        return [CheckpointRow(*record) for record in records]
+
+    async def keep_checkpoints(self, rows: Sequence[CheckpointRow]) -> None:
+        """At most one of a log; an older one than is there changes nothing."""
+        await self.fetch(_custody["keep_checkpoints"], *map(list, zip(*rows, strict=True)))
+
+    async def nodes(self, entries: Sequence[tuple[str, int, int]]) -> dict[tuple[str, int], dict[int, bytes]]:
+        """By log and sequence: the Merkle hashes beside these entries, each a bank, an epoch and a sequence."""
+        beside: dict[tuple[str, int], dict[int, bytes]] = {}
+        for record in await self.fetch(_custody["nodes"], *map(list, zip(*entries, strict=True))):
+            beside.setdefault((record["bank"], record["epoch"]), {})[record["seq"]] = record["nodes"]
+        return beside
 
     # What is asked of banks
 

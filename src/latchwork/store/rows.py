@@ -201,6 +201,8 @@ class Task(StrEnum):
     """Somebody says to be this bank with another device key than the one that enrolled."""
     INSTRUCTION_MISMATCH = "instruction_mismatch"
     """The bank answered an instruction that is not, or not numbered, as we asked it."""
+    INCONSISTENT = "inconsistent"
+    """What is stored of the log does not continue what we countersigned of it."""
     MISSING = "missing"
     """Somebody looked into a compartment, and what is inside is not what should be."""
 
@@ -345,6 +347,17 @@ class Head:
     appended_at: datetime | None
     documents: Mapping[str, int] = field(default_factory=dict)
     """The versions that the bank said it holds."""
+
+
+class CheckpointRow(NamedTuple):
+    """What a bank signed of its log, with our countersignature. `key` is the device key it signed with."""
+
+    bank: str
+    epoch: int
+    size: int
+    key: bytes
+    note: bytes
+    signed_at: datetime
 
 
 class SendOrders(NamedTuple):

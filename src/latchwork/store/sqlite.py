@@ -9,6 +9,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from latchwork.sync.custody import HASH_BYTES, Frontier, frontier_at, home
@@ -16,6 +17,10 @@ from latchwork.sync.custody import HASH_BYTES, Frontier, frontier_at, home
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (seq INTEGER PRIMARY KEY, raw BLOB NOT NULL, nodes BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS documents (name TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS head (
+    single INTEGER PRIMARY KEY CHECK (single = 1), size INTEGER NOT NULL, checkpoint BLOB
+) STRICT;
+INSERT OR IGNORE INTO head SELECT 1, count(*), NULL FROM entries;
 """
 _NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE)
 RESERVE_BYTES = 4 * 1024 * 1024
@@ -47,6 +52,7 @@ class SqliteJournal:
         except BaseException:
             self._lock.close()
             raise
+        self._checkpoint: bytes | None = None
         self._reserve()
 
     def _open(self) -> tuple[sqlite3.Connection, int]:
@@ -88,6 +94,10 @@ class SqliteJournal:
         try:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany("INSERT INTO entries VALUES (?, ?, ?)", rows)
+            self._db.execute(
+                "UPDATE head SET size = ?, checkpoint = coalesce(?, checkpoint)",
+                (self._size + len(rows), self._checkpoint),
+            )
             self._db.execute("COMMIT")
         except sqlite3.OperationalError as error:
             if self._db.in_transaction:
@@ -128,8 +138,15 @@ class SqliteJournal:
         except sqlite3.OperationalError as error:
             raise DiskFull(str(error)) from None
 
+    def keep_checkpoint(self, note: bytes) -> None:
+        """The last that was signed. It reaches the disk with the next entries, or when the journal is closed."""
+        self._checkpoint = note
+
     def close(self) -> None:
         try:
+            if self._checkpoint is not None:
+                with suppress(sqlite3.Error):
+                    self._db.execute("UPDATE head SET checkpoint = ?", (self._checkpoint,))
             self._db.close()
         finally:
             self._lock.close()
@@ -154,7 +171,12 @@ def _opened(path: Path) -> tuple[sqlite3.Connection, int]:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
         db.executescript(_SCHEMA)
-        return db, db.execute("SELECT count(*) FROM entries").fetchone()[0]
+        held, size = db.execute("SELECT (SELECT count(*) FROM entries), size FROM head").fetchone()
+        if held < size:  # more is what an older version wrote, which knew of no head
+            raise sqlite3.DatabaseError(
+                f"{size} entries were written and {held} are left; `latchwork verify` says more"
+            )
+        return db, held
     except BaseException:
         db.close()
         raise

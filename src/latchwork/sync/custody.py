@@ -5,7 +5,7 @@ complete subtrees that entry `i` completes (itself first, then upwards): two has
 every root and every proof can be read with a logarithmic number of look-ups.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -65,6 +65,28 @@ class Frontier:
 def home(level: int, index: int) -> tuple[int, int]:
     """Where a node is kept: the entry beside which it lies, and its offset in bytes there."""
     return ((index + 1) << level) - 1, level * HASH_BYTES
+
+
+def homes(read: Callable[[Node], object]) -> set[int]:
+    """Beside which entries lie the nodes that `read` looks up: so that they can be fetched before, all at once."""
+    seen: set[int] = set()
+
+    def node(level: int, index: int) -> bytes:
+        seen.add(home(level, index)[0])
+        return EMPTY_ROOT
+
+    read(node)
+    return seen
+
+
+def kept(beside: Mapping[int, bytes]) -> Node:
+    """The nodes that were fetched. One that is missing is empty, and proves nothing."""
+
+    def node(level: int, index: int) -> bytes:
+        seq, offset = home(level, index)
+        return beside.get(seq, b"")[offset : offset + HASH_BYTES]
+
+    return node
 
 
 def frontier_at(node: Node, size: int) -> Frontier:

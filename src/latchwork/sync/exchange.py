@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
 
@@ -31,6 +32,9 @@ MESSAGE_BYTES_MAX = ENTRIES_MAX * (ENTRY_BYTES_MAX + 64) + 4096
 SILENCE_SECONDS_MAX = 30.0
 """An answer that takes longer counts as a broken line."""
 HEARTBEAT_SECONDS = 20.0
+
+
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
 class Challenge(msgspec.Struct, frozen=True, tag=True):
@@ -66,6 +70,8 @@ class Up(msgspec.Struct, frozen=True, tag=True):
     root: bytes
     re: int | None = None
     documents: Mapping[str, int] = {}
+    checkpoint: bytes | None = None
+    """A signed note of `root`, by the device key, under the name `notes.origin(bank, epoch)`."""
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -81,7 +87,7 @@ class Document(msgspec.Struct, frozen=True):
     """Replaced whole. What only a screen needs; erasable, never in a log."""
 
     name: str
-    version: int
+    version: _Count
     body: bytes
 
 
@@ -91,7 +97,7 @@ class Down(msgspec.Struct, frozen=True, tag=True):
     n: int
     session: int
     epoch: int
-    size: int
+    size: _Count
     root: bytes
     time: datetime
     re: int | None = None
@@ -171,12 +177,20 @@ class BankEnd:
     def span(self, size: int) -> tuple[int, int]:
         """Which entries the next Up carries: none while an earlier Up is unanswered."""
         if self.awaiting is not None:
-            return self.server_size, self.server_size
+            return self.server_size, min(size, self.server_size)
         return self.server_size, min(size, self.server_size + ENTRIES_MAX)
 
-    def up(self, start: int, entries: Sequence[bytes], root: bytes, documents: Mapping[str, int]) -> Up:
+    def up(
+        self,
+        start: int,
+        entries: Sequence[bytes],
+        root: bytes,
+        documents: Mapping[str, int],
+        checkpoint: bytes | None = None,
+    ) -> Up:
         self.sent += 1
-        up = Up(self.sent, self.session, self.epoch, start, tuple(entries), root, self.to_answer, documents)
+        told = (start, tuple(entries), root, self.to_answer, documents, checkpoint)
+        up = Up(self.sent, self.session, self.epoch, *told)
         self.to_answer = None
         if entries or up.re is None:
             self.awaiting = up.n

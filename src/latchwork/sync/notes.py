@@ -163,6 +163,13 @@ def signature(text: str, key: Key, sign: Sign, at: datetime | None = None) -> Si
     return Signature(key.name, key.id, stamp + sign(_message(text, key.kind, stamp)))
 
 
+def signed_checkpoint(bank: BankId, epoch: int, size: int, root: bytes, public: bytes, sign: Sign) -> bytes:
+    """What a bank says of its log: a note with one signature, by its device key."""
+    key = Key(origin(bank, epoch), public)
+    text = Checkpoint(key.name, size, root).text
+    return bytes(Note(text, (signature(text, key, sign),)))
+
+
 def signers(note: Note, keys: Iterable[Key]) -> dict[Key, Signature]:
     """Those of `keys` that signed. Signatures by others are ignored, whatever they are worth.
 

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from latchwork.domain.commands import Ticket
 from latchwork.domain.words import BankId, Lookup, PassId
 from latchwork.sync import keys
+from latchwork.sync.notes import Key, Kind
 
 SECRET_BYTES = 32
 _LINK_BYTES = 16
@@ -33,6 +34,7 @@ class Vault:
         self._ticket_key = ticket_key
         self._link_key = self._derive(b"parcel links")
         self._session_key = self._derive(b"sessions")
+        self._witness_key = Ed25519PrivateKey.from_private_bytes(self._derive(b"witness"))
         self._code_keys: dict[tuple[str, int], bytes] = {}
 
     @property
@@ -45,6 +47,15 @@ class Vault:
         """Public keys in hex by id, as a bank's policy carries them."""
         public = self._ticket_key.public_key().public_bytes_raw()
         return {keys.key_id(public): public.hex()}
+
+    @property
+    def witness(self) -> Key:
+        """The name and key under which we countersign what banks sign of their logs."""
+        public = self._witness_key.public_key().public_bytes_raw()
+        return Key(f"latchwork/witness/{keys.key_id(public)}", public, Kind.COSIGNATURE)
+
+    def sign_as_witness(self, text: bytes) -> bytes:
+        return self._witness_key.sign(text)
 
     def code_key(self, bank: str, generation: int) -> bytes:
         key = self._code_keys.get((bank, generation))
