@@ -79,7 +79,15 @@ ROOMS: Mapping[str, Room] = {
     "ui": room("", "jinja2 markupsafe"),
     "insight": room("domain store", ANY),
     "edge": room("domain sync store ui", ANY),
-    "edge.drivers": room("domain.words edge.drivers.protocol", "serialx"),
+    "edge.drivers": room(
+        "domain.words edge.drivers.protocol edge.drivers.frames edge.drivers.line edge.drivers.bus", "serialx"
+    ),
+    # Networked relays share how they are polled and talked to, as the boards of a serial bus do.
+    "edge.drivers.device": room("domain.words edge.drivers.protocol", "aiomqtt httpx paho"),
+    **{
+        f"edge.drivers.{family}": room("edge.drivers.protocol edge.drivers.device", "")
+        for family in ("esphome", "shelly", "tasmota")
+    },
     "server": room("domain sync store ui insight", ANY),
     "server.web": room("domain.words server.actions server.access ui", ANY),
     "server.api": room("domain.words server.actions server.access ui", ANY),

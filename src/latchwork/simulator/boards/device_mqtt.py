@@ -1,0 +1,148 @@
+"""Simulated networked relays on MQTT, on the topics of the real ones."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, Protocol
+
+import aiomqtt
+
+from latchwork.simulator.boards.devices import Esphome, Refused, Shelly, Tasmota
+from latchwork.simulator.boards.front import LiveWall
+
+KEEPALIVE_S = 5
+
+Say = Callable[..., Awaitable[None]]
+
+
+class Tongue(Protocol):
+    """How one kind of device speaks on MQTT."""
+
+    listens_to: str
+    status: tuple[str, str, str]
+    """The topic that says whether it is there, and what it says then and when it is not."""
+
+    async def hear(self, topic: str, payload: str, now: float, say: Say) -> None: ...
+    async def tell(self, now: float, say: Say) -> None:
+        """Called after every change, and once connected."""
+
+
+class ShellyTongue:
+    def __init__(self, shelly: Shelly, prefix: str) -> None:
+        self._shelly = shelly
+        self.listens_to = f"{prefix}/rpc"
+        self.status = (f"{prefix}/online", "true", "false")
+
+    async def hear(self, topic: str, payload: str, now: float, say: Say) -> None:
+        asked = json.loads(payload)
+        said: dict[str, Any] = {"id": asked["id"], "src": "simulated", "dst": asked["src"]}
+        try:
+            said["result"] = self._shelly.call(asked["method"], asked.get("params") or {}, now)
+        except Refused as refused:
+            said["error"] = {"code": refused.number, "message": str(refused)}
+        await say(f"{asked['src']}/rpc", json.dumps(said))
+
+    async def tell(self, now: float, say: Say) -> None:
+        """It also tells changes, on topics that nobody here listens to."""
+
+
+class TasmotaTongue:
+    def __init__(self, tasmota: Tasmota, topic: str) -> None:
+        self._tasmota = tasmota
+        self._topic = topic
+        self.listens_to = f"cmnd/{topic}/+"
+        self.status = (f"tele/{topic}/LWT", "Online", "Offline")
+
+    async def hear(self, topic: str, payload: str, now: float, say: Say) -> None:
+        name = topic.rpartition("/")[2]
+        said = self._tasmota.command(f"{name} {payload}", now)
+        where = f"STATUS{payload}" if name.lower() == "status" else "RESULT"
+        await say(f"stat/{self._topic}/{where}", json.dumps(said))
+
+    async def tell(self, now: float, say: Say) -> None:
+        """It also tells changes, on topics that nobody here needs."""
+
+
+class EsphomeTongue:
+    """States are retained by the broker; a command is not answered."""
+
+    def __init__(self, esphome: Esphome, prefix: str) -> None:
+        self._esphome = esphome
+        self._prefix = prefix
+        self.listens_to = f"{prefix}/switch/+/command"
+        self.status = (f"{prefix}/status", "online", "offline")
+
+    async def hear(self, topic: str, payload: str, now: float, say: Say) -> None:
+        name = topic.split("/")[-2]
+        if self._esphome.is_on("switch", name, now) is not None and payload in ("ON", "OFF"):
+            self._esphome.turn(name, payload == "ON", now)
+
+    async def tell(self, now: float, say: Say) -> None:
+        for channel in self._esphome.relays.wall.doors:
+            for kind, word in (("switch", "lock"), ("binary_sensor", "door")):
+                name = f"{word}_{channel + 1}"
+                state = "ON" if self._esphome.is_on(kind, name, now) else "OFF"
+                await say(f"{self._prefix}/{kind}/{name}/state", state, retain=True)
+
+
+class MqttFront:
+    """A device on somebody's broker. A cut is what the broker makes of it: the device's last will."""
+
+    def __init__(self, tongue: Tongue, live: LiveWall, broker: tuple[str, int], topic: str) -> None:
+        self._tongue = tongue
+        self._live = live
+        self._broker = broker
+        self._topic = topic
+        self._connection: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+
+    @property
+    def port(self) -> str:
+        return f"mqtt://{self._broker[0]}:{self._broker[1]}/{self._topic}"
+
+    async def open(self) -> None:
+        if self._connection is None:
+            here = asyncio.Event()
+            self._connection = asyncio.create_task(self._stay(here))
+            await here.wait()
+
+    async def cut(self) -> None:
+        if self._connection is not None:
+            self._connection.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._connection
+            self._connection = None
+
+    async def _stay(self, here: asyncio.Event) -> None:
+        where, there, gone = self._tongue.status
+        unlisten = self._live.listen(self._changed.set)
+        try:
+            async with aiomqtt.Client(
+                *self._broker,
+                protocol=aiomqtt.ProtocolVersion.V5,
+                keepalive=KEEPALIVE_S,
+                will=aiomqtt.Will(where, gone, retain=True),
+            ) as client:
+                await client.subscribe(self._tongue.listens_to)
+                await client.publish(where, there, retain=True)
+                await self._tongue.tell(self._live.now(), client.publish)
+                here.set()
+                telling = asyncio.create_task(self._tell(client))
+                try:
+                    async for message in client.messages:
+                        assert isinstance(message.payload, bytes)
+                        payload = message.payload.decode()
+                        await self._tongue.hear(str(message.topic), payload, self._live.now(), client.publish)
+                        self._live.touched()
+                finally:
+                    telling.cancel()
+                    await client.publish(where, gone, retain=True)
+        finally:
+            unlisten()
+
+    async def _tell(self, client: aiomqtt.Client) -> None:
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            await self._tongue.tell(self._live.now(), client.publish)

@@ -1,0 +1,386 @@
+"""Drivers of networked relays against simulated ones: over real HTTP, and over real MQTT through a real broker."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import iotcore
+import pytest
+
+from latchwork.domain.words import DoorState
+from latchwork.edge import registry
+from latchwork.edge.config import BadConfig, BusTable
+from latchwork.edge.drivers.protocol import BoardLost, DoorsSeen, Driver, Fault, Reading
+from latchwork.simulator.boards.device_mqtt import EsphomeTongue, MqttFront, ShellyTongue, TasmotaTongue
+from latchwork.simulator.boards.device_web import Site, WebFront, esphome_app, shelly_app, tasmota_app
+from latchwork.simulator.boards.devices import Esphome, Relays, Shelly, Tasmota
+from latchwork.simulator.boards.front import LiveWall
+from latchwork.simulator.boards.wall import Wall
+
+PATIENCE_S = 30.0
+FAMILIES = ("shelly", "tasmota", "esphome")
+WIRES = ("http", "mqtt")
+BROKER = """
+id = 0
+[router]
+id = 0
+max_connections = 100
+max_outgoing_packet_count = 200
+max_segment_size = 1048576
+max_segment_count = 10
+[v5.1]
+name = "v5"
+listen = "127.0.0.1:{port}"
+next_connection_delay_ms = 1
+[v5.1.connections]
+connection_timeout_ms = 5000
+max_payload_size = 20480
+max_inflight_count = 100
+dynamic_filters = true
+"""
+
+
+class Front(Protocol):
+    @property
+    def port(self) -> str: ...
+    async def open(self) -> None: ...
+    async def cut(self) -> None: ...
+
+
+Simulated = Shelly | Tasmota | Esphome
+Broker = tuple[str, int]
+
+
+async def until(what: Callable[[], bool]) -> None:
+    """Wait for something to become true of things that have nothing to wait on."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not what():
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    config = tmp_path_factory.mktemp("broker") / "broker.toml"
+    config.write_text(BROKER.format(port=port))
+    with iotcore.Broker(config_path=str(config)):
+        yield "127.0.0.1", port
+
+
+@dataclass
+class Bench:
+    driver: Driver
+    device: Simulated
+    live: LiveWall
+    site: Site
+    front: Front
+    readings: list[Reading] = field(default_factory=list)
+
+    @property
+    def wall(self) -> Wall:
+        return self.live.wall
+
+    @property
+    def believed(self) -> dict[int, DoorState]:
+        doors: dict[int, DoorState] = {}
+        for reading in self.readings:
+            match reading:
+                case DoorsSeen(changed):
+                    doors.update(changed)
+                case BoardLost(_, channels, _):
+                    doors.update(dict.fromkeys(channels, DoorState.UNKNOWN))
+        return doors
+
+    @property
+    def losses(self) -> list[str]:
+        return [reading.why for reading in self.readings if isinstance(reading, BoardLost)]
+
+    async def until_door(self, channel: int, state: DoorState) -> None:
+        await until(lambda: self.believed.get(channel) is state)
+
+    async def until_all(self, state: DoorState) -> None:
+        await until(lambda: [self.believed.get(door.channel) for door in self.wall] == [state] * len(self.wall.doors))
+
+    def hand(self, action: Callable[[int, float], bool], channel: int) -> None:
+        assert action(channel, self.live.now())
+        self.live.touched()
+
+    def switched_on(self) -> list[int]:
+        return [relay for _, relay, on, _ in self.device.relays.switched if on]
+
+
+def simulated(family: str, wall: Wall) -> Simulated:
+    relays = Relays(wall)
+    kinds: dict[str, type[Simulated]] = {"shelly": Shelly, "tasmota": Tasmota, "esphome": Esphome}
+    return kinds[family](relays)
+
+
+def front_of(device: Simulated, site: Site, broker: Broker | None) -> Front:
+    if broker is None:
+        match device:
+            case Shelly():
+                return WebFront(shelly_app(device, site))
+            case Tasmota():
+                return WebFront(tasmota_app(device, site))
+            case Esphome():
+                return WebFront(esphome_app(device, site))
+    topic = f"walls/{id(device)}" if not isinstance(device, Tasmota) else f"wall-{id(device)}"
+    tongue = {Shelly: ShellyTongue, Tasmota: TasmotaTongue, Esphome: EsphomeTongue}[type(device)](device, topic)
+    return MqttFront(tongue, site.live, broker, topic)
+
+
+def driver_of(family: str, port: str, **options: Any) -> Driver:
+    return registry.find(family).driver(BusTable(family, port, options=options))
+
+
+@asynccontextmanager
+async def bench(
+    family: str,
+    broker: Broker | None = None,
+    *,
+    doors: int = 2,
+    setting: Callable[[Any], None] = lambda device: None,
+    password: str = "",
+    **options: Any,
+) -> AsyncIterator[Bench]:
+    """`setting` sets the simulated device up before the driver meets it."""
+    live = LiveWall(Wall(range(doors)))
+    device = simulated(family, live.wall)
+    setting(device)
+    site = Site(live, password=password, basic=family == "esphome")
+    front = front_of(device, site, broker)
+    await front.open()
+    driver = driver_of(family, front.port, **{"relays": doors, "inputs": doors, **options})
+    stand = Bench(driver, device, live, site, front)
+    task = asyncio.create_task(driver.run(stand.readings.append))
+    try:
+        yield stand
+    finally:
+        site.silent = False
+        await driver.close()
+        await task
+        await front.cut()
+        live.stop()
+
+
+@pytest.fixture(params=WIRES)
+def wire(request: pytest.FixtureRequest) -> Broker | None:
+    return None if request.param == "http" else request.getfixturevalue("broker")
+
+
+@pytest.fixture(params=FAMILIES)
+def family(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+async def test_the_first_telling_names_every_door_and_then_only_changes(family: str, wire: Broker | None) -> None:
+    async with bench(family, wire) as stand:
+        await stand.until_all(DoorState.CLOSED)
+        assert stand.readings == [DoorsSeen({0: DoorState.CLOSED, 1: DoorState.CLOSED})]
+        stand.hand(stand.wall.force, 1)
+        await stand.until_door(1, DoorState.OPEN)
+        assert stand.readings[1:] == [DoorsSeen({1: DoorState.OPEN})]
+
+
+async def test_a_pulse_opens_one_door_is_sent_once_and_ends_by_itself(family: str, wire: Broker | None) -> None:
+    async with bench(family, wire) as stand:
+        await stand.until_all(DoorState.CLOSED)
+        await stand.driver.pulse(1)
+        await stand.until_door(1, DoorState.OPEN)
+        await until(lambda: stand.wall.doors[1].coil_until is None)
+        assert [door.pulses for door in stand.wall] == [0, 1]
+        ((_, relay, on, for_s),) = stand.device.relays.switched
+        assert (relay, on, for_s) == (1, True, 0.5)
+
+
+async def test_what_opens_without_a_contact_is_unknown(family: str, wire: Broker | None) -> None:
+    async with bench(family, wire, inputs=1) as stand:
+        await until(lambda: stand.readings != [])
+        assert stand.believed == {0: DoorState.CLOSED, 1: DoorState.UNKNOWN}
+        await stand.driver.pulse(1)
+        await until(lambda: stand.wall.doors[1].is_open)
+        assert (await stand.driver.read())[1] is DoorState.UNKNOWN
+
+
+async def test_a_device_that_goes_is_lost_once_and_named_in_full_when_it_returns(
+    family: str, wire: Broker | None
+) -> None:
+    async with bench(family, wire) as stand:
+        await stand.until_all(DoorState.CLOSED)
+        await stand.front.cut()
+        await stand.until_all(DoorState.UNKNOWN)
+        with pytest.raises(Fault):
+            await stand.driver.pulse(0)
+        assert set((await stand.driver.read()).values()) == {DoorState.UNKNOWN}
+        await stand.front.open()
+        await stand.until_all(DoorState.CLOSED)
+        assert len(stand.losses) == 1
+        assert stand.readings[-1] == DoorsSeen({0: DoorState.CLOSED, 1: DoorState.CLOSED})
+        assert stand.switched_on() == [], "nothing is pulsed late"
+        await stand.driver.pulse(0)
+        await stand.until_door(0, DoorState.OPEN)
+
+
+async def test_it_waits_for_a_device_that_is_not_there_yet(family: str) -> None:
+    async with bench(family) as stand:
+        await stand.front.cut()
+        await stand.driver.close()
+        driver = driver_of(family, stand.front.port)
+        readings: list[Reading] = []
+        task = asyncio.create_task(driver.run(readings.append))
+        await until(lambda: readings != [])
+        assert isinstance(readings[0], BoardLost)
+        await stand.front.open()
+        await until(lambda: isinstance(readings[-1], DoorsSeen))
+        await driver.close()
+        await task
+
+
+async def test_a_device_that_takes_a_pulse_and_says_nothing_may_have_heard_it_and_gets_no_second() -> None:
+    async with bench("shelly") as stand:
+        await stand.until_all(DoorState.CLOSED)
+        stand.site.silent = True
+        await stand.driver.pulse(0)  # no Fault: the door will tell
+        await stand.until_all(DoorState.UNKNOWN)
+        stand.site.silent = False
+        await stand.until_all(DoorState.CLOSED)
+        assert len(stand.switched_on()) <= 1
+
+
+async def test_a_password_that_fits_opens_and_another_does_not(family: str) -> None:
+    async with bench(family, password="opensesame", doors=1) as stand:
+        await until(lambda: stand.losses != [])
+        assert "another name or password" in stand.losses[0]
+        assert "opensesame" not in stand.losses[0]
+        driver = driver_of(family, stand.front.port, password="opensesame")
+        readings: list[Reading] = []
+        task = asyncio.create_task(driver.run(readings.append))
+        await until(lambda: readings == [DoorsSeen({0: DoorState.CLOSED})])
+        await driver.pulse(0)
+        await until(lambda: readings[-1] == DoorsSeen({0: DoorState.OPEN}))
+        assert stand.switched_on() == [0]
+        await driver.close()
+        await task
+
+
+def held_by_its_input(device: Shelly) -> None:
+    device.switch_config["in_mode"] = "follow"
+
+
+def on_with_the_power(device: Shelly) -> None:
+    device.switch_config["initial_state"] = "restore_last"
+
+
+def with_a_button(device: Shelly) -> None:
+    device.input_config["type"] = "button"
+
+
+def on_with_the_mains(device: Tasmota) -> None:
+    device.power_on_state = 3
+
+
+def attached(device: Tasmota) -> None:
+    device.detached = False
+
+
+def forgetful(device: Tasmota) -> None:
+    device.forgetful = True
+
+
+@pytest.mark.parametrize(
+    ("family_", "setting", "why"),
+    [
+        ("shelly", held_by_its_input, "detached"),
+        ("shelly", on_with_the_power, "initial state"),
+        ("shelly", with_a_button, "type"),
+        ("tasmota", on_with_the_mains, "PowerOnState"),
+        ("tasmota", attached, "SetOption114"),
+        ("tasmota", forgetful, "PulseTime"),
+    ],
+)
+async def test_a_device_that_is_set_up_so_that_it_may_hold_a_coil_is_refused(
+    family_: str, setting: Callable[[Any], None], why: str, wire: Broker | None
+) -> None:
+    async with bench(family_, wire, setting=setting) as stand:
+        await until(lambda: stand.losses != [])
+        assert why in stand.losses[0]
+        with pytest.raises(Fault):
+            await stand.driver.pulse(0)
+        assert stand.switched_on() == []
+
+
+async def test_tasmota_gets_its_pulse_time_before_the_first_pulse(wire: Broker | None) -> None:
+    async with bench("tasmota", wire, pulse_ms=700) as stand:
+        await stand.until_all(DoorState.CLOSED)
+        assert isinstance(stand.device, Tasmota)
+        assert stand.device.pulse_times == {1: 7, 2: 7}
+
+
+async def test_a_lone_relay_of_tasmota_has_no_number(wire: Broker | None) -> None:
+    async with bench("tasmota", wire, doors=1) as stand:
+        await stand.until_all(DoorState.CLOSED)
+        await stand.driver.pulse(0)
+        await stand.until_door(0, DoorState.OPEN)
+
+
+async def test_a_pulse_that_the_device_forgot_to_end_is_ended_and_the_relay_not_used_again(wire: Broker | None) -> None:
+    def endless(device: Esphome) -> None:
+        device.pulse_s = None
+
+    async with bench("esphome", wire, setting=endless) as stand:
+        await stand.until_all(DoorState.CLOSED)
+        await stand.driver.pulse(0)
+        await until(lambda: [on for _, _, on, _ in stand.device.relays.switched] == [True, False])
+        assert stand.wall.doors[0].coil_until is None
+        with pytest.raises(Fault, match="did not end"):
+            await stand.driver.pulse(0)
+        await stand.driver.pulse(1)
+
+
+async def test_a_relay_that_somebody_left_on_is_switched_off(family: str) -> None:
+    def left_on(device: Simulated) -> None:
+        device.relays.switch_on(1, 0.0, None)
+
+    async with bench(family, setting=left_on) as stand:
+        await until(lambda: stand.wall.doors[1].coil_until is None)
+        assert stand.switched_on() == [1]
+
+
+@pytest.mark.parametrize(
+    ("port", "options", "why"),
+    [
+        ("http://10.0.0.1/rpc", {}, "http://host"),
+        ("http://admin:secret@10.0.0.1", {}, "http://host"),
+        ("mqtt://10.0.0.1", {}, "topic-of-the-device"),
+        ("mqtt://10.0.0.1/walls/#", {}, "more than one device"),
+        ("/dev/ttyUSB0", {}, "mqtt://broker"),
+        ("http://10.0.0.1", {"relays": 0}, "relays = 0"),
+        ("http://10.0.0.1", {"relays": 9}, "relays = 9"),
+        ("http://10.0.0.1", {"inputs": 2}, "inputs = 2"),
+        ("http://10.0.0.1", {"pulse_ms": 3000}, "pulse_ms = 3000"),
+        ("http://10.0.0.1", {"pulse_ms": 0}, "pulse_ms = 0"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(family: str, port: str, options: dict[str, Any], why: str) -> None:
+    with pytest.raises(BadConfig, match=why):
+        driver_of(family, port, **options)
+
+
+async def test_a_channel_that_the_device_does_not_have_is_our_mistake(family: str) -> None:
+    async with bench(family, inputs=1) as stand:
+        await stand.until_door(0, DoorState.CLOSED)
+        for channel in (-1, 2):
+            with pytest.raises(ValueError, match="channel"):
+                await stand.driver.pulse(channel)
+
+
+def test_the_manifest_says_who_ends_a_pulse_and_what_the_bus_can_be_told(family: str) -> None:
+    manifest = registry.find(family).manifest
+    assert manifest.name == family
+    assert manifest.capabilities.pulse in ("per-command", "board-config")
+    assert set(manifest.options) == {"relays", "inputs", "pulse_ms", "user", "password"}
