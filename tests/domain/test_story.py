@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from latchwork.domain import commands as c
 from latchwork.domain import entries as e
 from latchwork.domain.apply import apply, fold
-from latchwork.domain.bank import About, Bank, Fitting, Policy, Service
+from latchwork.domain.bank import About, Bank, Fitting, PassState, Policy, Service
 from latchwork.domain.decide import decide
 from latchwork.domain.effects import next_deadline, next_opening
 from latchwork.domain.words import (
@@ -21,6 +21,7 @@ from latchwork.domain.words import (
     PartyId,
     PassId,
     PersonId,
+    Purpose,
     Reason,
     Role,
     ServiceId,
@@ -144,11 +145,17 @@ def test_a_parcel_is_expected_deposited_and_collected_once() -> None:
     wall.unlock()
     assert wall.do(c.SignIn(SessionId("x"), lookup)).refusal == c.Refusal(Reason.BUSY)
     wall.door(opening, DoorState.OPEN)
-    assert pickup not in wall.bank.passes
+    assert wall.bank.passes[pickup].state is PassState.SPENT
     wall.door(opening, DoorState.CLOSED)
     assert isinstance(wall.last(e.Collected), e.Collected)
     assert stay not in wall.bank.stays and wall.state(SMALL) is CompartmentState.VACANT
-    refusal = wall.do(c.SignIn(SessionId("y"), lookup)).refusal
+    wall.do(c.SignOut(session))
+    assert not wall.do(c.SignIn(SessionId("y"), lookup)).refusal
+    again = wall.do(c.Collect(SessionId("y"), OpeningId(wall.fresh()), stay)).entries[0]
+    assert isinstance(again, e.Wanted) and again.purpose is Purpose.VISIT and again.ends is None
+    wall.do(c.SignOut(SessionId("y")))
+    wall.now += timedelta(minutes=PARCEL.reopen_minutes)
+    refusal = wall.do(c.SignIn(SessionId("z"), lookup)).refusal
     assert refusal is not None and refusal.reason is Reason.WRONG_CODE
     assert fold(Bank(wall.bank.id), wall.log) == wall.bank
     assert not wall.bank.openings and not wall.bank.claims and not wall.bank.deadlines

@@ -1,5 +1,6 @@
 """Rows from entries, each computed from the entry alone: one golden case a kind, and what a batch collapses to."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, get_args
 
@@ -120,6 +121,18 @@ def settled(*kinds: str) -> dict[str, list[dict[str, Any]]]:
     return {"checked": [{"compartment": "07", "kinds": kinds, "seq": 10, "at": NOW}]}
 
 
+STAY_SETTLED = {
+    "checked": [
+        {
+            "compartment": STAY,
+            "kinds": ("wrong_recipient", "refused", "unknown_recipient", "unclaimed"),
+            "seq": 10,
+            "at": NOW,
+        }
+    ]
+}
+DOOR_SETTLED = settled("not_opened", "unresolved", "missing", "mismatch")
+GONE = {"checked": [*STAY_SETTLED["checked"], *DOOR_SETTLED["checked"]]}
 FREED = {"claim": "", "stay": ""}
 CASES: list[tuple[e.Body, dict[str, list[dict[str, Any]]]]] = [
     (e.EpochBegan(), {}),
@@ -170,7 +183,7 @@ CASES: list[tuple[e.Body, dict[str, list[dict[str, Any]]]]] = [
         },
     ),
     (
-        e.PassGranted(PICKUP),
+        e.PassGranted(replace(PICKUP, purpose=Purpose.DEPOSIT)),
         stay(drop_off_pass=PASS, drop_off_n=1, drop_off_digits=6, drop_off_generation=3),
     ),
     (e.PassRevoked(PASS), {"passes": [{"id": PASS, "state": "revoked", "seq": 10}]}),
@@ -203,12 +216,12 @@ CASES: list[tuple[e.Body, dict[str, list[dict[str, Any]]]]] = [
     (
         e.Collected(STAY, ABOUT, CLAIM, DOOR, OPENING),
         stay(**ABOUT_COLUMNS, state="collected", compartment="07", ended_at=T0)
-        | compartment(state="vacant", **FREED) | told("collected") | settled("not_opened", "unresolved", "missing"),
+        | compartment(state="vacant", **FREED) | told("collected") | GONE,
     ),
     (
         e.Recalled(STAY, ABOUT, CLAIM, DOOR, OPENING),
         stay(**ABOUT_COLUMNS, state="recalled", compartment="07", ended_at=T0)
-        | compartment(state="vacant", **FREED) | told("recalled") | settled("not_opened", "unresolved", "missing"),
+        | compartment(state="vacant", **FREED) | told("recalled") | GONE,
     ),
     (e.Expired(STAY, DEADLINE), stay(state="expired", expired_at=T0) | told("expired")),
     (
@@ -249,8 +262,52 @@ CASES: list[tuple[e.Body, dict[str, list[dict[str, Any]]]]] = [
     (e.BoardLost((DOOR,)), compartment(door="unknown")),
     (
         e.Checked(DOOR, CompartmentState.VACANT),
-        compartment(state="vacant") | settled("not_opened", "unresolved", "missing", "forced_door"),
+        compartment(state="vacant")
+        | settled("not_opened", "unresolved", "missing", "mismatch", "forced_door", "recovered"),
     ),
+    (
+        e.NotDelivered(STAY, ABOUT, Reason.TOO_BIG, False, SessionId("s")),
+        stay(
+            **ABOUT_COLUMNS, state="cancelled", reason="too_big", announced=False, ended_at=T0) | told("not_delivered"),
+    ),
+    (
+        e.Removed(STAY, ABOUT, ClaimId("c"), DOOR, OPENING, StayState.RETURNED, Reason.RETURN_TO_SENDER),
+        stay(
+            **ABOUT_COLUMNS, state="returned", reason="return_to_sender", compartment="07", ended_at=T0
+        ) | told("returned")
+        | compartment(state="vacant", **FREED) | GONE,
+    ),
+    (
+        e.Reported(STAY, ABOUT, Reason.NOT_MINE, StayState.EXCEPTION, ClaimId("c"), DOOR, CompartmentState.OCCUPIED,
+                   SessionId("s")),
+        stay(
+            **ABOUT_COLUMNS, state="exception", reason="not_mine", compartment="07")
+        | compartment(state="occupied", claim="c", stay=STAY) | task("wrong_recipient", STAY, detail="not_mine"),
+    ),
+    (
+        e.Reported(STAY, ABOUT, Reason.COMPARTMENT_EMPTY, StayState.EXCEPTION, None, DOOR,
+                   CompartmentState.NEEDS_CHECK, SessionId("s"), ended=True),
+        stay(
+            **ABOUT_COLUMNS, state="exception", reason="compartment_empty", compartment="07", ended_at=T0
+        ) | STAY_SETTLED
+        | compartment(state="needs_check", why="compartment_empty", **FREED) | task("missing", "07", detail=STAY),
+    ),
+    (
+        e.Amended(STAY, ABOUT, StayState.BLOCKED, Reason.BLOCKED, T0),
+        stay(**ABOUT_COLUMNS, state="blocked", reason="blocked", deadline=T0) | STAY_SETTLED,
+    ),
+    (
+        e.Moved(STAY, ABOUT, CLAIM, DOOR, OPENING, CompartmentId("08"), CompartmentState.NEEDS_CHECK),
+        stay(compartment="07") | settled("not_opened", "unresolved") | told("moved")
+        | {"compartments": [
+            *compartment(state="occupied", claim=CLAIM, stay=STAY)["compartments"],
+            {"id": "08", "state": "needs_check", **FREED, "seq": 10},
+        ]},
+    ),
+    (e.ItemSensed({DOOR: True}, (DOOR,), (DOOR,)),
+        compartment(state="needs_check", why="sensed") | task("mismatch", "07", detail="something inside")),
+    (e.Withdrawn({DOOR: CompartmentState.OUT_OF_SERVICE}, True), compartment(state="out_of_service", why="withdrawn")),
+    (e.Recovered(1, "h", doubted=DOOR), compartment(state="needs_check", why="recovered") | task("recovered", "07")),
     (e.Checked(DOOR, CompartmentState.NEEDS_CHECK), compartment(state="needs_check") | task("missing", "07")),
 ]  # fmt: skip
 

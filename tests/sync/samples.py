@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from latchwork.domain import entries as e
-from latchwork.domain.bank import About, Fitting, Grant, Policy, Service
+from latchwork.domain.bank import About, Fitting, Grant, Hours, Policy, Service
 from latchwork.domain.words import (
     BankId,
     ClaimId,
@@ -11,6 +11,7 @@ from latchwork.domain.words import (
     CompartmentId,
     CompartmentState,
     DoorState,
+    Ending,
     InstructionId,
     Lookup,
     OpeningId,
@@ -22,6 +23,7 @@ from latchwork.domain.words import (
     Role,
     ServiceId,
     SessionId,
+    Shares,
     Size,
     StayId,
     StayState,
@@ -53,36 +55,69 @@ GRANT = Grant(
     party=PartyId("d1" * 16),
     once=True,
     valid_until=LATER,
+    recipient=PersonId("9e" * 16),
+    daily=True,
 )
+GATE, SHELF = CompartmentId("gate"), CompartmentId("S1")
 FITTING = Fitting(DOOR, Size(380, 80, 640), Climate.CHILLED, 900, ("accessible",), False)
 POLICY = Policy(
-    (Service(ServiceId("parcel"), Role.COURIER, Role.PERSON, 72),),
+    (
+        Service(
+            ServiceId("parcel"),
+            Role.COURIER,
+            Role.PERSON,
+            72,
+            party=PartyId("d1" * 16),
+            size_max=Size(600, 400, 400),
+            climate=Climate.CHILLED,
+            shares=Shares.RECIPIENT,
+            walk_in=True,
+            holds_unknown=True,
+            hours=(Hours(0, 480, 1200),),
+            day_ends=1439,
+            reminder_hours=(24, 2),
+            extensions_max=2,
+            extension_hours=24,
+            room_min=3,
+            late_collection=False,
+            at_end=Ending.DISPOSE,
+            reopen_minutes=5,
+        ),
+    ),
     {"0a0b0c0d": "ff" * 32},
     ((AT, 60), (LATER, 120)),
     1.5,
+    {DOOR: (ServiceId("parcel"),)},
+    2,
+    ("shelf", "desk"),
+)
+STORED = e.Stored(
+    STAY, ABOUT, CLAIM, DOOR, OPENING, LATER, True, True, GRANT, SESSION, "ab" * 32, Reason.UNKNOWN_RECIPIENT
 )
 
 SAMPLES: tuple[e.Body, ...] = (
-    e.EpochBegan(1, 42, "ab" * 32, 7),
+    e.EpochBegan(1, 42, "ab" * 32, 7, (DOOR,)),
     e.Booted("b007" * 8, "0.1.0"),
-    e.Fitted((FITTING,), (CompartmentId("99"),)),
+    e.Fitted((FITTING, Fitting(SHELF, Size(1, 1, 1), shelf=True, behind=GATE)), (CompartmentId("99"),)),
     e.Adopted(3, POLICY),
     e.ClockDoubted(412.5),
     e.ClockConfirmed(),
     e.Answered(7, INSTRUCTION, "cd" * 32, Reason.ALREADY_HERE, STAY),
-    e.SessionBegan(SESSION, GRANT.pass_id, Role.PERSON, Purpose.COLLECT, ABOUT.party, STAY),
+    e.SessionBegan(
+        SESSION, GRANT.pass_id, Role.PERSON, Purpose.COLLECT, ABOUT.party, STAY, ABOUT.recipient, ABOUT.service
+    ),
     e.SessionEnded(SESSION, Reason.SIGNED_OUT),
     e.CodeRefused(4, LATER),
     e.PassGranted(GRANT),
     e.PassRevoked(GRANT.pass_id),
     e.Expected(STAY, ABOUT),
     e.Cancelled(STAY),
-    e.Claimed(CLAIM, DOOR, STAY, ABOUT, True, Reason.SMALLEST_FIT, GRANT),
+    e.Claimed(CLAIM, DOOR, STAY, ABOUT, True, Reason.SMALLEST_FIT, GRANT, CompartmentState.OCCUPIED, LATER, True),
     e.Released(CLAIM, DOOR, CompartmentState.NEEDS_CHECK, Reason.TOO_BIG, STAY, StayState.EXPECTED, OPENING),
-    e.Stored(STAY, ABOUT, CLAIM, DOOR, OPENING, LATER, True, True, GRANT),
-    e.Collected(STAY, ABOUT, CLAIM, DOOR, OPENING),
-    e.Recalled(STAY, ABOUT, CLAIM, DOOR, OPENING, CompartmentState.VACANT),
-    e.Expired(STAY, LATER),
+    STORED,
+    e.Collected(STAY, ABOUT, CLAIM, DOOR, OPENING, CompartmentState.OCCUPIED, GRANT.pass_id, SESSION),
+    e.Recalled(STAY, ABOUT, CLAIM, DOOR, OPENING, CompartmentState.VACANT, GRANT.pass_id, SESSION),
+    e.Expired(STAY, LATER, Ending.DISPOSE),
     e.Wanted(
         OPENING,
         DOOR,
@@ -97,6 +132,7 @@ SAMPLES: tuple[e.Body, ...] = (
         PersonId("0b" * 16),
         "ef" * 32,
         LATER,
+        PassId("e2" * 16),
     ),
     e.Unlocked(OPENING, DOOR, 1),
     e.NoProof(OPENING, DOOR),
@@ -108,4 +144,37 @@ SAMPLES: tuple[e.Body, ...] = (
     e.Sensed({DOOR: DoorState.OPEN}, (DOOR,), CompartmentState.NEEDS_CHECK),
     e.BoardLost((DOOR,)),
     e.Checked(DOOR, CompartmentState.VACANT, SESSION, PersonId("0b" * 16)),
+    e.Recovered(41, "ab" * 32, "W10=", GRANT.pass_id, STORED, DOOR),
+    e.NotDelivered(STAY, ABOUT, Reason.TOO_BIG, True, SESSION, "desk"),
+    e.Removed(
+        STAY,
+        ABOUT,
+        CLAIM,
+        DOOR,
+        OPENING,
+        StayState.RETURNED,
+        Reason.RETURN_TO_SENDER,
+        CompartmentState.OUT_OF_SERVICE,
+        PassId("e2" * 16),
+        GRANT.pass_id,
+        SESSION,
+    ),
+    e.Reported(
+        STAY,
+        ABOUT,
+        Reason.LEFT_BEHIND,
+        StayState.DEPOSITED,
+        CLAIM,
+        DOOR,
+        CompartmentState.OCCUPIED,
+        SESSION,
+        True,
+        True,
+        LATER,
+        GRANT,
+    ),
+    e.Amended(STAY, ABOUT, StayState.DEPOSITED, Reason.REASSIGNED, LATER, 1, GRANT, SESSION),
+    e.Moved(STAY, ABOUT, CLAIM, DOOR, OPENING, CompartmentId("08"), CompartmentState.VACANT),
+    e.ItemSensed({DOOR: True}, (DOOR,), (DOOR,)),
+    e.Withdrawn({DOOR: CompartmentState.OUT_OF_SERVICE}, True, SESSION),
 )

@@ -23,6 +23,7 @@ from latchwork.domain.bank import (
     Stay,
 )
 from latchwork.domain.words import (
+    ClaimId,
     CompartmentId,
     CompartmentState,
     DoorState,
@@ -30,11 +31,14 @@ from latchwork.domain.words import (
     PassId,
     Purpose,
     Reason,
+    SessionId,
     StayId,
     StayState,
 )
 
 _ANSWERS_KEPT = 256
+_SPENT_KEPT = 64
+_TOOK_KEPT = 20
 
 
 def apply(bank: Bank, entry: e.Entry) -> Bank:
@@ -57,7 +61,22 @@ def fold(bank: Bank, log: Iterable[e.Entry]) -> Bank:
 
 
 def _epoch_began(bank: Bank, body: e.EpochBegan) -> Bank:
+    for compartment in body.doubted:
+        bank = _set(bank, compartment, state=CompartmentState.NEEDS_CHECK, why=Reason.RECOVERED)
     return replace(bank, instructions_through=body.instructions_through)
+
+
+def _recovered(bank: Bank, body: e.Recovered) -> Bank:
+    bank = _without_pass(bank, body.spent)
+    if body.stored is not None:
+        claim, put = body.stored.claim, body.stored
+        if claim is not None:
+            bank = replace(bank, claims=bank.claims.put(claim, Claim(claim, put.compartment, put.about.service, ())))
+            bank = _set(bank, put.compartment, claim=claim)
+        bank = _stored(bank, put)
+    if body.doubted is not None:
+        bank = _set(bank, body.doubted, state=CompartmentState.NEEDS_CHECK, why=Reason.RECOVERED)
+    return bank
 
 
 def _booted(bank: Bank, body: e.Booted) -> Bank:
@@ -97,7 +116,9 @@ def _answered(bank: Bank, body: e.Answered) -> Bank:
 
 
 def _session_began(bank: Bank, body: e.SessionBegan) -> Bank:
-    session = Session(body.session, body.pass_id, body.role, body.purpose, body.party, body.stay)
+    session = Session(
+        body.session, body.pass_id, body.role, body.purpose, body.party, body.stay, body.recipient, body.service
+    )
     return replace(bank, sessions=bank.sessions.put(body.session, session))
 
 
@@ -110,10 +131,16 @@ def _code_refused(bank: Bank, body: e.CodeRefused) -> Bank:
 
 
 def _pass_granted(bank: Bank, body: e.PassGranted) -> Bank:
-    stay = bank.stays.get(body.grant.stay) if body.grant.stay else None
+    grant = body.grant
+    stay = bank.stays.get(grant.stay) if grant.stay else None
     if stay is not None:
-        bank = _with_stay(bank, replace(stay, drop_off=body.grant.pass_id))
-    return _with_pass(bank, body.grant, PassState.WAITING)
+        if grant.purpose is Purpose.DEPOSIT:
+            stay = replace(stay, drop_off=grant.pass_id)
+        else:
+            stay = replace(stay, delegates=(*stay.delegates, grant.pass_id))
+        bank = _with_stay(bank, stay)
+    bank = _with_pass(_without_pass(bank, grant.pass_id), grant, PassState.WAITING)
+    return replace(bank, dailies=(*bank.dailies, grant.pass_id)) if grant.daily else bank
 
 
 def _pass_revoked(bank: Bank, body: e.PassRevoked) -> Bank:
@@ -129,33 +156,46 @@ def _cancelled(bank: Bank, body: e.Cancelled) -> Bank:
 
 
 def _claimed(bank: Bank, body: e.Claimed) -> Bank:
-    before = bank.stays.get(body.stay)
-    stay = Stay(
-        body.stay,
-        body.about,
-        StayState.RESERVED,
-        body.announced,
-        claim=body.claim,
-        compartment=body.compartment,
-        pickup=body.pickup.pass_id if body.pickup else None,
-        drop_off=before.drop_off if before else None,
-    )
-    bank = _with_stay(bank, stay)
-    if body.pickup:
-        bank = _with_pass(bank, body.pickup, PassState.PENDING)
-    claim = Claim(body.claim, body.compartment, body.about.service, (body.stay,))
+    claim = bank.claims.get(body.claim) or Claim(body.claim, body.compartment, body.about.service, ())
+    if body.moves:
+        claim = replace(claim, moves=body.stay)
+        bank = _with_stay(bank, replace(bank.stays[body.stay], moving=body.claim))
+    else:
+        before = bank.stays.get(body.stay)
+        if before is not None:
+            bank = _without_deadline(bank, before)
+        stay = Stay(
+            body.stay,
+            body.about,
+            StayState.RESERVED,
+            body.announced,
+            claim=body.claim,
+            compartment=body.compartment,
+            deadline=body.until,
+            pickup=body.pickup.pass_id if body.pickup else None,
+            drop_off=before.drop_off if before else None,
+            delegates=before.delegates if before else (),
+        )
+        bank = _with_deadline(_with_stay(bank, stay), stay)
+        if body.pickup:
+            bank = _with_pass(bank, body.pickup, PassState.PENDING)
+        if body.stay not in claim.stays:
+            claim = replace(claim, stays=(*claim.stays, body.stay))
     bank = replace(bank, claims=bank.claims.put(body.claim, claim))
-    return _set(bank, body.compartment, state=CompartmentState.RESERVED, why=body.why, claim=body.claim)
+    return _set(bank, body.compartment, state=body.compartment_state, why=body.why, claim=body.claim)
 
 
 def _released(bank: Bank, body: e.Released) -> Bank:
     stay = bank.stays.get(body.stay)
-    if stay is not None:
-        bank = _without_pass(bank, stay.pickup)
+    if stay is not None and stay.claim == body.claim:
+        bank = _without_deadline(_without_pass(bank, stay.pickup), stay)
         if body.stay_state is None:
             bank = _without_stay(bank, body.stay)
         else:
-            bank = _with_stay(bank, Stay(stay.id, stay.about, body.stay_state, stay.announced, drop_off=stay.drop_off))
+            again = Stay(stay.id, stay.about, body.stay_state, stay.announced)
+            bank = _with_stay(bank, replace(again, drop_off=stay.drop_off, delegates=stay.delegates))
+    elif stay is not None and stay.moving == body.claim:
+        bank = _with_stay(bank, replace(stay, moving=None))
     opening = bank.openings.get(body.opening) if body.opening else None
     if opening is not None:
         # An open door's opening stays until it closes, and one in doubt while its door may still open late.
@@ -163,11 +203,15 @@ def _released(bank: Bank, body: e.Released) -> Bank:
         stuck = bank.compartments[body.compartment].stuck if body.compartment in bank.compartments else None
         if opening.state is OpeningState.SHUT or (doubtful and stuck != opening.id):
             bank = replace(bank, openings=bank.openings.drop(opening.id))
-    bank = replace(bank, claims=bank.claims.drop(body.claim))
-    return _set(bank, body.compartment, state=body.compartment_state, why=body.why, claim=None)
+    bank = _without_claim(bank, body.claim, body.stay)
+    return _set(bank, body.compartment, state=body.compartment_state, why=body.why)
 
 
 def _stored(bank: Bank, body: e.Stored) -> Bank:
+    before = bank.stays.get(body.stay)
+    if before is not None:
+        bank = _without_deadline(bank, before)
+        bank = _without_pass(bank, before.drop_off)
     stay = Stay(
         body.stay,
         body.about,
@@ -178,26 +222,102 @@ def _stored(bank: Bank, body: e.Stored) -> Bank:
         deadline=body.deadline,
         presumed=body.presumed,
         pickup=body.pickup.pass_id if body.pickup else None,
+        delegates=before.delegates if before else (),
+        why=body.why,
     )
-    before = bank.stays.get(body.stay)
-    bank = _without_pass(bank, before.drop_off if before else None)
-    bank = _with_stay(bank, stay)
+    bank = _with_deadline(_with_stay(bank, stay), stay)
     if body.pickup:
         bank = _with_pass(bank, body.pickup, PassState.WAITING)
-    deadlines = list(bank.deadlines)
-    insort(deadlines, (body.deadline, body.stay))
-    bank = replace(bank, deadlines=tuple(deadlines), openings=bank.openings.drop(body.opening))
+    bank = _outcome(bank, body.session, body.stay, StayState.DEPOSITED)
+    bank = replace(bank, openings=bank.openings.drop(body.opening))
+    claim = bank.claims.get(body.claim) if body.claim else None
+    if claim is None:
+        return bank
+    if body.stay not in claim.stays:
+        bank = replace(bank, claims=bank.claims.put(claim.id, replace(claim, stays=(*claim.stays, body.stay))))
     return _set(bank, body.compartment, state=CompartmentState.OCCUPIED, why=None, stuck=None)
 
 
-def _taken(bank: Bank, body: e.Collected | e.Recalled) -> Bank:
-    claim = bank.claims.get(body.claim)
-    left = tuple(s for s in claim.stays if s != body.stay) if claim else ()
-    bank = _without_stay(bank, body.stay)
-    if claim and left:
-        return replace(bank, claims=bank.claims.put(claim.id, replace(claim, stays=left)))
-    bank = replace(bank, claims=bank.claims.drop(body.claim), openings=bank.openings.drop(body.opening))
-    return _set(bank, body.compartment, state=body.compartment_state, why=None, claim=None)
+def _not_delivered(bank: Bank, body: e.NotDelivered) -> Bank:
+    return _outcome(bank, body.session, body.stay, body.why)
+
+
+def _taken(bank: Bank, body: e.Collected | e.Recalled | e.Removed) -> Bank:
+    stay = bank.stays.get(body.stay)
+    bank = _without_stay(bank, body.stay, keep=body.pass_id)
+    bank = replace(bank, openings=bank.openings.drop(body.opening))
+    outcome = StayState.COLLECTED if isinstance(body, e.Collected) else StayState.RECALLED
+    bank = _outcome(bank, body.session, body.stay, outcome)
+    held = bank.passes.get(body.pass_id) if body.pass_id else None
+    if isinstance(body, e.Collected) and held is not None and stay is not None:
+        took = (*held.took, stay)[-_TOOK_KEPT:]
+        bank = replace(bank, passes=bank.passes.put(held.grant.pass_id, replace(held, took=took)))
+    if body.claim is None:
+        return bank
+    bank = _without_claim(bank, body.claim, body.stay)
+    return _set(bank, body.compartment, state=body.compartment_state, why=None)
+
+
+def _reported(bank: Bank, body: e.Reported) -> Bank:
+    """What was taken may be here again, and what is here may be gone."""
+    session = bank.sessions.get(body.session)
+    held = bank.passes.get(session.pass_id) if session and session.pass_id else None
+    stay = bank.stays.get(body.stay)
+    if held is not None:
+        stay = stay or next((s for s in held.took if s.id == body.stay), None)
+        took = tuple(s for s in held.took if s.id != body.stay)
+        bank = replace(bank, passes=bank.passes.put(held.grant.pass_id, replace(held, took=took)))
+    for opening in bank.openings.values():
+        if body.stay in opening.stays:
+            left = tuple(s for s in opening.stays if s != body.stay)
+            bank = replace(bank, openings=bank.openings.put(opening.id, replace(opening, stays=left)))
+    if body.ended or stay is None:
+        bank = _without_stay(bank, body.stay, keep=held.grant.pass_id if held else None)
+        bank = _without_claim(bank, stay.claim, body.stay) if stay and stay.claim else bank
+        return _set(bank, body.compartment, state=body.compartment_state, why=body.why)
+    bank = _without_deadline(bank, stay) if body.stay in bank.stays else bank
+    if body.stay_state is StayState.EXCEPTION:  # theirs no more
+        bank = _without_passes(bank, stay, keep=held.grant.pass_id if held else None)
+        stay = replace(stay, pickup=None, drop_off=None, delegates=())
+    if body.pickup is not None and body.pickup.pass_id not in stay.delegates:
+        stay = replace(stay, pickup=body.pickup.pass_id)
+    stay = replace(stay, state=body.stay_state, why=body.why, deadline=body.deadline, claim=body.claim)
+    bank = _with_deadline(_with_stay(bank, stay), stay)
+    if body.pickup:
+        bank = _with_pass(bank, body.pickup, PassState.WAITING)
+    if body.claim is not None:
+        claim = bank.claims.get(body.claim) or Claim(body.claim, body.compartment, body.about.service, ())
+        if body.stay not in claim.stays:
+            claim = replace(claim, stays=(*claim.stays, body.stay))
+        bank = replace(bank, claims=bank.claims.put(claim.id, claim))
+        bank = _set(bank, body.compartment, claim=claim.id)
+    return _set(bank, body.compartment, state=body.compartment_state)
+
+
+def _amended(bank: Bank, body: e.Amended) -> Bank:
+    stay = bank.stays[body.stay]
+    bank = _without_deadline(bank, stay)
+    if body.pickup is not None:
+        for old in (stay.pickup, *stay.delegates):
+            bank = _without_pass(bank, old)
+        bank = _with_pass(bank, body.pickup, PassState.WAITING)
+        stay = replace(stay, pickup=body.pickup.pass_id, delegates=())
+    why = None if body.stay_state is StayState.DEPOSITED else stay.why or body.why
+    stay = replace(
+        stay, about=body.about, state=body.stay_state, deadline=body.deadline, extensions=body.extensions, why=why
+    )
+    return _with_deadline(_with_stay(bank, stay), stay)
+
+
+def _moved(bank: Bank, body: e.Moved) -> Bank:
+    stay = bank.stays[body.stay]
+    if stay.claim is not None:
+        bank = _without_claim(bank, stay.claim, stay.id)
+        bank = _set(bank, body.left, state=body.left_state, why=None)
+    claim = Claim(body.claim, body.compartment, body.about.service, (body.stay,))
+    bank = replace(bank, claims=bank.claims.put(claim.id, claim), openings=bank.openings.drop(body.opening))
+    bank = _with_stay(bank, replace(stay, claim=body.claim, compartment=body.compartment, moving=None))
+    return _set(bank, body.compartment, state=CompartmentState.OCCUPIED, why=None, stuck=None, claim=claim.id)
 
 
 def _expired(bank: Bank, body: e.Expired) -> Bank:
@@ -218,6 +338,8 @@ def _wanted(bank: Bank, body: e.Wanted) -> Bank:
         body.claim,
         body.stays,
         body.ends,
+        body.reason,
+        body.second,
         not_after=body.not_after,
     )
     return replace(bank, openings=bank.openings.put(body.opening, opening), queue=(*bank.queue, body.opening))
@@ -254,7 +376,7 @@ def _in_doubt(bank: Bank, opening_id: OpeningId, state: OpeningState, door: Comp
 
 def _opened(bank: Bank, body: e.Opened) -> Bank:
     bank = _step(bank, body.opening, OpeningState.OPENED)
-    bank = _without_pass(bank, body.spent)
+    bank = _spent(bank, body.spent)
     bank = _set(bank, body.compartment, door=DoorState.OPEN, stuck=None)
     if body.compartment_state is not None:
         bank = _set(bank, body.compartment, state=body.compartment_state, why=None)
@@ -284,6 +406,20 @@ def _sensed(bank: Bank, body: e.Sensed) -> Bank:
     return bank
 
 
+def _item_sensed(bank: Bank, body: e.ItemSensed) -> Bank:
+    for compartment, item in body.items.items():
+        bank = _set(bank, compartment, item=item)
+    for compartment in body.doubted:
+        bank = _set(bank, compartment, state=CompartmentState.NEEDS_CHECK, why=Reason.SENSED)
+    return bank
+
+
+def _withdrawn(bank: Bank, body: e.Withdrawn) -> Bank:
+    for compartment, state in body.states.items():
+        bank = _set(bank, compartment, state=state, withdrawn=body.out, why=Reason.WITHDRAWN if body.out else None)
+    return bank
+
+
 def _board_lost(bank: Bank, body: e.BoardLost) -> Bank:
     for compartment in body.compartments:
         bank = _set(bank, compartment, door=DoorState.UNKNOWN)
@@ -293,10 +429,30 @@ def _board_lost(bank: Bank, body: e.BoardLost) -> Bank:
 def _checked(bank: Bank, body: e.Checked) -> Bank:
     stuck = bank.compartments[body.compartment].stuck
     bank = replace(bank, openings=bank.openings.drop(stuck))
-    return _set(bank, body.compartment, state=body.compartment_state, why=None, stuck=None)
+    return _set(bank, body.compartment, state=body.compartment_state, why=None, stuck=None, checked_at=bank.at)
 
 
 # Pieces
+
+
+def _outcome(bank: Bank, session_id: SessionId | None, stay: StayId, outcome: Reason | StayState) -> Bank:
+    session = bank.sessions.get(session_id) if session_id else None
+    if session is None:
+        return bank
+    session = replace(session, outcomes=(*session.outcomes, (stay, outcome)))
+    return replace(bank, sessions=bank.sessions.put(session.id, session))
+
+
+def _without_claim(bank: Bank, claim_id: ClaimId, stay: StayId) -> Bank:
+    """The claim ends with the last stay that it holds."""
+    claim = bank.claims.get(claim_id)
+    if claim is None:
+        return bank
+    left = tuple(s for s in claim.stays if s != stay)
+    if left:
+        return replace(bank, claims=bank.claims.put(claim_id, replace(claim, stays=left)))
+    bank = replace(bank, claims=bank.claims.drop(claim_id))
+    return _set(bank, claim.compartment, claim=None)
 
 
 def _set(bank: Bank, compartment: CompartmentId, **changes: Any) -> Bank:
@@ -315,24 +471,45 @@ def _step(bank: Bank, opening: OpeningId, state: OpeningState, **changes: Any) -
 
 
 def _with_stay(bank: Bank, stay: Stay) -> Bank:
-    labels = bank.labels.put(stay.about.label, stay.id) if stay.about.label else bank.labels
+    label, labels = stay.about.label, bank.labels
+    if label is not None and label not in labels:  # the same label may come again while its first thing is disputed
+        labels = labels.put(label, stay.id)
     return replace(bank, stays=bank.stays.put(stay.id, stay), labels=labels)
 
 
-def _without_stay(bank: Bank, stay_id: StayId) -> Bank:
-    """An ended stay leaves the picture, and every pass to it with it."""
+def _without_stay(bank: Bank, stay_id: StayId, keep: PassId | None = None) -> Bank:
+    """An ended stay leaves the picture, and every pass to it with it, but for the one that has just served."""
     stay = bank.stays.get(stay_id)
     if stay is None:
         return bank
-    bank = _without_pass(_without_pass(bank, stay.drop_off), stay.pickup)
+    bank = _without_passes(bank, stay, keep)
     bank = _without_deadline(bank, stay)
-    return replace(bank, stays=bank.stays.drop(stay_id), labels=bank.labels.drop(stay.about.label))
+    label, labels = stay.about.label, bank.labels
+    if label is not None and labels.get(label) == stay_id:
+        labels = labels.drop(label)
+    return replace(bank, stays=bank.stays.drop(stay_id), labels=labels)
+
+
+def _without_passes(bank: Bank, stay: Stay, keep: PassId | None = None) -> Bank:
+    for pass_id in (stay.drop_off, stay.pickup, *stay.delegates):
+        bank = _spent(bank, pass_id) if pass_id == keep else _without_pass(bank, pass_id)
+    return bank
+
+
+def _with_deadline(bank: Bank, stay: Stay) -> Bank:
+    if stay.deadline is None or stay.state in (StayState.BLOCKED, StayState.EXCEPTION):
+        return bank
+    deadlines = list(bank.deadlines)
+    insort(deadlines, (stay.deadline, stay.id))
+    return replace(bank, deadlines=tuple(deadlines))
 
 
 def _without_deadline(bank: Bank, stay: Stay) -> Bank:
     if stay.deadline is None:
         return bank
     at = bisect_left(bank.deadlines, (stay.deadline, stay.id))
+    if bank.deadlines[at : at + 1] != ((stay.deadline, stay.id),):
+        return bank
     return replace(bank, deadlines=(*bank.deadlines[:at], *bank.deadlines[at + 1 :]))
 
 
@@ -345,11 +522,29 @@ def _without_pass(bank: Bank, pass_id: PassId | None) -> Bank:
     held = bank.passes.get(pass_id) if pass_id else None
     if held is None:
         return bank
-    return replace(bank, passes=bank.passes.drop(pass_id), codes=bank.codes.drop(held.grant.lookup))
+    codes = bank.codes
+    if codes.get(held.grant.lookup) == pass_id:  # a code of a spent pass may be another's by now
+        codes = codes.drop(held.grant.lookup)
+    dailies = tuple(p for p in bank.dailies if p != pass_id)
+    return replace(bank, passes=bank.passes.drop(pass_id), codes=codes, dailies=dailies)
+
+
+def _spent(bank: Bank, pass_id: PassId | None) -> Bank:
+    """It is kept for a while, for those who come back at once."""
+    held = bank.passes.get(pass_id) if pass_id else None
+    if held is None or held.state is PassState.SPENT:
+        return bank
+    spent = (*bank.spent, held.grant.pass_id)
+    for old in spent[:-_SPENT_KEPT]:
+        gone = bank.passes.get(old)
+        bank = _without_pass(bank, old) if gone is not None and gone.state is PassState.SPENT else bank
+    passes = bank.passes.put(held.grant.pass_id, replace(held, state=PassState.SPENT, since=bank.at))
+    return replace(bank, passes=passes, spent=spent[-_SPENT_KEPT:])
 
 
 _ASSIGN: dict[type, Callable[[Bank, Any], Bank]] = {
     e.EpochBegan: _epoch_began,
+    e.Recovered: _recovered,
     e.Booted: _booted,
     e.Fitted: _fitted,
     e.Adopted: _adopted,
@@ -366,8 +561,13 @@ _ASSIGN: dict[type, Callable[[Bank, Any], Bank]] = {
     e.Claimed: _claimed,
     e.Released: _released,
     e.Stored: _stored,
+    e.NotDelivered: _not_delivered,
     e.Collected: _taken,
     e.Recalled: _taken,
+    e.Removed: _taken,
+    e.Reported: _reported,
+    e.Amended: _amended,
+    e.Moved: _moved,
     e.Expired: _expired,
     e.Wanted: _wanted,
     e.Unlocked: _unlocked,
@@ -378,6 +578,8 @@ _ASSIGN: dict[type, Callable[[Bank, Any], Bank]] = {
     e.Lapsed: _lapsed,
     e.Unresolved: _unresolved,
     e.Sensed: _sensed,
+    e.ItemSensed: _item_sensed,
+    e.Withdrawn: _withdrawn,
     e.BoardLost: _board_lost,
     e.Checked: _checked,
 }

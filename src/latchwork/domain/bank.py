@@ -14,6 +14,7 @@ from latchwork.domain.words import (
     CompartmentId,
     CompartmentState,
     DoorState,
+    Ending,
     InstructionId,
     Lookup,
     OpeningId,
@@ -25,6 +26,7 @@ from latchwork.domain.words import (
     Role,
     ServiceId,
     SessionId,
+    Shares,
     Size,
     StayId,
     StayState,
@@ -44,17 +46,53 @@ class Fitting:
     features: tuple[str, ...] = ()
     gate: bool = False
     """A door with no inside (an entrance, a parcel room): opens like a compartment and never holds a claim."""
+    shelf: bool = False
+    """A place without a door of its own, for many things: never claimed, because nobody has it alone."""
+    behind: CompartmentId | None = None
+    """The gate that a shelf is behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """A span of one weekday (Monday is 0) in the site's own time, in minutes after midnight; `to` is not in it."""
+
+    weekday: int
+    since: int
+    to: int
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The policy of a stay."""
+    """The policy of a stay. Where several would do, the one for this party and the smallest size is taken."""
 
     id: ServiceId
     deposit_by: Role
     collect_by: Role
     pickup_hours_max: int
     """From deposit to expiry. An expired stay stays collectible until somebody takes it out."""
+    party: PartyId | None = None
+    size_max: Size | None = None
+    climate: Climate | None = None
+    shares: Shares = Shares.NONE
+    walk_in: bool = False
+    """Whoever stands at the wall may put in, with no code at all."""
+    holds_unknown: bool = False
+    """A thing for nobody we know is taken in, for staff to find out."""
+    hours: tuple[Hours, ...] = ()
+    """When people may use it; empty: always."""
+    day_ends: int | None = None
+    """A stay lasts to this minute of its last day, in the site's own time; None: to the minute."""
+    reminder_hours: tuple[int, ...] = ()
+    """So long before the end people are reminded."""
+    extensions_max: int = 0
+    extension_hours: int = 0
+    room_min: int = 0
+    """An extension leaves at least so many compartments vacant."""
+    late_collection: bool = True
+    """Whether an expired stay can still be collected."""
+    at_end: Ending = Ending.COURIER
+    reopen_minutes: int = 10
+    """How long after a collection the same code opens the same door again, while nobody else has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +106,12 @@ class Policy:
     """From this instant on, so many minutes east of UTC: the site's time zone, as a table for some years."""
     open_seconds_max: float = 1.5
     """How long after a pulse the door's own contact may take to prove that it opened."""
+    set_aside: Mapping[CompartmentId, tuple[ServiceId, ...]] = field(default_factory=dict)
+    """Compartments that only these services may use."""
+    in_reach_kept: int = 0
+    """So many compartments within reach of a wheelchair are kept for those who need one."""
+    fallbacks: tuple[str, ...] = ()
+    """Where a thing goes that cannot be delivered here, best first: a shelf, a neighbour, a desk, the carrier's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +124,11 @@ class Compartment:
     claim: ClaimId | None = None
     stuck: OpeningId | None = None
     """An opening that found no proof; if the door opens later after all, it is this one's."""
+    withdrawn: bool = False
+    """Taken out of service, now or as soon as it is empty."""
+    item: bool | None = None
+    """What a sensor says of its inside: a hint, never a proof."""
+    checked_at: datetime | None = None
 
     @property
     def id(self) -> CompartmentId:
@@ -92,6 +141,8 @@ class Claim:
     compartment: CompartmentId
     service: ServiceId
     stays: tuple[StayId, ...]
+    moves: StayId | None = None
+    """A stay on its way here from another compartment, which holds it until it is in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +155,8 @@ class About:
     recipient: PersonId | None = None
     label: Lookup | None = None
     size: Size | None = None
+    in_reach: bool = False
+    """It must be reachable from a wheelchair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +171,17 @@ class Stay:
     claim: ClaimId | None = None
     compartment: CompartmentId | None = None
     deadline: datetime | None = None
+    """When it expires; of a reservation, when the compartment is let go."""
     presumed: bool = False
     """Nobody said "it is in": the door opened and closed, no more."""
     pickup: PassId | None = None
     drop_off: PassId | None = None
+    delegates: tuple[PassId, ...] = ()
+    why: Reason | None = None
+    """Why its state is not the ordinary one."""
+    extensions: int = 0
+    moving: ClaimId | None = None
+    """Staff is taking it to another compartment: this claim waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,18 +203,27 @@ class Grant:
     party: PartyId | None = None
     once: bool = False
     valid_until: datetime | None = None
+    recipient: PersonId | None = None
+    """Opens everything of this recipient's: their own card, a member of their household."""
+    daily: bool = False
+    """Its code changes every day."""
 
 
 class PassState(StrEnum):
     PENDING = "pending"
     """Its code is taken, and opens nothing before the thing is stored."""
     WAITING = "waiting"
+    SPENT = "spent"
+    """It has opened its door, and for some minutes does so again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pass:
     grant: Grant
     state: PassState
+    since: datetime | None = None
+    took: tuple[Stay, ...] = ()
+    """The last stays that ended by it, as they were."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +231,16 @@ class Session:
     """Somebody at the kiosk whose right was proven; survives a power cut."""
 
     id: SessionId
-    pass_id: PassId
+    pass_id: PassId | None
+    """None: a walk-in, whose right is the service's."""
     role: Role
-    purpose: Purpose | None
-    party: PartyId | None
-    stay: StayId | None
+    purpose: Purpose | None = None
+    party: PartyId | None = None
+    stay: StayId | None = None
+    recipient: PersonId | None = None
+    service: ServiceId | None = None
+    outcomes: tuple[tuple[StayId, Reason | StayState], ...] = ()
+    """What became of each thing in hand, in order."""
 
 
 class OpeningState(StrEnum):
@@ -191,6 +265,8 @@ class Opening:
     claim: ClaimId | None = None
     stays: tuple[StayId, ...] = ()
     ends: StayState | None = None
+    why: Reason | None = None
+    second: PassId | None = None
     attempt: int = 0
     not_after: datetime | None = None
 
@@ -228,7 +304,10 @@ class Bank:
     moving: OpeningId | None = None
     """The opening whose lock was told and whose door has not proven itself yet: one at a time."""
     deadlines: tuple[tuple[datetime, StayId], ...] = ()
-    """Of deposited stays, soonest first."""
+    """Of deposited and reserved stays, soonest first."""
+    dailies: tuple[PassId, ...] = ()
+    spent: tuple[PassId, ...] = ()
+    """The last passes spent, newest last: enough for those who come back within minutes."""
     guesses: Guesses = Guesses()
     clock_doubted: bool = False
     instructions_through: int = 0

@@ -23,6 +23,7 @@ from latchwork.domain.words import (
     Purpose,
     Reason,
     Role,
+    ServiceId,
     SessionId,
     StayId,
 )
@@ -52,6 +53,8 @@ class Offer:
     generation: int
     digits: int
     lookups: tuple[Lookup, ...]
+    first: int = 0
+    """The n of the first of them."""
 
 
 # At the kiosk
@@ -68,9 +71,16 @@ class Ticket:
 
 
 @dataclass(frozen=True, slots=True)
+class WalkIn:
+    """Nothing is shown: somebody has a thing to leave, and this service takes it from anybody."""
+
+    service: ServiceId
+
+
+@dataclass(frozen=True, slots=True)
 class SignIn:
     session: SessionId
-    shown: Lookup | Ticket
+    shown: Lookup | Ticket | WalkIn
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +93,8 @@ class SignOut:
 class Deposit:
     """Somebody has a thing in hand. `stay` is an expected one, or the id that a new one shall get.
 
-    `about` says what is known of a thing that nobody announced; `prefer` is a door that the depositor picked.
+    `about` says what is known of a thing that nobody announced; `prefer` is a door that the depositor picked;
+    `apart` wants a compartment of its own where it might share one.
     """
 
     session: SessionId
@@ -93,11 +104,34 @@ class Deposit:
     offer: Offer
     about: About | None = None
     prefer: CompartmentId | None = None
+    apart: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shelve:
+    """A thing is put on a shelf: scan, scan, scan."""
+
+    session: SessionId
+    stay: StayId
+    shelf: CompartmentId
+    offer: Offer
+    about: About | None = None
+    photo_sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """ "I cannot deliver this here." """
+
+    session: SessionId
+    stay: StayId
+    why: Reason
+    about: About | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Replace:
-    """Another compartment for the same thing: too small, did not open, something already inside."""
+    """Another compartment for the same thing: too small, did not open or will not close, something already inside."""
 
     session: SessionId
     opening: OpeningId
@@ -112,6 +146,7 @@ class Confirm:
 
     session: SessionId
     opening: OpeningId
+    photo_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +159,24 @@ class Abandon:
 
 @dataclass(frozen=True, slots=True)
 class Collect:
-    """Take a stay out: the recipient's own, or one that a courier of its party may take."""
+    """Take a stay out: the recipient's own, or one that a courier of its party may take.
+
+    Of a stay that this person has just taken: open its door once more.
+    """
 
     session: SessionId
     opening: OpeningId
     stay: StayId
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the recipient found, or left: one of REPORTS. `left`: the thing is inside (again)."""
+
+    session: SessionId
+    stay: StayId
+    what: Reason
+    left: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +198,51 @@ class Inspect:
     empty: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Staff takes a thing out for good. To throw it away takes `second`, another staff member's code."""
+
+    session: SessionId
+    opening: OpeningId
+    stay: StayId
+    why: Reason
+    second: Lookup | Ticket | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Staff takes a thing from one compartment to another: the old door opens, then the new one."""
+
+    session: SessionId
+    stay: StayId
+    opening: OpeningId
+    new_opening: OpeningId
+    new_claim: ClaimId
+    prefer: CompartmentId | None = None
+
+
+# At the kiosk or from the cloud: `session` is None where an instruction carries it
+
+
+@dataclass(frozen=True, slots=True)
+class Extend:
+    """More time, by the service's own rule."""
+
+    stay: StayId
+    session: SessionId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Out of service, or `back`; no compartments named: all. `now`: even where something is inside, which only staff
+    can then take out; else as soon as it is empty."""
+
+    compartments: tuple[CompartmentId, ...] = ()
+    back: bool = False
+    now: bool = False
+    session: SessionId | None = None
+
+
 # From the cloud
 
 
@@ -161,11 +254,35 @@ class Adopt:
 
 @dataclass(frozen=True, slots=True)
 class Expect:
-    """A thing is announced. `drop_off` where a person shall put it in: the pass that lets them."""
+    """A thing is announced. `drop_off` where a person shall put it in: the pass that lets them.
+
+    `until`: a compartment is to be reserved for it so long, or it is refused.
+    """
 
     stay: StayId
     about: About
     drop_off: PassId | None = None
+    claim: ClaimId | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """A compartment for a thing that is expected; `until` None: let it go."""
+
+    stay: StayId
+    claim: ClaimId
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Amend:
+    """The operator changes a stay that is here: held until, blocked or freed, or for somebody else."""
+
+    stay: StayId
+    until: datetime | None = None
+    blocked: bool | None = None
+    recipient: PersonId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,12 +292,20 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class GrantPass:
-    """A courier's or a staff member's code."""
+    """A courier's or a staff member's code; a person's for one stay (delegated) or for all of a recipient's.
+
+    `lookup`: the keyed hash of a card, or of a code that they have from a neighbour bank; None: a code of our own.
+    """
 
     pass_id: PassId
     role: Role
     party: PartyId | None = None
     valid_until: datetime | None = None
+    stay: StayId | None = None
+    recipient: PersonId | None = None
+    once: bool = False
+    daily: bool = False
+    lookup: Lookup | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +341,20 @@ class NotUnderstood:
     """An instruction that this version cannot read; answered, never guessed at."""
 
 
-Instruction = Adopt | Expect | Cancel | GrantPass | RevokePass | Open | Check | NotUnderstood
+Instruction = (
+    Adopt
+    | Expect
+    | Reserve
+    | Cancel
+    | Amend
+    | Extend
+    | Withdraw
+    | GrantPass
+    | RevokePass
+    | Open
+    | Check
+    | NotUnderstood
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +375,26 @@ class Instructed:
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """First command of a new epoch."""
+    """First command of a first life."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lived:
+    """An entry of this bank's own life that the cloud does not have."""
+
+    seq: int
+    sha256: str
+    original: str
+    body: Body
+
+
+@dataclass(frozen=True, slots=True)
+class Recover:
+    """A new epoch on top of what the cloud has of the one before; `branch`: what only this controller has of it."""
+
+    size: int
+    root: str
+    branch: tuple[Lived, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +419,13 @@ class See:
 
 
 @dataclass(frozen=True, slots=True)
+class SenseItems:
+    """What sensors inside say: something is there, or nothing."""
+
+    items: Mapping[CompartmentId, bool]
+
+
+@dataclass(frozen=True, slots=True)
 class Unlock:
     """The governor grants this opening its slot. `server_now` None: no server time is known this boot."""
 
@@ -279,7 +443,9 @@ class Elapse:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Time passed: expire what is due."""
+    """Time passed: expire what is due. `offers`: today's codes for the passes that change theirs daily."""
+
+    offers: tuple[Offer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,17 +462,26 @@ Command = (
     SignIn
     | SignOut
     | Deposit
+    | Shelve
+    | GiveUp
     | Replace
     | Confirm
     | Abandon
     | Collect
+    | Report
     | Visit
     | Inspect
+    | Remove
+    | Move
+    | Extend
+    | Withdraw
     | Instructed
     | Begin
+    | Recover
     | Boot
     | Fit
     | See
+    | SenseItems
     | Unlock
     | Elapse
     | Tick

@@ -5,7 +5,19 @@ from datetime import datetime
 from enum import StrEnum
 
 from latchwork.domain.bank import Bank, Opening
-from latchwork.domain.entries import Body, Collected, Expired, Recalled, Stored, Unlocked
+from latchwork.domain.entries import (
+    Amended,
+    Body,
+    Collected,
+    Expired,
+    Moved,
+    NotDelivered,
+    Recalled,
+    Removed,
+    Stored,
+    Unlocked,
+)
+from latchwork.domain.words import PassId, Reason
 
 
 class Notice(StrEnum):
@@ -15,6 +27,10 @@ class Notice(StrEnum):
     COLLECTED = "collected"
     EXPIRED = "expired"
     RECALLED = "recalled"
+    EXTENDED = "extended"
+    MOVED = "moved"
+    NOT_DELIVERED = "not_delivered"
+    RETURNED = "returned"
 
 
 def pulses(committed: Iterable[Body]) -> tuple[Unlocked, ...]:
@@ -22,17 +38,26 @@ def pulses(committed: Iterable[Body]) -> tuple[Unlocked, ...]:
     return tuple(body for body in committed if isinstance(body, Unlocked))
 
 
+_NOTICES: dict[type, Notice] = {
+    Stored: Notice.READY,
+    Collected: Notice.COLLECTED,
+    Expired: Notice.EXPIRED,
+    Recalled: Notice.RECALLED,
+    NotDelivered: Notice.NOT_DELIVERED,
+    Moved: Notice.MOVED,
+}
+
+
 def notice(body: Body) -> Notice | None:
     """What the stay's recipient is told when this entry becomes known."""
-    if isinstance(body, Stored):
-        return Notice.READY
-    if isinstance(body, Collected):
-        return Notice.COLLECTED
-    if isinstance(body, Expired):
-        return Notice.EXPIRED
-    if isinstance(body, Recalled):
-        return Notice.RECALLED
-    return None
+    if isinstance(body, Amended):
+        return Notice.READY if body.pickup is not None else _AMENDED.get(body.why)
+    if isinstance(body, Removed):
+        return Notice.RETURNED if body.why is Reason.RETURN_TO_SENDER else None
+    return _NOTICES.get(type(body))
+
+
+_AMENDED = {Reason.EXTENDED: Notice.EXTENDED, Reason.HELD: Notice.EXTENDED}
 
 
 def next_opening(bank: Bank) -> Opening | None:
@@ -44,4 +69,14 @@ def next_opening(bank: Bank) -> Opening | None:
 
 def next_deadline(bank: Bank) -> datetime | None:
     """When the bank next wants a `Tick`. A doubted clock takes nothing away."""
-    return bank.deadlines[0][0] if bank.deadlines and not bank.clock_doubted else None
+    if bank.clock_doubted:
+        return None
+    times = [bank.deadlines[0][0]] if bank.deadlines else []
+    times += [until for x in bank.dailies if (until := bank.passes[x].grant.valid_until) is not None]
+    return min(times, default=None)
+
+
+def codes_due(bank: Bank, now: datetime) -> tuple[PassId, ...]:
+    """Passes whose code is yesterday's: the next `Tick` wants an offer for each."""
+    due = ((x, bank.passes[x].grant.valid_until) for x in bank.dailies)
+    return tuple(x for x, until in due if until is not None and until <= now and not bank.clock_doubted)

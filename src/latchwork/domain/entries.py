@@ -16,6 +16,7 @@ from latchwork.domain.words import (
     CompartmentId,
     CompartmentState,
     DoorState,
+    Ending,
     InstructionId,
     OpeningId,
     PartyId,
@@ -24,6 +25,7 @@ from latchwork.domain.words import (
     Purpose,
     Reason,
     Role,
+    ServiceId,
     SessionId,
     StayId,
     StayState,
@@ -40,6 +42,22 @@ class EpochBegan:
     size: int = 0
     root: str = ""
     instructions_through: int = 0
+    doubted: tuple[CompartmentId, ...] = ()
+    """Compartments that nobody can vouch for since: they need a look inside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """An entry of the life before that the cloud did not have, so that nothing is lost. What it still changes is
+    stated: a pass spent then is spent, a thing put in then is here, a door opened then is in doubt."""
+
+    seq: int
+    sha256: str
+    original: str = ""
+    """Its own bytes in base64; empty where they are too long, and only the hash stands."""
+    spent: PassId | None = None
+    stored: "Stored | None" = None
+    doubted: CompartmentId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +109,13 @@ class Answered:
 @dataclass(frozen=True, slots=True)
 class SessionBegan:
     session: SessionId
-    pass_id: PassId
+    pass_id: PassId | None
     role: Role
     purpose: Purpose | None = None
     party: PartyId | None = None
     stay: StayId | None = None
+    recipient: PersonId | None = None
+    service: ServiceId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +167,11 @@ class Claimed:
     announced: bool
     why: Reason
     pickup: Grant | None = None
+    compartment_state: CompartmentState = CompartmentState.RESERVED
+    until: datetime | None = None
+    """A reservation: held so long for a thing that is not here yet."""
+    moves: bool = False
+    """The thing is on its way here from another compartment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,15 +189,34 @@ class Released:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
+    """A thing is in. On a shelf it has neither claim nor opening."""
+
     stay: StayId
     about: About
-    claim: ClaimId
+    claim: ClaimId | None
     compartment: CompartmentId
-    opening: OpeningId
+    opening: OpeningId | None
     deadline: datetime
     announced: bool
     presumed: bool = False
     pickup: Grant | None = None
+    session: SessionId | None = None
+    photo_sha256: str | None = None
+    """SHA-256 over salt and picture; both lie in an erasable annex."""
+    why: Reason | None = None
+    """Why nobody has a code for it: held for a recipient whom nobody knows yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotDelivered:
+    """Somebody had it in hand and took it away again: why, and where it goes instead."""
+
+    stay: StayId
+    about: About
+    why: Reason
+    announced: bool
+    session: SessionId
+    fallback: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,10 +225,12 @@ class Collected:
 
     stay: StayId
     about: About
-    claim: ClaimId
+    claim: ClaimId | None
     compartment: CompartmentId
-    opening: OpeningId
+    opening: OpeningId | None
     compartment_state: CompartmentState = CompartmentState.VACANT
+    pass_id: PassId | None = None
+    session: SessionId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,16 +239,82 @@ class Recalled:
 
     stay: StayId
     about: About
+    claim: ClaimId | None
+    compartment: CompartmentId
+    opening: OpeningId | None
+    compartment_state: CompartmentState = CompartmentState.VACANT
+    pass_id: PassId | None = None
+    session: SessionId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """The end of a stay by staff: sent back, thrown away by two, found missing."""
+
+    stay: StayId
+    about: About
+    claim: ClaimId | None
+    compartment: CompartmentId
+    opening: OpeningId | None
+    stay_state: StayState
+    why: Reason
+    compartment_state: CompartmentState = CompartmentState.VACANT
+    second: PassId | None = None
+    pass_id: PassId | None = None
+    session: SessionId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What a recipient found or left, and what it makes of the stay: `ended`, or here (again)."""
+
+    stay: StayId
+    about: About
+    why: Reason
+    stay_state: StayState
+    claim: ClaimId | None
+    compartment: CompartmentId
+    compartment_state: CompartmentState
+    session: SessionId
+    ended: bool = False
+    announced: bool = False
+    deadline: datetime | None = None
+    pickup: Grant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Amended:
+    """A stay that is here was extended, held, blocked, freed, or given to its right recipient."""
+
+    stay: StayId
+    about: About
+    stay_state: StayState
+    why: Reason
+    deadline: datetime | None = None
+    extensions: int = 0
+    pickup: Grant | None = None
+    """The new recipient's; every older pass to this stay is void."""
+    session: SessionId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A thing is in another compartment now, and what became of the one it was in."""
+
+    stay: StayId
+    about: About
     claim: ClaimId
     compartment: CompartmentId
     opening: OpeningId
-    compartment_state: CompartmentState = CompartmentState.VACANT
+    left: CompartmentId
+    left_state: CompartmentState
 
 
 @dataclass(frozen=True, slots=True)
 class Expired:
     stay: StayId
     deadline: datetime
+    at_end: Ending = Ending.COURIER
 
 
 # Doors
@@ -227,6 +339,8 @@ class Wanted:
     note_sha256: str | None = None
     """SHA-256 over salt and text of what the asker wrote; both lie in an erasable annex."""
     not_after: datetime | None = None
+    second: PassId | None = None
+    """The other of two people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +415,25 @@ class Sensed:
 
 
 @dataclass(frozen=True, slots=True)
+class ItemSensed:
+    """A sensor inside contradicts what is recorded, or no longer does. A hint, never a proof."""
+
+    items: Mapping[CompartmentId, bool]
+    contradicts: tuple[CompartmentId, ...] = ()
+    doubted: tuple[CompartmentId, ...] = ()
+    """Recorded as empty, and something is in it: not to be given away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """Compartments taken out of service, or brought back; `states` is what each is now."""
+
+    states: Mapping[CompartmentId, CompartmentState]
+    out: bool
+    session: SessionId | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class BoardLost:
     """One cause, one entry: these doors are unknown until the board answers again."""
 
@@ -319,6 +452,7 @@ class Checked:
 
 Body = (
     EpochBegan
+    | Recovered
     | Booted
     | Fitted
     | Adopted
@@ -335,8 +469,13 @@ Body = (
     | Claimed
     | Released
     | Stored
+    | NotDelivered
     | Collected
     | Recalled
+    | Removed
+    | Reported
+    | Amended
+    | Moved
     | Expired
     | Wanted
     | Unlocked
@@ -347,6 +486,8 @@ Body = (
     | Lapsed
     | Unresolved
     | Sensed
+    | ItemSensed
+    | Withdrawn
     | BoardLost
     | Checked
 )

@@ -1,9 +1,20 @@
-"""Which compartment, how long, how many digits, how patient: small pure tables."""
+"""Which compartment, which service, how long, how many digits, how patient: small pure tables."""
 
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 
-from latchwork.domain.bank import Bank, Compartment, Guesses
-from latchwork.domain.words import CompartmentId, CompartmentState, DoorState, Reason, Role, Size
+from latchwork.domain.bank import About, Bank, Compartment, Fitting, Guesses, Service
+from latchwork.domain.words import (
+    CompartmentId,
+    CompartmentState,
+    DoorState,
+    PartyId,
+    Reason,
+    Role,
+    ServiceId,
+    Shares,
+    Size,
+)
 
 ATTEMPTS_MAX = 2
 """Pulses for one opening; a person is asked to push or gets another door after that."""
@@ -13,35 +24,170 @@ GUESS_DELAY_MAX = timedelta(seconds=60)
 GUESS_FORGET = timedelta(minutes=10)
 """One wrong code is forgotten for each such time without one."""
 
+REACH_MM = range(380, 1221)
+"""Height above the floor that a wheelchair user reaches (ADA 308; EN 301 549, 8.3)."""
+
+
+# Room
+
 
 def choose(
-    bank: Bank, size: Size | None, *, volume_min_mm3: int = 0, prefer: CompartmentId | None = None
+    bank: Bank, about: About, *, volume_min_mm3: int = 0, prefer: CompartmentId | None = None
 ) -> tuple[Compartment, Reason] | Reason:
     """The preferred compartment if it will do, else the smallest vacant one that fits; and why this one.
 
-    A door that is open, or that nobody can see, is not vacant enough. Equal sizes go by label.
+    Equal sizes go by label. Whoever needs one in reach gets one in reach; others leave the last ones alone.
     """
+    size, service = about.size, bank.services[about.service]
     if prefer is not None:
         picked = bank.compartments.get(prefer)
-        if picked is None or picked.fitting.gate:
+        if picked is None or not _serves(bank, picked.fitting, service):
             return Reason.UNKNOWN_COMPARTMENT
         if size is not None and not size.fits_into(picked.fitting.size):
             return Reason.TOO_BIG
-        if picked.state is not CompartmentState.VACANT or picked.door is not DoorState.CLOSED:
+        if not _vacant(picked) or prefer in _in_use(bank):
             return Reason.COMPARTMENT_OCCUPIED
         return picked, Reason.PREFERRED
+    in_use = _in_use(bank)
+    vacant = [c for c in bank.compartments.values() if _vacant(c) and c.id not in in_use]
     fitting = [
         c
-        for c in bank.compartments.values()
-        if c.state is CompartmentState.VACANT
-        and not c.fitting.gate
-        and c.door is DoorState.CLOSED
+        for c in vacant
+        if _serves(bank, c.fitting, service)
         and (size is None or size.fits_into(c.fitting.size))
         and c.fitting.size.volume_mm3 >= volume_min_mm3
     ]
+    if about.in_reach:
+        reachable = [c for c in fitting if c.fitting.reach_mm in REACH_MM]
+        return (_smallest(reachable), Reason.IN_REACH) if reachable else Reason.NONE_IN_REACH
+    if sum(c.fitting.reach_mm in REACH_MM for c in vacant) <= bank.policy.in_reach_kept:
+        fitting = [c for c in fitting if c.fitting.reach_mm not in REACH_MM]
+    return (_smallest(fitting), Reason.SMALLEST_FIT) if fitting else Reason.NO_SUITABLE_COMPARTMENT
+
+
+def _smallest(compartments: Iterable[Compartment]) -> Compartment:
+    return min(compartments, key=lambda c: (c.fitting.size.volume_mm3, c.id))
+
+
+def _vacant(compartment: Compartment) -> bool:
+    """A door that is open, or that nobody can see, is not vacant enough."""
+    return compartment.state is CompartmentState.VACANT and compartment.door is DoorState.CLOSED
+
+
+def _serves(bank: Bank, fitting: Fitting, service: Service) -> bool:
+    if fitting.gate or fitting.shelf or service.climate not in (None, fitting.climate):
+        return False
+    allowed = bank.policy.set_aside.get(fitting.id)
+    return service.id in allowed if allowed is not None else True
+
+
+def _in_use(bank: Bank) -> set[CompartmentId]:
+    """Doors that are about to move, and compartments whose last visitor still stands there and may want back in."""
+    moving = {o.compartment for o in bank.openings.values()}
+    for session in bank.sessions.values():
+        held = bank.passes.get(session.pass_id) if session.pass_id else None
+        moving |= {stay.compartment for stay in held.took if stay.compartment} if held else set()
+    return moving
+
+
+def shared(bank: Bank, about: About) -> Compartment | None:
+    """A compartment whose content may have this beside it: its service says so, and as far as known there is room."""
+    service = bank.services[about.service]
+    if service.shares is Shares.NONE or (service.shares is Shares.RECIPIENT and about.recipient is None):
+        return None
+    for claim in sorted(bank.claims.values(), key=lambda claim: claim.compartment):
+        compartment = bank.compartments[claim.compartment]
+        if claim.service != service.id or compartment.state is not CompartmentState.OCCUPIED or compartment.withdrawn:
+            continue
+        inside = [bank.stays[stay].about for stay in claim.stays]
+        same = all(
+            a.party == about.party if service.shares is Shares.PARTY else a.recipient == about.recipient for a in inside
+        )
+        taken_mm3 = sum(a.size.volume_mm3 for a in (*inside, about) if a.size)
+        if same and inside and taken_mm3 <= compartment.fitting.size.volume_mm3:
+            return compartment
+    return None
+
+
+def vacant_count(bank: Bank) -> int:
+    return sum(_vacant(c) for c in bank.compartments.values() if not (c.fitting.gate or c.fitting.shelf))
+
+
+# Services
+
+
+def service_for(bank: Bank, deposit_by: Role, collect_by: Role, party: PartyId | None, size: Size | None) -> ServiceId:
+    """The service for a thing that nobody announced: for its party before for all, for the smallest size that it has.
+
+    Raises LookupError where this bank has none.
+    """
+    fitting = [
+        s
+        for s in bank.policy.services
+        if (s.deposit_by, s.collect_by) == (deposit_by, collect_by)
+        and s.party in (None, party)
+        and (s.size_max is None or (size is not None and size.fits_into(s.size_max)))
+        and s.climate is None
+        and not s.walk_in
+    ]
     if not fitting:
-        return Reason.NO_SUITABLE_COMPARTMENT
-    return min(fitting, key=lambda c: (c.fitting.size.volume_mm3, c.id)), Reason.SMALLEST_FIT
+        raise LookupError(f"no service for {deposit_by} to {collect_by}")
+    return min(
+        fitting, key=lambda s: (s.party is None, s.size_max is None, s.size_max.volume_mm3 if s.size_max else 0)
+    ).id
+
+
+# Time
+
+
+def local(bank: Bank, at: datetime) -> datetime:
+    """`at` on the site's own clock, without a zone; outside its table of offsets the nearest one holds."""
+    offsets = bank.policy.utc_offsets
+    minutes = next((m for since, m in reversed(offsets) if since <= at), offsets[0][1] if offsets else 0)
+    return at.astimezone(UTC).replace(tzinfo=None) + timedelta(minutes=minutes)
+
+
+def at_local(bank: Bank, wall: datetime) -> datetime:
+    """The instant when the site's clock shows `wall`: the first of two, and where it is skipped the change itself."""
+    offsets = bank.policy.utc_offsets
+    for minutes in dict.fromkeys(m for _, m in sorted(offsets, key=lambda row: -row[1])):
+        at = wall.replace(tzinfo=UTC) - timedelta(minutes=minutes)
+        if local(bank, at) == wall:
+            return at
+    after = wall.replace(tzinfo=UTC) - timedelta(minutes=min((m for _, m in offsets), default=0))
+    return max((since for since, _ in offsets if since <= after), default=after) if offsets else after
+
+
+def deadline(bank: Bank, service: Service, since: datetime, hours: int | None = None) -> datetime:
+    """When what is put in at `since` expires: after its hours, and then to the end of that day where days count."""
+    end = since + timedelta(hours=service.pickup_hours_max if hours is None else hours)
+    if service.day_ends is None:
+        return end
+    there = local(bank, end)
+    day = there.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(minutes=service.day_ends)
+    return at_local(bank, day if there <= day else day + timedelta(days=1))
+
+
+def next_midnight(bank: Bank, now: datetime) -> datetime:
+    there = local(bank, now)
+    return at_local(bank, there.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1))
+
+
+def opens_at(bank: Bank, service: Service, now: datetime) -> datetime | None:
+    """When a service that is closed now opens next; None: it is open. A clock in doubt keeps nobody out."""
+    if not service.hours or bank.clock_doubted:
+        return None
+    there = local(bank, now)
+    minute = there.hour * 60 + there.minute
+    if any(h.weekday == there.weekday() and h.since <= minute < h.to for h in service.hours):
+        return None
+    midnight = there.replace(hour=0, minute=0, second=0, microsecond=0)
+    starts = (midnight + timedelta(days=d, minutes=h.since) for d in range(8) for h in service.hours
+              if (midnight + timedelta(days=d)).weekday() == h.weekday)  # fmt: skip
+    return at_local(bank, min(start for start in starts if start > there))
+
+
+# Codes
 
 
 def code_digits(waiting: int, role: Role = Role.PERSON) -> int:

@@ -91,6 +91,26 @@ class Role(StrEnum):
     STAFF = "staff"
 
 
+class Shares(StrEnum):
+    """Which things of a service may lie in one compartment together."""
+
+    NONE = "none"
+    RECIPIENT = "recipient"
+    """Several parcels of one recipient."""
+    PARTY = "party"
+    """A drop box: whatever goes to the same carrier or shop."""
+
+
+class Ending(StrEnum):
+    """Who takes out what nobody collected in time."""
+
+    COURIER = "courier"
+    RETURN = "return"
+    """Staff, who sends it back."""
+    DISPOSE = "dispose"
+    """Two of the staff, who throw it away."""
+
+
 class Purpose(StrEnum):
     """Why a door opens. Only COLLECT ends stays."""
 
@@ -117,6 +137,17 @@ class Reason(StrEnum):
     ALREADY_HERE = "already_here"
     UNKNOWN_RECIPIENT = "unknown_recipient"
     UNKNOWN_SERVICE = "unknown_service"
+    UNDELIVERABLE = "undeliverable"
+    BLOCKED = "blocked"
+    NO_EXTENSION = "no_extension"
+    SECOND_PERSON = "second_person"
+    """It takes two: another staff member's code is needed beside."""
+    OUTSIDE_HOURS = "outside_hours"
+    NOT_MINE = "not_mine"
+    DAMAGED = "damaged"
+    REFUSED = "refused"
+    LEFT_BEHIND = "left_behind"
+    """Could not carry all: it is still inside."""
     # About the compartment
     TOO_BIG = "too_big"
     NO_SUITABLE_COMPARTMENT = "no_suitable_compartment"
@@ -126,6 +157,8 @@ class Reason(StrEnum):
     UNKNOWN_COMPARTMENT = "unknown_compartment"
     DOOR_OPEN = "door_open"
     DOOR_NOT_OPENED = "door_not_opened"
+    DOOR_WILL_NOT_CLOSE = "door_will_not_close"
+    NONE_IN_REACH = "none_in_reach"
     BUSY = "busy"
     # About the bank
     STATION_BROKEN = "station_broken"
@@ -138,6 +171,10 @@ class Reason(StrEnum):
     # Why something happened, in entries
     SMALLEST_FIT = "smallest_fit"
     PREFERRED = "preferred"
+    IN_REACH = "in_reach"
+    RESERVED = "reserved"
+    SHARED = "shared"
+    RECOVERED = "recovered"
     CHANGED_MIND = "changed_mind"
     SIGNED_OUT = "signed_out"
     TIMED_OUT = "timed_out"
@@ -145,6 +182,14 @@ class Reason(StrEnum):
     FORCED = "forced"
     SENSED = "sensed"
     REVOKED = "revoked"
+    EXTENDED = "extended"
+    HELD = "held"
+    REASSIGNED = "reassigned"
+    MOVED = "moved"
+    UNBLOCKED = "unblocked"
+    WITHDRAWN = "withdrawn"
+    RETURN_TO_SENDER = "return_to_sender"
+    DISPOSED = "disposed"
     # Why staff opens
     CUSTOMER_HELP = "customer_help"
     INSPECTION = "inspection"
@@ -154,3 +199,21 @@ class Reason(StrEnum):
 
 
 STAFF_REASONS = frozenset({Reason.CUSTOMER_HELP, Reason.INSPECTION, Reason.MAINTENANCE, Reason.EMERGENCY, Reason.OTHER})
+REPORTS = frozenset({Reason.LEFT_BEHIND, Reason.NOT_MINE, Reason.REFUSED, Reason.DAMAGED, Reason.COMPARTMENT_EMPTY})
+"""What a recipient may say of what they found."""
+
+UNDELIVERED = frozenset(
+    {
+        Reason.NO_SUITABLE_COMPARTMENT,
+        Reason.NONE_IN_REACH,
+        Reason.TOO_BIG,
+        Reason.UNKNOWN_RECIPIENT,
+        Reason.DAMAGED,
+        Reason.REFUSED,
+        Reason.OUTSIDE_HOURS,
+        Reason.STATION_BROKEN,
+        Reason.NO_ACCESS,
+        Reason.OTHER,
+    }
+)
+"""Why a courier could not deliver here."""

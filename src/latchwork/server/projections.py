@@ -12,7 +12,7 @@ from typing import Any
 from latchwork.domain import entries as e
 from latchwork.domain.bank import About, Grant
 from latchwork.domain.effects import notice
-from latchwork.domain.words import CompartmentState, DoorState, Reason, StayState
+from latchwork.domain.words import CompartmentState, DoorState, Ending, Purpose, Reason, StayState
 from latchwork.store.rows import (
     EMPTY,
     AnswerRow,
@@ -33,10 +33,12 @@ from latchwork.store.rows import (
 from latchwork.sync.codec import Envelope, Unreadable, read_body, read_envelope
 
 _KIND_CHARACTERS_MAX = 64
+_STAYS_DOUBTS = (Task.WRONG_RECIPIENT, Task.REFUSED, Task.UNKNOWN_RECIPIENT, Task.UNCLAIMED)
+"""Settled when the stay ends, or somebody has changed it."""
 _DOORS_DOUBTS = (Task.NOT_OPENED, Task.UNRESOLVED)
 """Settled by the door itself when it moves after all, or by a person who puts in or takes out."""
-_TAKERS_DOUBTS = (*_DOORS_DOUBTS, Task.MISSING)
-_LOOKERS_DOUBTS = (*_TAKERS_DOUBTS, Task.FORCED_DOOR)
+_TAKERS_DOUBTS = (*_DOORS_DOUBTS, Task.MISSING, Task.MISMATCH)
+_LOOKERS_DOUBTS = (*_TAKERS_DOUBTS, Task.FORCED_DOOR, Task.RECOVERED)
 
 
 def rows(organisation: str, raws: Iterable[bytes], nodes: Iterable[bytes], now: datetime) -> Rows:
@@ -93,9 +95,9 @@ class _Page:
         if project is not None:
             project(self, body)
             told = notice(body)
-            if told is not None:
-                assert isinstance(body, e.Stored | e.Collected | e.Expired | e.Recalled)
-                self.notices.append(NoticeRow(told.value, body.stay, self.bank, self.epoch, self.seq, self.now))
+            about: str | None = getattr(body, "stay", None)
+            if told is not None and about is not None:
+                self.notices.append(NoticeRow(told.value, about, self.bank, self.epoch, self.seq, self.now))
 
     def open(self, raw: bytes, nodes: bytes) -> Envelope:
         envelope = read_envelope(raw)
@@ -193,6 +195,23 @@ def _pickup(grant: Grant | None) -> dict[str, Any]:
 # One function a kind
 
 
+def _epoch_began(page: _Page, body: e.EpochBegan) -> None:
+    for compartment in body.doubted:
+        _doubt(page, compartment)
+
+
+def _recovered(page: _Page, body: e.Recovered) -> None:
+    if body.stored is not None:
+        _stored(page, body.stored)
+    if body.doubted is not None:
+        _doubt(page, body.doubted)
+
+
+def _doubt(page: _Page, compartment: str) -> None:
+    page.compartment(compartment, state=CompartmentState.NEEDS_CHECK.value, why=Reason.RECOVERED.value)
+    page.task(Task.RECOVERED, compartment)
+
+
 def _booted(page: _Page, body: e.Booted) -> None:
     page.boot, page.software = body.boot, body.software
 
@@ -250,7 +269,7 @@ def _session_began(page: _Page, body: e.SessionBegan) -> None:
 
 def _pass_granted(page: _Page, body: e.PassGranted) -> None:
     grant = body.grant
-    if grant.stay is not None:
+    if grant.stay is not None and grant.purpose is Purpose.DEPOSIT:
         page.stay(
             grant.stay,
             drop_off_pass=grant.pass_id,
@@ -296,20 +315,24 @@ def _cancelled(page: _Page, body: e.Cancelled) -> None:
 
 
 def _claimed(page: _Page, body: e.Claimed) -> None:
-    page.stay(
-        body.stay,
-        **_about(body.about),
-        **_pickup(body.pickup),
-        state=StayState.RESERVED.value,
-        reason=None,
-        compartment=body.compartment,
-        announced=body.announced,
-        reserved_at=page.at,
-        ended_at=None,
-    )
+    if body.moves:
+        page.stay_entries.append(StayEntryRow(body.stay, page.bank, page.epoch, page.seq))
+    else:
+        page.stay(
+            body.stay,
+            **_about(body.about),
+            **_pickup(body.pickup),
+            state=StayState.RESERVED.value,
+            reason=None,
+            compartment=body.compartment,
+            announced=body.announced,
+            reserved_at=page.at,
+            deadline=body.until,
+            ended_at=None,
+        )
     page.compartment(
         body.compartment,
-        state=CompartmentState.RESERVED.value,
+        state=body.compartment_state.value,
         why=body.why.value,
         claim=body.claim,
         stay=body.stay,
@@ -317,16 +340,26 @@ def _claimed(page: _Page, body: e.Claimed) -> None:
 
 
 def _released(page: _Page, body: e.Released) -> None:
-    page.stay(
-        body.stay,
-        state=body.stay_state.value if body.stay_state else StayState.CANCELLED.value,
-        reason=body.why.value,
-        compartment=None,
-        pickup_pass=None,
-        reserved_at=None,
-        ended_at=None if body.stay_state else page.at,
-    )
-    page.compartment(body.compartment, state=body.compartment_state.value, why=body.why.value, claim=EMPTY, stay=EMPTY)
+    if body.stay_state in (None, StayState.EXPECTED):
+        page.stay(
+            body.stay,
+            state=body.stay_state.value if body.stay_state else StayState.CANCELLED.value,
+            reason=body.why.value,
+            compartment=None,
+            pickup_pass=None,
+            reserved_at=None,
+            ended_at=None if body.stay_state else page.at,
+        )
+    else:  # it was on its way here from another compartment, and is still there
+        page.stay_entries.append(StayEntryRow(body.stay, page.bank, page.epoch, page.seq))
+    _left(page, body.compartment, body.compartment_state, body.why)
+
+
+def _left(page: _Page, compartment: str, state: CompartmentState, why: Reason | None = None) -> None:
+    """Something has left it; another thing may still be inside."""
+    page.compartment(compartment, state=state.value, why=why.value if why else None)
+    if state is not CompartmentState.OCCUPIED:
+        page.compartment(compartment, claim=EMPTY, stay=EMPTY)
 
 
 def _stored(page: _Page, body: e.Stored) -> None:
@@ -335,7 +368,7 @@ def _stored(page: _Page, body: e.Stored) -> None:
         **_about(body.about),
         **_pickup(body.pickup),
         state=StayState.DEPOSITED.value,
-        reason=None,
+        reason=body.why.value if body.why else None,
         compartment=body.compartment,
         announced=body.announced,
         presumed=body.presumed,
@@ -343,6 +376,10 @@ def _stored(page: _Page, body: e.Stored) -> None:
         deposited_at=page.at,
         ended_at=None,
     )
+    if body.why is Reason.UNKNOWN_RECIPIENT:
+        page.task(Task.UNKNOWN_RECIPIENT, body.stay)
+    if body.claim is None:
+        return
     page.compartment(
         body.compartment,
         state=CompartmentState.OCCUPIED.value,
@@ -353,23 +390,95 @@ def _stored(page: _Page, body: e.Stored) -> None:
     page.settle(body.compartment, _DOORS_DOUBTS)
 
 
-def _taken(page: _Page, body: e.Collected | e.Recalled) -> None:
+def _not_delivered(page: _Page, body: e.NotDelivered) -> None:
+    page.stay(
+        body.stay,
+        **_about(body.about),
+        state=(StayState.EXPECTED if body.announced else StayState.CANCELLED).value,
+        reason=body.why.value,
+        announced=body.announced,
+        ended_at=None if body.announced else page.at,
+    )
+
+
+def _taken(page: _Page, body: e.Collected | e.Recalled | e.Removed) -> None:
     state = StayState.COLLECTED if isinstance(body, e.Collected) else StayState.RECALLED
+    reason = None
+    if isinstance(body, e.Removed):
+        state, reason = body.stay_state, body.why.value
     page.stay(
         body.stay,
         **_about(body.about),
         state=state.value,
-        reason=None,
+        reason=reason,
         compartment=body.compartment,
         ended_at=page.at,
     )
-    page.compartment(body.compartment, state=body.compartment_state.value, why=None, claim=EMPTY, stay=EMPTY)
+    page.settle(body.stay, _STAYS_DOUBTS)
+    if body.claim is None:
+        return
+    _left(page, body.compartment, body.compartment_state)
     if body.compartment_state is not CompartmentState.NEEDS_CHECK:
         page.settle(body.compartment, _TAKERS_DOUBTS)
 
 
+_REPORTS = {
+    Reason.NOT_MINE: Task.WRONG_RECIPIENT,
+    Reason.REFUSED: Task.REFUSED,
+    Reason.DAMAGED: Task.REFUSED,
+}
+
+
+def _reported(page: _Page, body: e.Reported) -> None:
+    page.stay(
+        body.stay,
+        **_about(body.about),
+        **_pickup(body.pickup),
+        state=body.stay_state.value,
+        reason=body.why.value,
+        compartment=body.compartment,
+        deadline=body.deadline,
+        ended_at=page.at if body.ended else None,
+    )
+    if body.ended:
+        page.settle(body.stay, _STAYS_DOUBTS)
+        _left(page, body.compartment, body.compartment_state, body.why)
+        if body.why is Reason.COMPARTMENT_EMPTY:
+            page.task(Task.MISSING, body.compartment, body.stay)
+        return
+    page.compartment(body.compartment, state=body.compartment_state.value, why=None, claim=body.claim, stay=body.stay)
+    if body.why in _REPORTS:
+        page.task(_REPORTS[body.why], body.stay, body.why.value)
+
+
+def _amended(page: _Page, body: e.Amended) -> None:
+    page.stay(
+        body.stay,
+        **_about(body.about),
+        **_pickup(body.pickup),
+        state=body.stay_state.value,
+        reason=body.why.value if body.stay_state is not StayState.DEPOSITED else None,
+        deadline=body.deadline,
+        ended_at=None,
+    )
+    page.settle(body.stay, _STAYS_DOUBTS)
+
+
+def _moved(page: _Page, body: e.Moved) -> None:
+    page.stay(body.stay, compartment=body.compartment)
+    page.compartment(
+        body.compartment, state=CompartmentState.OCCUPIED.value, why=None, claim=body.claim, stay=body.stay
+    )
+    page.settle(body.compartment, _DOORS_DOUBTS)
+    _left(page, body.left, body.left_state)
+    if body.left_state is not CompartmentState.NEEDS_CHECK:
+        page.settle(body.left, _TAKERS_DOUBTS)
+
+
 def _expired(page: _Page, body: e.Expired) -> None:
     page.stay(body.stay, state=StayState.EXPIRED.value, reason=None, expired_at=page.at, ended_at=None)
+    if body.at_end is not Ending.COURIER:
+        page.task(Task.UNCLAIMED, body.stay, body.at_end.value)
 
 
 def _wanted(page: _Page, body: e.Wanted) -> None:
@@ -436,6 +545,18 @@ def _sensed(page: _Page, body: e.Sensed) -> None:
         page.task(Task.FORCED_DOOR, compartment)
 
 
+def _item_sensed(page: _Page, body: e.ItemSensed) -> None:
+    for compartment in body.doubted:
+        page.compartment(compartment, state=CompartmentState.NEEDS_CHECK.value, why=Reason.SENSED.value)
+    for compartment in body.contradicts:
+        page.task(Task.MISMATCH, compartment, "something inside" if body.items[compartment] else "nothing inside")
+
+
+def _withdrawn(page: _Page, body: e.Withdrawn) -> None:
+    for compartment, state in body.states.items():
+        page.compartment(compartment, state=state.value, why=Reason.WITHDRAWN.value if body.out else None)
+
+
 def _board_lost(page: _Page, body: e.BoardLost) -> None:
     for compartment in body.compartments:
         page.compartment(compartment, door=DoorState.UNKNOWN.value)
@@ -450,6 +571,8 @@ def _checked(page: _Page, body: e.Checked) -> None:
 
 
 _PROJECT: dict[type, Callable[[_Page, Any], None]] = {
+    e.EpochBegan: _epoch_began,
+    e.Recovered: _recovered,
     e.Booted: _booted,
     e.Fitted: _fitted,
     e.Adopted: _adopted,
@@ -462,8 +585,13 @@ _PROJECT: dict[type, Callable[[_Page, Any], None]] = {
     e.Claimed: _claimed,
     e.Released: _released,
     e.Stored: _stored,
+    e.NotDelivered: _not_delivered,
     e.Collected: _taken,
     e.Recalled: _taken,
+    e.Removed: _taken,
+    e.Reported: _reported,
+    e.Amended: _amended,
+    e.Moved: _moved,
     e.Expired: _expired,
     e.Wanted: _wanted,
     e.Unlocked: _unlocked,
@@ -474,7 +602,9 @@ _PROJECT: dict[type, Callable[[_Page, Any], None]] = {
     e.Lapsed: _lapsed,
     e.Unresolved: _unresolved,
     e.Sensed: _sensed,
+    e.ItemSensed: _item_sensed,
+    e.Withdrawn: _withdrawn,
     e.BoardLost: _board_lost,
     e.Checked: _checked,
 }
-"""Other kinds (epochs, clocks, refused codes, ends of sessions) make no rows: they are read from the log."""
+"""Other kinds (clocks, refused codes, ends of sessions) make no rows: they are read from the log."""

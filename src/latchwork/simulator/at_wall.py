@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from latchwork.domain import commands as c
 from latchwork.domain.bank import About, OpeningState
 from latchwork.domain.commands import Decision, Ticket
-from latchwork.domain.decide import may_take
 from latchwork.domain.entries import Wanted
+from latchwork.domain.rules.collect import may_take
 from latchwork.domain.words import (
     ClaimId,
     CompartmentId,

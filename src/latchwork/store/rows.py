@@ -205,6 +205,16 @@ class Task(StrEnum):
     """What is stored of the log does not continue what we countersigned of it."""
     MISSING = "missing"
     """Somebody looked into a compartment, and what is inside is not what should be."""
+    MISMATCH = "mismatch"
+    """A sensor inside contradicts what is recorded."""
+    WRONG_RECIPIENT = "wrong_recipient"
+    REFUSED = "refused"
+    """Left inside by its recipient: refused, or damaged."""
+    UNKNOWN_RECIPIENT = "unknown_recipient"
+    UNCLAIMED = "unclaimed"
+    """Expired, and staff's to send back or to throw away."""
+    RECOVERED = "recovered"
+    """A controller began a new life: nobody can vouch for what was empty."""
 
 
 @dataclass(slots=True)

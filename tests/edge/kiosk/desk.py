@@ -185,9 +185,9 @@ class TestDesk:
         ticket = c.Ticket(self._bank.id, pass_id, T0, T0 + timedelta(days=3))
         return keys.sign_ticket(SIGNER, ticket)
 
-    def stored(self, label: str = "JD0001", size: Size | None = SMALL) -> StayId:
+    def stored(self, label: str = "JD0001", size: Size | None = SMALL, recipient: PersonId = JANE) -> StayId:
         """A parcel that a courier has put in."""
-        stay = self.expect(label, size)
+        stay = self.expect(label, size, recipient)
         session = SessionId(self.new_id())
         opening = OpeningId(self.new_id())
         self.decide(c.SignIn(session, self.code(self.courier)))

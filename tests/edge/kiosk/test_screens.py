@@ -333,7 +333,7 @@ def test_nothing_works_without_a_code(desk: TestDesk, me: Visitor) -> None:
 
 
 def test_a_person_can_do_no_couriers_or_staffs_work(desk: TestDesk, me: Visitor) -> None:
-    mine, other = desk.stored("AAA1"), desk.stored("BBB1")
+    mine, other = desk.stored("AAA1"), desk.stored("BBB1", recipient=PersonId("other"))
     desk.jammed = {"01"}
     me(p.Code(desk.pickup(mine)))
     before = desk.bank

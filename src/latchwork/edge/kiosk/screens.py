@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from latchwork.domain.bank import Bank, Compartment, Opening, OpeningState, Session, Stay
-from latchwork.domain.decide import may_take
+from latchwork.domain.rules.collect import may_take
 from latchwork.domain.words import STAFF_REASONS, CompartmentState, DoorState, PersonId, Purpose, Role, Size
 from latchwork.edge.kiosk.turn import Draft, Turn, current, left_open
 

@@ -60,6 +60,10 @@ class Rights(Checker):
         session = self._sessions.get(body.session or "")
         if session is None or session.pass_id != body.pass_id:
             self.wrong(f"{body.opening[:6]} of {body.compartment} has neither a session nor an instruction")
+        if session.pass_id is None:  # a walk-in: its right is the service's
+            if body.purpose is not Purpose.DEPOSIT:
+                self.wrong(f"a walk-in opened {body.compartment} to {body.purpose}")
+            return
         grant = self._grants[session.pass_id]
         if grant.valid_until is not None and entry_time(self) >= grant.valid_until + timedelta(hours=1):
             self.wrong(f"the pass of {body.opening[:6]} was over")

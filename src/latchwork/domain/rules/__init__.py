@@ -1,0 +1,1 @@
+"""What may happen at the wall, a module a topic; `decide` is their table."""

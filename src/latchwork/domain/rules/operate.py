@@ -1,0 +1,238 @@
+"""Staff at the wall, and what an operator elsewhere may change of a stay or a compartment."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from latchwork.domain import commands as c
+from latchwork.domain import entries as e
+from latchwork.domain import policy
+from latchwork.domain.bank import Bank, Compartment, OpeningState, Stay
+from latchwork.domain.commands import Decision
+from latchwork.domain.rules.collect import may_take, taken
+from latchwork.domain.rules.people import shown
+from latchwork.domain.rules.pieces import (
+    HERE,
+    busy,
+    door_of,
+    emptied,
+    holds_deposit,
+    is_reserved,
+    let_go,
+    no,
+    pickup,
+    release,
+    staff,
+    stored,
+    want,
+    yes,
+)
+from latchwork.domain.words import (
+    STAFF_REASONS,
+    CompartmentId,
+    CompartmentState,
+    Ending,
+    Purpose,
+    Reason,
+    Role,
+    StayState,
+)
+
+
+def visit(bank: Bank, cmd: c.Visit, now: datetime) -> Decision:
+    session = bank.sessions.get(cmd.session)
+    if session is None:
+        return no(Reason.NO_SESSION)
+    compartment = bank.compartments.get(cmd.compartment)
+    if compartment is None:
+        return no(Reason.UNKNOWN_COMPARTMENT)
+    if session.role is Role.COURIER and compartment.fitting.gate:  # the way to the shelves behind it
+        return yes(want(cmd.opening, cmd.compartment, Purpose.VISIT, by=session))
+    if session.role is not Role.STAFF or cmd.reason not in STAFF_REASONS:
+        return no(Reason.NO_ACCESS)
+    return yes(want(cmd.opening, cmd.compartment, Purpose.CHECK, by=session, reason=cmd.reason))
+
+
+def inspect(bank: Bank, cmd: c.Inspect, now: datetime) -> Decision:
+    session = staff(bank, cmd.session)
+    if isinstance(session, Reason):
+        return no(session)
+    return look(bank, cmd.compartment, cmd.empty, now, session=session.id)
+
+
+def look(bank: Bank, compartment_id: CompartmentId, empty: bool, now: datetime, **who: Any) -> Decision:
+    """What a look inside makes of a compartment. It never ends a stay: that takes a collection."""
+    compartment = bank.compartments.get(compartment_id)
+    if compartment is None:
+        return no(Reason.UNKNOWN_COMPARTMENT)
+    claim = bank.claims.get(compartment.claim) if compartment.claim else None
+    if claim is None:
+        state = emptied(bank, compartment_id) if empty else CompartmentState.NEEDS_CHECK
+        return yes(e.Checked(compartment_id, state, **who))
+    deposit = next((o for o in bank.openings.values() if o.claim == claim.id and holds_deposit(bank, o)), None)
+    if deposit is not None:
+        if deposit.state not in (OpeningState.UNRESOLVED, OpeningState.NOT_OPENED):
+            return no(Reason.BUSY)  # a deposit under way answers for itself
+        state = emptied(bank, compartment_id, bank.stays[deposit.stays[0]]) if empty else CompartmentState.OCCUPIED
+        settled = release(bank, deposit, state, Reason.INSPECTION) if empty else stored(bank, deposit, now, True)
+        return yes(settled, e.Checked(compartment_id, state, **who))
+    reserved = all(bank.stays[stay].state is StayState.RESERVED for stay in claim.stays)
+    as_logged = CompartmentState.RESERVED if reserved else CompartmentState.OCCUPIED
+    if as_logged is CompartmentState.OCCUPIED and compartment.state is CompartmentState.OUT_OF_SERVICE:
+        as_logged = compartment.state
+    return yes(e.Checked(compartment_id, as_logged if empty is reserved else CompartmentState.NEEDS_CHECK, **who))
+
+
+def remove(bank: Bank, cmd: c.Remove, now: datetime) -> Decision:
+    session = staff(bank, cmd.session)
+    if isinstance(session, Reason):
+        return no(session)
+    stay = bank.stays.get(cmd.stay)
+    if stay is None or stay.state not in HERE or stay.compartment is None:
+        return no(Reason.PARCEL_NOT_AVAILABLE)
+    if cmd.why not in (Reason.RETURN_TO_SENDER, Reason.DISPOSED, Reason.COMPARTMENT_EMPTY):
+        return no(Reason.NOT_UNDERSTOOD)
+    if busy(bank, stay):
+        return no(Reason.BUSY)
+    if cmd.why is Reason.COMPARTMENT_EMPTY:  # looked for, and not there
+        if bank.compartments[stay.compartment].state is not CompartmentState.NEEDS_CHECK:
+            return no(Reason.COMPARTMENT_OCCUPIED)
+        return yes(*taken(bank, [stay], StayState.EXCEPTION, None, session.pass_id, session.id, cmd.why))
+    second = None
+    if cmd.why is Reason.DISPOSED:
+        if bank.services[stay.about.service].at_end is not Ending.DISPOSE and stay.state is StayState.DEPOSITED:
+            return no(Reason.NO_ACCESS)
+        if cmd.second is None:
+            return no(Reason.SECOND_PERSON)
+        other = shown(bank, cmd.second, now)
+        if isinstance(other, Decision):
+            return other
+        second = other.grant.pass_id
+        if other.grant.role is not Role.STAFF or second == session.pass_id:
+            return no(Reason.SECOND_PERSON)
+    ends = StayState.RETURNED if cmd.why is Reason.RETURN_TO_SENDER else StayState.EXCEPTION
+    door = door_of(bank, stay.compartment)
+    if door is None:
+        return yes(*taken(bank, [stay], ends, None, session.pass_id, session.id, cmd.why, second))
+    return yes(
+        want(
+            cmd.opening,
+            door,
+            Purpose.COLLECT,
+            by=session,
+            claim=stay.claim,
+            stays=(stay.id,),
+            ends=ends,
+            reason=cmd.why,
+            second=second,
+        )
+    )
+
+
+def move(bank: Bank, cmd: c.Move, now: datetime) -> Decision:
+    session = staff(bank, cmd.session)
+    if isinstance(session, Reason):
+        return no(session)
+    stay = bank.stays.get(cmd.stay)
+    if stay is None or stay.state not in HERE or stay.compartment is None:
+        return no(Reason.PARCEL_NOT_AVAILABLE)
+    if busy(bank, stay):
+        return no(Reason.BUSY)
+    chosen = policy.choose(bank, stay.about, prefer=cmd.prefer)
+    if isinstance(chosen, Reason):
+        return no(chosen)
+    compartment, why = chosen
+    claimed = e.Claimed(cmd.new_claim, compartment.id, stay.id, stay.about, stay.announced, why, moves=True)
+    old = door_of(bank, stay.compartment)
+    out = [want(cmd.opening, old, Purpose.CHECK, by=session, reason=Reason.MOVED)] if old else []
+    into = want(cmd.new_opening, compartment.id, Purpose.DEPOSIT, by=session, claim=claimed.claim, stays=(stay.id,))
+    return yes(*out, claimed, into)
+
+
+def extend(bank: Bank, cmd: c.Extend, now: datetime) -> Decision:
+    stay = bank.stays.get(cmd.stay)
+    if stay is None or stay.state not in (StayState.DEPOSITED, StayState.EXPIRED):
+        return no(Reason.PARCEL_NOT_AVAILABLE)
+    if cmd.session is not None:
+        session = bank.sessions.get(cmd.session)
+        if session is None:
+            return no(Reason.NO_SESSION)
+        if session.role is not Role.PERSON or not may_take(bank, session, stay):
+            return no(Reason.NO_ACCESS)
+    service = bank.services[stay.about.service]
+    if stay.extensions >= service.extensions_max:
+        return no(Reason.NO_EXTENSION)
+    if policy.vacant_count(bank) < service.room_min:
+        return no(Reason.NO_SUITABLE_COMPARTMENT)
+    end = policy.deadline(bank, service, max(now, stay.deadline or now), service.extension_hours)
+    extended = e.Amended(
+        stay.id,
+        stay.about,
+        StayState.DEPOSITED,
+        Reason.EXTENDED,
+        end,
+        stay.extensions + 1,
+        session=cmd.session,
+    )
+    return yes(extended)
+
+
+def amend(bank: Bank, stay: Stay, cmd: c.Amend, offer: c.Offer | None, now: datetime) -> Decision:
+    """One change at a time: for somebody else, blocked or freed, or held until."""
+    from_now = max(now, stay.deadline) if stay.deadline else now
+    if cmd.recipient is not None:
+        return _reassign(bank, stay, cmd, offer, now)
+    if cmd.blocked is not None:
+        if cmd.blocked is (stay.state is StayState.BLOCKED):
+            return no(Reason.PARCEL_NOT_AVAILABLE)
+        state = StayState.BLOCKED if cmd.blocked else StayState.DEPOSITED
+        why = Reason.BLOCKED if cmd.blocked else Reason.UNBLOCKED
+        return yes(e.Amended(stay.id, stay.about, state, why, stay.deadline or from_now, stay.extensions))
+    if cmd.until is None or cmd.until <= now:
+        return no(Reason.EXPIRED)
+    state = stay.state if stay.state in (StayState.BLOCKED, StayState.EXCEPTION) else StayState.DEPOSITED
+    return yes(e.Amended(stay.id, stay.about, state, Reason.HELD, cmd.until, stay.extensions))
+
+
+def _reassign(bank: Bank, stay: Stay, cmd: c.Amend, offer: c.Offer | None, now: datetime) -> Decision:
+    service = bank.services[stay.about.service]
+    claim = bank.claims.get(stay.claim) if stay.claim else None
+    if claim is not None and len(claim.stays) > 1:
+        return no(Reason.SHARED)
+    given = pickup(bank, offer, stay.id) if offer is not None and service.collect_by is Role.PERSON else None
+    if given is None and service.collect_by is Role.PERSON:
+        return no(Reason.CODE_TAKEN)
+    about = replace(stay.about, recipient=cmd.recipient)
+    end = policy.deadline(bank, service, now)
+    return yes(e.Amended(stay.id, about, StayState.DEPOSITED, Reason.REASSIGNED, end, 0, given))
+
+
+def withdraw(bank: Bank, cmd: c.Withdraw, now: datetime) -> Decision:
+    if cmd.session is not None:
+        session = staff(bank, cmd.session)
+        if isinstance(session, Reason):
+            return no(session)
+    if any(x not in bank.compartments for x in cmd.compartments):
+        return no(Reason.UNKNOWN_COMPARTMENT)
+    chosen = [bank.compartments[x] for x in cmd.compartments or sorted(bank.compartments)]
+    released = [] if cmd.back else [entry for compartment in chosen for entry in _unreserved(bank, compartment)]
+    free = {entry.compartment for entry in released}
+    states = {x.id: _withdrawn_state(x, cmd, x.id in free) for x in chosen if not x.fitting.gate}
+    return yes(*released, e.Withdrawn(states, out=not cmd.back, session=cmd.session))
+
+
+def _unreserved(bank: Bank, compartment: Compartment) -> list[e.Released]:
+    claim = bank.claims.get(compartment.claim) if compartment.claim else None
+    if claim is None or claim.moves is not None or not all(is_reserved(bank, bank.stays[s]) for s in claim.stays):
+        return []
+    return [let_go(bank, bank.stays[s], Reason.WITHDRAWN) for s in claim.stays]
+
+
+def _withdrawn_state(compartment: Compartment, cmd: c.Withdraw, free: bool) -> CompartmentState:
+    state = compartment.state
+    if cmd.back:
+        if state is not CompartmentState.OUT_OF_SERVICE:
+            return state
+        return CompartmentState.OCCUPIED if compartment.claim else CompartmentState.VACANT
+    empty = free or state is CompartmentState.VACANT
+    return CompartmentState.OUT_OF_SERVICE if empty or (cmd.now and state is CompartmentState.OCCUPIED) else state

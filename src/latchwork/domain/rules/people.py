@@ -1,0 +1,71 @@
+"""Who asks: signing in and out."""
+
+from datetime import datetime, timedelta
+
+from latchwork.domain import commands as c
+from latchwork.domain import entries as e
+from latchwork.domain import policy
+from latchwork.domain.bank import Bank, Pass, PassState
+from latchwork.domain.commands import Decision, Refusal
+from latchwork.domain.rules.pieces import MOVING, leave, no, yes
+from latchwork.domain.words import Lookup, Purpose, Reason, Role
+
+
+def sign_in(bank: Bank, cmd: c.SignIn, now: datetime) -> Decision:
+    if isinstance(cmd.shown, c.WalkIn):
+        service = bank.services.get(cmd.shown.service)
+        if service is None or not service.walk_in:
+            return no(Reason.NO_ACCESS)
+        return yes(e.SessionBegan(cmd.session, None, Role.PERSON, Purpose.DEPOSIT, service.party, service=service.id))
+    held = shown(bank, cmd.shown, now)
+    if isinstance(held, Decision):
+        return held
+    given = held.grant
+    if given.once and any(o.pass_id == given.pass_id and o.state in MOVING for o in bank.openings.values()):
+        return no(Reason.BUSY)
+    stay = bank.stays.get(given.stay) if given.stay else None
+    recipient = given.recipient
+    if stay is not None and stay.pickup == given.pass_id:  # the recipient's own code: they may take all that is theirs
+        recipient = stay.about.recipient
+    began = e.SessionBegan(cmd.session, given.pass_id, given.role, given.purpose, given.party, given.stay, recipient)
+    return yes(began)
+
+
+def shown(bank: Bank, shown: Lookup | c.Ticket, now: datetime) -> Pass | Decision:
+    """The pass behind a code or a ticket, or the no for it. A wrong code is remembered for the whole bank."""
+    if isinstance(shown, c.Ticket):
+        if shown.bank != bank.id:
+            return no(Reason.NO_ACCESS)
+        if not (bank.clock_doubted or shown.not_before <= now < shown.not_after):
+            return no(Reason.CODE_EXPIRED)
+        held = bank.passes.get(shown.pass_id)
+        if held is None or not _opens(bank, held, now):  # signed, so no guess: spent, or not known here yet
+            return no(Reason.PARCEL_NOT_AVAILABLE)
+    else:
+        until = bank.guesses.until
+        if until is not None and now < until:
+            return no(Reason.SLOW_DOWN, until)
+        pass_id = bank.codes.get(shown)
+        held = bank.passes.get(pass_id) if pass_id else None
+        if held is None or not _opens(bank, held, now):
+            wrong = policy.after_wrong_code(bank.guesses, now)
+            return Decision((e.CodeRefused(wrong.failures, wrong.until),), Refusal(Reason.WRONG_CODE, wrong.until))
+    valid_until = held.grant.valid_until
+    if valid_until is not None and now >= valid_until and not bank.clock_doubted:
+        return no(Reason.CODE_EXPIRED)
+    return held
+
+
+def _opens(bank: Bank, held: Pass, now: datetime) -> bool:
+    if held.state is not PassState.SPENT:
+        return held.state is PassState.WAITING
+    stay = held.took[-1] if held.took else bank.stays.get(held.grant.stay) if held.grant.stay else None
+    service = bank.services.get(stay.about.service) if stay else None
+    minutes = service.reopen_minutes if service else 0
+    return held.since is not None and now < held.since + timedelta(minutes=minutes)
+
+
+def sign_out(bank: Bank, cmd: c.SignOut, now: datetime) -> Decision:
+    if cmd.session not in bank.sessions:
+        return no(Reason.NO_SESSION)
+    return yes(*leave(bank, cmd.session, cmd.why, now))
