@@ -24,6 +24,7 @@ SUBCOMMANDS: Mapping[str, Subcommand] = {
     "sim": Subcommand("latchwork.simulator.main", "bank and server in pretend time, with faults and checkers"),
     "board": Subcommand("latchwork.simulator.boards.main", "one simulated lock board on a pty or a TCP port"),
     "server": Subcommand("latchwork.server.main", "the cloud: API, pages and the banks' exchange"),
+    "verify": Subcommand("latchwork.store.main", "check a receipt, a journal or the cloud's logs against their proofs"),
     "edge": Subcommand("latchwork.edge.main", "one locker bank: its loop, its link and its kiosk"),
 }
 

@@ -30,9 +30,8 @@ from latchwork.store.rows import (
     Task,
     TaskRow,
 )
-from latchwork.sync.codec import Envelope, Unreadable, read_body, read_envelope
+from latchwork.sync.codec import KIND_CHARACTERS_MAX, Envelope, Unreadable, read_body, read_envelope
 
-_KIND_CHARACTERS_MAX = 64
 _STAYS_DOUBTS = (Task.WRONG_RECIPIENT, Task.REFUSED, Task.UNKNOWN_RECIPIENT, Task.UNCLAIMED)
 """Settled when the stay ends, or somebody has changed it."""
 _DOORS_DOUBTS = (Task.NOT_OPENED, Task.UNRESOLVED)
@@ -106,7 +105,7 @@ class _Page:
         except OverflowError:
             raise Unreadable("not an entry: its time is outside the calendar") from None
         self.bank, self.epoch, self.seq, self.at = envelope.bank, envelope.epoch, envelope.seq, at
-        kind = envelope.kind[:_KIND_CHARACTERS_MAX].replace("\0", "")
+        kind = envelope.kind[:KIND_CHARACTERS_MAX].replace("\0", "")
         self.entries.append(EntryRow(self.bank, self.epoch, self.seq, at, kind, raw, nodes))
         return envelope
 
@@ -133,7 +132,7 @@ class _Page:
     # Pieces
 
     def unreadable(self, kind: str, why: str) -> None:
-        self.task(Task.UNREADABLE_ENTRY, kind[:_KIND_CHARACTERS_MAX].replace("\0", ""), why.replace("\0", ""))
+        self.task(Task.UNREADABLE_ENTRY, kind[:KIND_CHARACTERS_MAX].replace("\0", ""), why.replace("\0", ""))
 
     def task(self, kind: Task, about: str, detail: str | None = None) -> None:
         name = task_id(self.bank, kind, about, self.epoch, self.seq)

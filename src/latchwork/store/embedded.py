@@ -297,6 +297,16 @@ class Embedded:
                 log.info("PostgreSQL is back")
 
 
+def running_dsn(home: Path) -> str:
+    """How to reach the PostgreSQL that another process of ours runs on this data folder. Raises CannotStart."""
+    try:
+        password = (home / "password").read_text().strip()
+        socket_dir = (home / "pgdata" / "postmaster.pid").read_text().splitlines()[4]
+    except (OSError, IndexError) as error:
+        raise CannotStart(f"The database in {home} runs, and how to reach it cannot be read: {error}.") from error
+    return f"postgresql://{DATABASE}:{password}@/{DATABASE}?host={quote(socket_dir)}&port={PORT}"
+
+
 @dataclass(frozen=True, slots=True)
 class _Owner:
     """Who PostgreSQL runs as; None means: as we do."""

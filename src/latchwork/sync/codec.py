@@ -18,6 +18,8 @@ from latchwork.domain.words import BankId
 
 VERSION = 1
 ENTRY_BYTES_MAX = 16 * 1024
+KIND_CHARACTERS_MAX = 64
+"""Of a kind's name, so much is kept in a column beside the entry."""
 _EPOCH_MAX, _SEQ_MAX = 2**31 - 1, 2**53
 
 KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Body)}

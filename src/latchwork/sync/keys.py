@@ -7,6 +7,7 @@ digits, a ticket key signs QR codes. Randomness is the caller's.
 import base64
 import binascii
 import hmac
+import re
 import struct
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from latchwork.domain.words import BankId, Lookup, PassId
 
 CODES_OFFERED = 8
 TICKET_PREFIX = "LW1."
+_STICKER = re.compile(r"(?:latchwork bank \S+\s+)?(?:key ([0-9a-f]{8})\s+)?((?:[0-9a-f]\s*){64})")
 _TICKET = struct.Struct(">4s16s16sII")
 
 
@@ -57,6 +59,24 @@ def offer(key: bytes, generation: int, pass_id: PassId, digits: int) -> Offer:
 def key_id(public: bytes) -> str:
     """The first four bytes of SHA-256 over a public key, in hex."""
     return sha256(public).hexdigest()[:8]
+
+
+def sticker(bank: BankId, public: bytes) -> str:
+    """What is printed and stuck to a wall: whose it is, and the key by which anybody checks what it signed."""
+    digits = public.hex()
+    lines = (" ".join(digits[i : i + 4] for i in range(start, start + 32, 4)) for start in (0, 32))
+    return "\n".join((f"Latchwork bank {bank}", f"key {key_id(public)}", *lines))
+
+
+def read_sticker(text: str) -> bytes:
+    """The key on a sticker, or in hex by itself, however it is spaced. Raises ValueError."""
+    found = _STICKER.fullmatch(text.strip().lower())
+    if found is None:
+        raise ValueError("not a key: 64 hex digits, as they stand on the wall's sticker")
+    public = bytes.fromhex("".join(found[2].split()))
+    if found[1] not in (None, key_id(public)):
+        raise ValueError(f"not the key {found[1]} that it is said to be: its digits are those of {key_id(public)}")
+    return public
 
 
 def sign_ticket(key: Ed25519PrivateKey, ticket: Ticket) -> str:

@@ -1,0 +1,109 @@
+"""Both copies of a bank's log, read from end to end and never written: for `latchwork verify`."""
+
+import asyncio
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import asyncpg
+
+from latchwork.store.embedded import Embedded, Held, running_dsn
+from latchwork.store.lanes import Connection
+from latchwork.store.queries import load
+from latchwork.sync.audit import Row
+from latchwork.sync.codec import Unreadable, read_envelope
+
+PAGE_ROWS = 2000
+
+_copies = load("copies")
+
+
+class Copy(NamedTuple):
+    """One log as it is stored. What its head says is None where it has none: an epoch that is over, an old journal."""
+
+    bank: str
+    epoch: int
+    rows: Iterable[Row]
+    """In the order of their sequence; may be read once more."""
+    size: int | None
+    root: bytes | None = None
+    peaks: bytes | None = None
+    key: bytes | None = None
+    """The device key that signed `note`, where that is known."""
+    note: bytes | None = None
+    """The newest checkpoint."""
+
+
+def journal(folder: Path) -> Copy:
+    """What is in a bank's journal now, also while the bank works on it. Raises sqlite3.Error."""
+    db = sqlite3.connect(f"{(folder / 'journal.sqlite').absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    try:
+        db.execute("BEGIN")  # one moment for both
+        rows = [Row(*row) for row in db.execute("SELECT seq, raw, nodes FROM entries ORDER BY seq")]
+        with_head = db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'head'").fetchone()[0]
+        size, note = db.execute("SELECT size, checkpoint FROM head").fetchone() if with_head else (None, None)
+        return Copy(*_whose(rows), rows, size, note=note)
+    finally:
+        db.close()
+
+
+def _whose(rows: Iterable[Row]) -> tuple[str, int]:
+    for row in rows:
+        with suppress(Unreadable):
+            envelope = read_envelope(row.raw)
+            return envelope.bank, envelope.epoch
+    return "unknown", 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """A database at one moment. Raises asyncpg.PostgresError."""
+
+    _runner: asyncio.Runner
+    _connection: Connection
+
+    def logs(self, bank: str | None = None) -> list[Copy]:
+        found = self._runner.run(self._connection.fetch(_copies["logs"], bank))
+        return [Copy(bank, epoch, _Rows(self, bank, epoch), *head) for bank, epoch, *head in found]
+
+    def page(self, bank: str, epoch: int, after: int) -> list[Row]:
+        found = self._runner.run(self._connection.fetch(_copies["rows"], bank, epoch, after, PAGE_ROWS))
+        return [Row(*record) for record in found]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Of a log too long to be held."""
+
+    cloud: Cloud
+    bank: str
+    epoch: int
+
+    def __iter__(self) -> Iterator[Row]:
+        after = -1
+        while page := self.cloud.page(self.bank, self.epoch, after):
+            yield from page
+            after = page[-1].seq
+
+
+@contextmanager
+def cloud(where: str) -> Iterator[Cloud]:
+    """A DSN, or the folder of an embedded PostgreSQL, which is started for as long as it takes if it does not run.
+
+    Raises asyncpg.PostgresError, OSError, embedded.CannotStart.
+    """
+    with ExitStack() as stack:
+        dsn = where
+        if Path(where).is_dir():
+            try:
+                dsn = stack.enter_context(Embedded(Path(where)))
+            except Held:
+                dsn = running_dsn(Path(where))
+        runner = stack.enter_context(asyncio.Runner())
+        connection: Connection = runner.run(asyncpg.connect(dsn, timeout=10))
+        stack.callback(lambda: runner.run(connection.close()))
+        runner.run(connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+        yield Cloud(runner, connection)
