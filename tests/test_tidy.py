@@ -82,6 +82,7 @@ ROOMS: Mapping[str, Room] = {
     "edge.drivers": room(
         "domain.words edge.drivers.protocol edge.drivers.frames edge.drivers.line edge.drivers.bus", "serialx"
     ),
+    "edge.drivers.gpio": room("domain.words edge.drivers.protocol", "gpiozero"),
     # Networked relays share how they are polled and talked to, as the boards of a serial bus do.
     "edge.drivers.device": room("domain.words edge.drivers.protocol", "aiomqtt httpx paho"),
     **{

@@ -35,8 +35,8 @@ class Limits:
 class Doubted:
     """A sensor whose readings are believed only within limits, and only if they did not jump.
 
-    A jump that stays is believed as soon as so much could have changed since the last sound reading. `now` gives seconds
-    of a clock that never runs backwards.
+    A jump that stays is believed as soon as so much could have changed since the last sound reading. `now` gives the
+    seconds of a clock that never runs backwards.
     """
 
     def __init__(self, sensor: Sensor, now: Callable[[], float], limits: Limits | None = None) -> None:
