@@ -77,6 +77,47 @@ def test_a_bad_file_says_what_is_wrong(tmp_path: Path, old: str, new: str, says:
     assert says in str(caught.value) and "\n" not in str(caught.value)
 
 
+SHELF = """
+[[compartment]]
+id = "G"
+size_mm = [900, 2000, 50]
+channel = 5
+gate = true
+features = ["power"]
+[[compartment]]
+id = "A"
+size_mm = [1200, 1800, 400]
+shelf = true
+behind = "G"
+"""
+
+
+def test_gates_and_shelves(tmp_path: Path) -> None:
+    config = read_config(write(tmp_path, GOOD + SHELF))
+    gate, shelf = config.fittings[2:]
+    assert gate.gate and gate.features == ("power",) and not gate.shelf
+    assert shelf.shelf and shelf.behind == "G" and "A" not in config.wiring
+    assert wall_of(config.buses, config.wiring, config.contacts)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("shelf = true", "shelf = true\nchannel = 6", "A is a shelf: it has no door"),
+        ("shelf = true", "shelf = true\ngate = true", "A is a shelf: it has no door"),
+        ("shelf = true", "", "A: channel is missing"),
+        ("channel = 5", 'channel = 5\nbehind = "01"', "only a shelf can be behind a gate"),
+        ('behind = "G"', 'behind = "01"', "there is no gate 01"),
+        ('id = "A"', 'id = "G"', "G is there twice"),
+    ],
+)
+def test_a_bad_shelf_says_what_is_wrong(tmp_path: Path, old: str, new: str, says: str) -> None:
+    assert old in SHELF
+    with pytest.raises(BadConfig) as caught:
+        read_config(write(tmp_path, GOOD + SHELF.replace(old, new)))
+    assert says in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("server", "more"),
     [

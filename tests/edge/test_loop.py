@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -36,6 +36,7 @@ from latchwork.edge.loop import Loop, Unfit
 from latchwork.store.sqlite import DiskFull, SqliteJournal
 from latchwork.sync.codec import encode_instruction, read_entry
 from latchwork.sync.exchange import Order
+from latchwork.sync.keys import digits_of
 
 BANK = BankId("b" * 32)
 T0 = datetime(2026, 3, 1, 8, tzinfo=UTC)
@@ -341,3 +342,25 @@ async def test_what_doors_did_while_the_disk_was_full_is_kept_apart(edge: Edge) 
     await edge.pass_time(1.0)
     assert [type(b) for b in edge.bodies(e.Opened) + edge.bodies(e.Closed)] == [e.Opened, e.Closed]
     assert (await edge.loop.do(c.Confirm(session, opening))).refusal is None
+
+
+async def test_a_daily_code_changes_at_the_sites_midnight_and_both_ends_can_derive_it(edge: Edge) -> None:
+    await edge.start()
+    offsets = ((T0 - timedelta(days=1), 120),)
+    await edge.obey(c.Adopt(1, Policy((PARCEL,), utc_offsets=offsets)))
+    daily = PassId("d" * 32)
+    await edge.obey(c.GrantPass(daily, Role.COURIER, daily=True))
+    first = edge.loop.bank.passes[daily].grant
+    midnight = datetime(2026, 3, 1, 22, tzinfo=UTC)  # two hours east
+    assert first.valid_until == midnight
+    await edge.pass_time((midnight - edge.time.wall()).total_seconds() - 1)
+    assert edge.loop.bank.passes[daily].grant == first
+    assert edge.loop.wake_in() == pytest.approx(1, abs=0.01)
+    await edge.pass_time(1)
+    second = edge.loop.bank.passes[daily].grant
+    assert second.lookup != first.lookup and second.n == date(2026, 3, 2).toordinal() * 8
+    digits = digits_of(b"k" * 32, daily, second.n, second.digits)
+    assert edge.loop.bank.codes[edge.loop.keyring.code(digits)] == daily and first.lookup not in edge.loop.bank.codes
+    await edge.pass_time(86400)
+    assert edge.loop.bank.passes[daily].grant.n == second.n + 8
+    assert len(edge.bodies(e.PassGranted)) == 3

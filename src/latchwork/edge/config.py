@@ -17,6 +17,15 @@ id = "01"                              # the label on the door
 size_mm = [380, 80, 640]               # inner width, height, depth
 channel = 0                            # on bus 0 unless `bus` says otherwise; the driver's README says how to count
 # contact = "open_when_shut"           # where its lock differs from what the driver's manifest expects
+# gate = true                          # a door with no inside: an entrance, a parcel room, a cage
+# reach_mm = 900                       # height of the middle of the door above the floor
+# features = ["power"]
+
+[[compartment]]                        # a place for many things without a door of its own, so without a channel
+id = "A"
+size_mm = [1200, 1800, 400]
+shelf = true
+# behind = "01"                        # the gate that it is behind
 """
 
 import re
@@ -57,12 +66,16 @@ class BusTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class CompartmentTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     size_mm: tuple[int, int, int]
-    channel: int
+    channel: int | None = None
+    """None: a shelf, which has no door."""
     bus: int = 0
     contact: Contact | None = None
     climate: Climate = Climate.AMBIENT
     reach_mm: int = 0
     features: tuple[str, ...] = ()
+    gate: bool = False
+    shelf: bool = False
+    behind: str | None = None
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -115,13 +128,18 @@ def _checked(file: _File, path: Path) -> Config:
         raise BadConfig(f'kiosk = "{file.bank.kiosk}" is not host:port')
     wiring: dict[CompartmentId, tuple[int, int]] = {}
     wired: dict[tuple[int, int], str] = {}
+    seen: set[str] = set()
     for table in file.compartment:
         if not re.fullmatch(r"[A-Za-z0-9-]{1,16}", table.id):
             raise BadConfig(f'compartment id "{table.id}": use up to 16 letters, digits and dashes')
-        if table.id in wiring:
+        if table.id in seen:
             raise BadConfig(f"compartment {table.id} is there twice")
         if min(table.size_mm) < 1 or max(table.size_mm) > 10_000:
             raise BadConfig(f"compartment {table.id}: size_mm {list(table.size_mm)} is out of range")
+        seen.add(table.id)
+        _check_kind(table, file.compartment)
+        if table.channel is None:
+            continue
         if not 0 <= table.bus < len(file.bus):
             raise BadConfig(f"compartment {table.id}: there is no bus {table.bus}")
         place = (table.bus, table.channel)
@@ -144,6 +162,17 @@ def _checked(file: _File, path: Path) -> Config:
     )
 
 
+def _check_kind(table: CompartmentTable, others: list[CompartmentTable]) -> None:
+    if table.shelf and (table.gate or table.channel is not None or table.contact is not None):
+        raise BadConfig(f"compartment {table.id} is a shelf: it has no door, so no channel and no contact")
+    if not table.shelf and table.channel is None:
+        raise BadConfig(f"compartment {table.id}: channel is missing (only a shelf has none)")
+    if table.behind is not None and not table.shelf:
+        raise BadConfig(f"compartment {table.id}: only a shelf can be behind a gate")
+    if table.behind is not None and not any(x.gate and x.id == table.behind for x in others):
+        raise BadConfig(f"compartment {table.id}: there is no gate {table.behind}")
+
+
 def _is_plain(server: str) -> bool:
     """Whether words to this server travel in the clear beyond this machine."""
     url = urlsplit(server)
@@ -157,4 +186,13 @@ def _is_plain(server: str) -> bool:
 
 
 def _fitting(table: CompartmentTable) -> Fitting:
-    return Fitting(CompartmentId(table.id), Size(*table.size_mm), table.climate, table.reach_mm, table.features)
+    return Fitting(
+        CompartmentId(table.id),
+        Size(*table.size_mm),
+        table.climate,
+        table.reach_mm,
+        table.features,
+        table.gate,
+        table.shelf,
+        CompartmentId(table.behind) if table.behind is not None else None,
+    )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from latchwork.domain import policy
 from latchwork.domain.bank import Bank
@@ -22,6 +23,12 @@ class Keyring:
         """Codes for a pass: a fresh one, or the one that somebody else has named."""
         digits = policy.code_digits(len(bank.codes), role)
         return keys.offer(self.code_key, self.generation, pass_id or PassId(self.new_id()), digits)
+
+    def todays(self, bank: Bank, pass_id: PassId, now: datetime) -> Offer:
+        """Codes of the site's present day for a pass that changes its code daily: no two days have one n."""
+        digits = policy.code_digits(len(bank.codes), bank.passes[pass_id].grant.role)
+        first = policy.local(bank, now).toordinal() * keys.CODES_OFFERED
+        return keys.offer(self.code_key, self.generation, pass_id, digits, first)
 
     def code(self, digits: str) -> Lookup:
         return keys.code_lookup(self.code_key, digits)

@@ -15,7 +15,7 @@ from latchwork.domain.apply import apply
 from latchwork.domain.bank import Bank, Fitting
 from latchwork.domain.commands import Command, Decision, Refusal
 from latchwork.domain.decide import decide
-from latchwork.domain.effects import next_deadline, next_opening, pulses
+from latchwork.domain.effects import codes_due, next_deadline, next_opening, pulses
 from latchwork.domain.entries import Body, Entry, EpochBegan
 from latchwork.domain.words import BankId, CompartmentId, OpeningId, Reason, Role
 from latchwork.edge.clock import BankClock
@@ -212,7 +212,8 @@ class Loop:
             if self.clock.monotonic() >= by:
                 del self._proof_by[opening]
                 await self.do(c.Elapse(opening))
-        await self.do(c.Tick())
+        now = self._now()
+        await self.do(c.Tick(tuple(self.keyring.todays(self.bank, x, now) for x in codes_due(self.bank, now))))
 
     def wake_in(self) -> float | None:
         """Seconds until `wake` has something to do; None: nothing is waiting."""

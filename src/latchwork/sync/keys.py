@@ -50,10 +50,11 @@ def label_lookup(key: bytes, label: str) -> Lookup:
     return Lookup(hmac.digest(key, b"label\0" + text.encode(), "sha256")[:16].hex())
 
 
-def offer(key: bytes, generation: int, pass_id: PassId, digits: int) -> Offer:
-    """A fresh pass with several codes to choose from."""
-    lookups = tuple(code_lookup(key, digits_of(key, pass_id, n, digits)) for n in range(CODES_OFFERED))
-    return Offer(pass_id, generation, digits, lookups)
+def offer(key: bytes, generation: int, pass_id: PassId, digits: int, first: int = 0) -> Offer:
+    """A pass with several codes to choose from: those of n = `first` and after."""
+    ns = range(first, first + CODES_OFFERED)
+    lookups = tuple(code_lookup(key, digits_of(key, pass_id, n, digits)) for n in ns)
+    return Offer(pass_id, generation, digits, lookups, first)
 
 
 def key_id(public: bytes) -> str:
