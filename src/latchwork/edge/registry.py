@@ -60,6 +60,12 @@ class Family:
     manifest: Manifest
     make: Callable[[BusSettings], Driver]
 
+    def pulse_ms(self, bus: BusTable) -> int:
+        """How long a coil of this bus has power."""
+        return int(
+            {"pulse_ms": self.manifest.capabilities.pulse_ms, **self.manifest.options, **bus.options}["pulse_ms"]
+        )
+
     def driver(self, bus: BusTable) -> Driver:
         """Raises BadConfig."""
         defaults = self.manifest.options

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from latchwork.edge.drivers.frames import BUFFER_BYTES_MAX
 from latchwork.edge.drivers.kerong_cu16 import codec
 from latchwork.edge.drivers.kerong_cu16.codec import Command, Decoder, Doors, Frame
 
@@ -145,7 +146,7 @@ def test_the_buffer_is_bounded(pieces: list[bytes]) -> None:
     decoder = Decoder()
     for piece in pieces:
         decoder.feed(piece)
-        assert len(decoder._buffer) <= codec.BUFFER_BYTES_MAX
+        assert len(decoder._buffer) <= BUFFER_BYTES_MAX
 
 
 def test_a_beginning_can_be_forgotten() -> None:

@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from latchwork.domain.words import DoorState
-from latchwork.edge.drivers.kerong_cu16 import KerongCu16
+from latchwork.edge import registry
+from latchwork.edge.config import BusTable
 from latchwork.edge.drivers.protocol import DoorsSeen, Reading
 
 COMMAND = [sys.executable, "-m", "latchwork.simulator.boards.main", "kerong-cu16"]
@@ -77,6 +78,8 @@ def test_a_driver_opens_a_door_and_hands_do_the_rest(start: Callable[..., Board]
     assert sorted(board.doors()) == [*range(12), *range(16, 28)]
     assert board.doors()[17] == {
         "channel": 17,
+        "board": 1,
+        "lock": 1,
         "label": "",
         "door": "closed",
         "item": False,
@@ -93,7 +96,7 @@ def test_a_driver_opens_a_door_and_hands_do_the_rest(start: Callable[..., Board]
 
 
 async def pulse_and_see(port: str, channel: int) -> None:
-    driver = KerongCu16(port, [0, 1])
+    driver = registry.find("kerong-cu16").driver(BusTable("kerong-cu16", port, boards=(0, 1)))
     seen = asyncio.Event()
     first = asyncio.Event()
 

@@ -47,7 +47,8 @@ class DoorsSeen:
 class BoardLost:
     """Board `board` stopped answering; its doors are unknown from now on. Told once, until it answers again."""
 
-    board: int
+    board: int | None
+    """None: several boards, or the line to all of them, for one and the same reason."""
     channels: tuple[int, ...]
     why: str
 

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from litestar import Litestar, MediaType, Response, get, post
@@ -15,12 +16,13 @@ from litestar.response import File, ServerSentEvent, ServerSentEventMessage
 from litestar.static_files import create_static_files_router
 
 from latchwork.domain.words import DoorState
+from latchwork.simulator.boards.boards import Boards
 from latchwork.simulator.boards.front import Front, LiveWall
-from latchwork.simulator.boards.kerong import KerongBoards
-from latchwork.simulator.boards.wall import Door, Wall
+from latchwork.simulator.boards.wall import FAULTS, Door, Wall
 
 PAGE = Path(__file__).with_name("page")
-_FAULTS = ("stuck_coil", "stuck_contact", "broken_wire")
+TWIN_S = 0.02
+"""How long after the board its twin answers."""
 
 HANDS: dict[str, Callable[[Wall, int, float], bool]] = {
     "open": Wall.open,
@@ -35,6 +37,8 @@ HANDS: dict[str, Callable[[Wall, int, float], bool]] = {
 
 class DoorView(msgspec.Struct, frozen=True):
     channel: int
+    board: int
+    lock: int
     label: str
     door: DoorState
     item: bool
@@ -50,6 +54,8 @@ class WallView(msgspec.Struct, frozen=True):
     """What a driver has to be given."""
     brown_outs: int
     silent_boards: list[int]
+    twin_boards: list[int]
+    """Whose address a second board has."""
     doors: list[DoorView]
 
 
@@ -58,7 +64,7 @@ class Controls:
     """Everything a visitor of the page can lay a hand on."""
 
     live: LiveWall
-    boards: KerongBoards
+    boards: Boards[Any]
     front: Front
     labels: Mapping[int, str] = field(default_factory=dict)
     """What stands on the doors, by channel, where somebody told us."""
@@ -75,18 +81,22 @@ class Controls:
             port=self.front.port,
             brown_outs=self.wall.brown_outs,
             silent_boards=sorted(self.boards.silent),
+            twin_boards=sorted(self.boards.twins),
             doors=[self._door(door) for door in self.wall],
         )
 
     def _door(self, door: Door) -> DoorView:
+        board, lock = self.boards.place(door.channel)
         return DoorView(
             channel=door.channel,
+            board=board,
+            lock=lock,
             label=self.labels.get(door.channel, ""),
             door=DoorState.OPEN if door.is_open else DoorState.CLOSED,
             item=door.item,
             jammed=door.jammed,
             pulses=door.pulses,
-            faults=[fault for fault in _FAULTS if getattr(door, fault)],
+            faults=[fault for fault in FAULTS if getattr(door, fault)],
         )
 
     def door(self, channel: int) -> Door:
@@ -106,8 +116,8 @@ class Controls:
 
     def afflict(self, channel: int, fault: str, *, present: bool) -> DoorView:
         door = self.door(channel)
-        if fault not in _FAULTS:
-            raise NotFoundException(f"Locks do not have '{fault}'. They can have {', '.join(_FAULTS)}.")
+        if fault not in FAULTS:
+            raise NotFoundException(f"Locks do not have '{fault}'. They can have {', '.join(FAULTS)}.")
         setattr(door, fault, present)
         self.live.touched()
         return self._door(door)
@@ -123,10 +133,22 @@ class Controls:
         self.live.touched()
         return self.view()
 
-    def switch_board(self, board: int, *, on: bool) -> WallView:
+    def do_to_board(self, board: int, change: str) -> WallView:
         if board not in self.boards.boards:
             raise NotFoundException(f"This wall has no board {board}.")
-        (self.boards.silent.discard if on else self.boards.silent.add)(board)
+        match change:
+            case "silence":
+                self.boards.silent.add(board)
+            case "answer":
+                self.boards.silent.discard(board)
+            case "twin":
+                self.boards.twins[board] = TWIN_S
+            case "alone":
+                self.boards.twins.pop(board, None)
+            case "restart":
+                self.boards.restart(board, self.live.now())
+            case _:
+                raise NotFoundException(f"'{change}' is none of silence, answer, twin, alone and restart.")
         self.live.touched()
         return self.view()
 
@@ -168,7 +190,7 @@ def make_app(controls: Controls) -> Litestar:
 
     @post("/boards/{board:int}/{change:str}", status_code=200)
     async def board(board: int, change: str) -> WallView:
-        return controls.switch_board(board, on=_switched(change, on="answer", off="silence"))
+        return controls.do_to_board(board, change)
 
     files = create_static_files_router("/page", [PAGE])
     return Litestar(

@@ -11,9 +11,9 @@ import termios
 import tty
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
-from latchwork.simulator.boards.kerong import KerongBoards
+from latchwork.simulator.boards.boards import Boards
 from latchwork.simulator.boards.wall import Wall
 
 
@@ -67,39 +67,44 @@ class Front(Protocol):
 
 
 class _Bench:
-    """Where boards and wall stand: takes bytes, and sends the replies when they are due."""
+    """Where boards and wall stand: takes bytes, and sends what the boards say as soon as they say it."""
 
-    def __init__(self, boards: KerongBoards, live: LiveWall) -> None:
+    def __init__(self, boards: Boards[Any], live: LiveWall, send: Callable[[bytes], None]) -> None:
         self._boards = boards
         self._live = live
-        self._pending: set[asyncio.TimerHandle] = set()
+        self._send = send
+        self._timer: asyncio.TimerHandle | None = None
+        self._unlisten: Callable[[], None] = lambda: None
 
-    def hear(self, data: bytes, send: Callable[[bytes], None]) -> None:
-        loop = asyncio.get_running_loop()
-        replies = self._boards.feed(data, self._live.now())
+    def plug_in(self) -> None:
+        self._unlisten = self._live.listen(self._speak)
+        self._speak()
+
+    def hear(self, data: bytes) -> None:
+        self._boards.feed(data, self._live.now())
         self._live.heard()
-        for delay_s, reply in replies:
-            self._send_at(loop.time() + delay_s, reply, send)
+        self._speak()
 
-    def hush(self) -> None:
-        for handle in self._pending:
-            handle.cancel()
-        self._pending.clear()
+    def unplug(self) -> None:
+        self._unlisten()
+        self._boards.hush()
+        if self._timer is not None:
+            self._timer.cancel()
 
-    def _send_at(self, at: float, reply: bytes, send: Callable[[bytes], None]) -> None:
-        def fire() -> None:
-            self._pending.discard(handle)
-            send(reply)
-
-        handle = asyncio.get_running_loop().call_at(at, fire)
-        self._pending.add(handle)
+    def _speak(self) -> None:
+        for words in self._boards.said(self._live.now()):
+            self._send(words)
+        if self._timer is not None:
+            self._timer.cancel()
+        if (at := self._boards.next_said(self._live.now())) is not None:
+            self._timer = asyncio.get_running_loop().call_at(at, self._speak)
 
 
 class PtyFront:
     """The boards on a pseudo-terminal. Every opening makes a new one; `link`, if given, always names the current."""
 
-    def __init__(self, boards: KerongBoards, live: LiveWall, link: Path | None = None) -> None:
-        self._bench = _Bench(boards, live)
+    def __init__(self, boards: Boards[Any], live: LiveWall, link: Path | None = None) -> None:
+        self._bench = _Bench(boards, live, self._send)
         self._link = link
         self._fds: tuple[int, int] | None = None
         self._device = ""
@@ -121,11 +126,12 @@ class PtyFront:
         if self._link is not None:
             _point(self._link, self._device)
         asyncio.get_running_loop().add_reader(master, self._readable)
+        self._bench.plug_in()
 
     async def cut(self) -> None:
         if self._fds is None:
             return
-        self._bench.hush()
+        self._bench.unplug()
         if self._link is not None:
             self._link.unlink(missing_ok=True)
         asyncio.get_running_loop().remove_reader(self._fds[0])
@@ -139,7 +145,7 @@ class PtyFront:
             data = os.read(self._fds[0], 4096)
         except (BlockingIOError, OSError):
             return
-        self._bench.hear(data, self._send)
+        self._bench.hear(data)
 
     def _send(self, data: bytes) -> None:
         if self._fds is not None:
@@ -151,10 +157,10 @@ class PtyFront:
 
 
 class TcpFront:
-    """The boards behind a TCP port, as a gateway offers them. Whoever asks gets the answer."""
+    """The boards behind a TCP port, as a gateway offers them: everybody who is connected hears the bus."""
 
-    def __init__(self, boards: KerongBoards, live: LiveWall, host: str, port: int) -> None:
-        self._bench = _Bench(boards, live)
+    def __init__(self, boards: Boards[Any], live: LiveWall, host: str, port: int) -> None:
+        self._bench = _Bench(boards, live, self._send)
         self._host = host
         self._port = port
         self._server: asyncio.Server | None = None
@@ -172,16 +178,22 @@ class TcpFront:
         self._server = await loop.create_server(lambda: _Client(self._bench, self._clients), self._host, self._port)
         # Port 0 asks for any free one; after a cut it must be the same again.
         self._port = self._server.sockets[0].getsockname()[1]
+        self._bench.plug_in()
 
     async def cut(self) -> None:
         if self._server is None:
             return
-        self._bench.hush()
+        self._bench.unplug()
         self._server.close()
         for client in tuple(self._clients):
             client.abort()
         await self._server.wait_closed()
         self._server = None
+
+    def _send(self, data: bytes) -> None:
+        for client in self._clients:
+            if not client.is_closing():
+                client.write(data)
 
 
 class _Client(asyncio.Protocol):
@@ -196,15 +208,11 @@ class _Client(asyncio.Protocol):
         self._clients.add(self._transport)
 
     def data_received(self, data: bytes) -> None:
-        self._bench.hear(data, self._send)
+        self._bench.hear(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._transport is not None:
             self._clients.discard(self._transport)
-
-    def _send(self, data: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(data)
 
 
 def _point(link: Path, target: str) -> None:

@@ -12,21 +12,21 @@ import random
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
+from latchwork.simulator.boards.boards import Boards, Faults
 from latchwork.simulator.boards.control import Controls, make_app
 from latchwork.simulator.boards.front import Front, LiveWall, PtyFront, TcpFront
-from latchwork.simulator.boards.kerong import Faults, KerongBoards
+from latchwork.simulator.boards.kerong import KerongBoards
 from latchwork.simulator.boards.wall import Wall
 
-FAMILIES = ("kerong-cu16",)
-LOCKS_MAX = 16
-BOARDS_MAX = 10
+FAMILIES: dict[str, type[Boards[Any]]] = {"kerong-cu16": KerongBoards}
 _PR_SET_PDEATHSIG = 1
 _CHANCES = tuple(each.name for each in fields(Faults) if each.name not in ("late_s", "echo"))
 
@@ -37,18 +37,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
     line.add_argument("--pty", nargs="?", const="", metavar="LINK", help="on a pty; LINK always points to it")
     line.add_argument("--tcp", type=_address, metavar="HOST:PORT", help="on a TCP port, as a gateway (port 0: any)")
     parser.add_argument("--control", type=_address, metavar="HOST:PORT", help="page and HTTP control of the wall")
-    parser.add_argument("--boards", type=_up_to(BOARDS_MAX), default=1, metavar="N", help="boards on the bus")
-    parser.add_argument("--locks", type=_up_to(LOCKS_MAX), default=LOCKS_MAX, metavar="N", help="locks on each board")
+    parser.add_argument("--boards", type=int, default=1, metavar="N", help="boards on the bus")
+    parser.add_argument("--locks", type=int, metavar="N", help="locks on each board")
     parser.add_argument("--labels", default="", metavar="A,B,..", help="what stands on the doors, in order")
     parser.add_argument("--state", type=Path, metavar="FILE", help="where doors and things survive a restart")
     parser.add_argument("--with-parent", action="store_true", help="end when the process that started this ends")
     parser.add_argument(
         "--fault", type=_fault, action="append", default=[], metavar="NAME=CHANCE", help=f"of {', '.join(_CHANCES)}"
     )
+    parser.add_argument("--echo", action="store_true", help="the adapter hears itself")
     parser.add_argument("--seed", type=int, default=0, help="of the faults' chance")
+    parser.set_defaults(refuse=parser.error)
 
 
 def run(args: argparse.Namespace) -> int:
+    family = FAMILIES[args.family]
+    if args.locks is None:
+        args.locks = family.locks_usual
+    for name, most in (("boards", len(family.addresses)), ("locks", len(family.locks))):
+        if not 1 <= getattr(args, name) <= most:
+            args.refuse(f"--{name}: a {args.family} has 1 to {most}")
     if args.with_parent and not end_with_parent():
         return 1
     try:
@@ -60,11 +68,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _serve(args: argparse.Namespace) -> None:
-    wall = Wall(board * LOCKS_MAX + lock for board in range(args.boards) for lock in range(args.locks))
+    family = FAMILIES[args.family]
+    numbers = family.addresses[: args.boards]
+    locks = family.locks[: args.locks]
+    wall = Wall([family.channel(board, lock) for board in numbers for lock in locks], pulse_s=family.pulse_s)
     live = LiveWall(wall)
     if args.state is not None:
         keep(wall, live, args.state)
-    boards = KerongBoards(wall, range(args.boards), faults=Faults(**dict(args.fault)), chance=random.Random(args.seed))
+    faults = Faults(**dict(args.fault), echo=args.echo)
+    boards = family(wall, numbers, faults=faults, chance=random.Random(args.seed))
     told_to_stop = _stop_signals()
     async with AsyncExitStack() as stack:
         front = _front(args, boards, live)
@@ -83,7 +95,7 @@ async def _serve(args: argparse.Namespace) -> None:
             await _serve_control(Controls(live, boards, front, labels), listener, told_to_stop)
 
 
-def _front(args: argparse.Namespace, boards: KerongBoards, live: LiveWall) -> Front:
+def _front(args: argparse.Namespace, boards: Boards[Any], live: LiveWall) -> Front:
     if args.tcp is not None:
         return TcpFront(boards, live, *args.tcp)
     return PtyFront(boards, live, Path(args.pty) if args.pty else None)
@@ -191,15 +203,6 @@ def _fault(text: str) -> tuple[str, float]:
     if name not in _CHANCES or not 0 <= likelihood <= 1:
         raise argparse.ArgumentTypeError(f"'{text}' is not NAME=CHANCE with a chance from 0 to 1")
     return name, likelihood
-
-
-def _up_to(most: int) -> Callable[[str], int]:
-    def count(text: str) -> int:
-        if not text.isdigit() or not 1 <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"'{text}' is not a number from 1 to {most}")
-        return int(text)
-
-    return count
 
 
 if __name__ == "__main__":

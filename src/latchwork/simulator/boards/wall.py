@@ -55,20 +55,25 @@ class Door:
     stuck_contact: bool = False
     """The hook's contact reports closed for ever."""
     broken_wire: bool = False
-    """The contact's wire is cut, which a board cannot tell from an open door."""
+    """The contact's wire is cut, which a board cannot tell from an open contact."""
+    bouncing_contact: bool = False
+    """The contact is worn, and opens and closes by itself."""
+    reversed_contact: bool = False
+    """No fault: a lock whose contact is open while the door is shut."""
     pulses: int = 0
     coil_until: float | None = None
     spring_at: float | None = None
 
     @property
     def contact_closed(self) -> bool:
-        """What the board's input sees."""
+        """What the board's input sees while nothing bounces."""
         if self.broken_wire:
             return False
-        return self.stuck_contact or not self.is_open
+        return self.stuck_contact or self.is_open is self.reversed_contact
 
 
-_KEPT = ("is_open", "item", "jammed", "stuck_coil", "stuck_contact", "broken_wire")
+FAULTS = ("stuck_coil", "stuck_contact", "broken_wire", "bouncing_contact", "reversed_contact")
+_KEPT = ("is_open", "item", "jammed", *FAULTS)
 """What survives a power cut of everything, in `snapshot`."""
 
 
@@ -131,6 +136,12 @@ class Wall:
             self._boards_fall(now)
         else:
             self._let_spring(door, now)
+
+    def drop_coils(self, channels: Iterable[int], now: float) -> None:
+        """What happens to the locks of a board that restarts."""
+        self._catch_up(now)
+        for channel in channels:
+            self.doors[channel].coil_until = self.doors[channel].spring_at = None
 
     # Hands: each says whether anything came of it
 
@@ -259,6 +270,4 @@ class Wall:
 
     def _boards_fall(self, now: float) -> None:
         self._awake_at = now + self.reboot_s
-        for door in self:
-            door.coil_until = None
-            door.spring_at = None
+        self.drop_coils(self.doors, now)

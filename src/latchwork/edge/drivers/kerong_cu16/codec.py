@@ -4,9 +4,10 @@ Pure: no clock, no line. It must never learn to write a frame that opens more th
 does on "open all" (0x33) or on an open to every board (0xF0) is not for software to ask for.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+
+from latchwork.edge.drivers import frames
 
 BOARDS_MAX = 10
 """The high nibble of an address is the board, 0 to 9."""
@@ -15,7 +16,6 @@ CHANNELS = range(BOARDS_MAX * LOCKS_PER_BOARD)
 """A channel is `board * 16 + lock`, which is also its address on the wire."""
 PULSE_UNIT_MS = 10
 PULSE_MAX_MS = 60_000
-BUFFER_BYTES_MAX = 64
 EVERY_BOARD = 0xF0
 
 _STX = 0x02
@@ -42,7 +42,7 @@ _LENGTHS: dict[int, tuple[int, ...]] = {
     Command.UNLOCK_WHOLE_BOARD: (5,),
     Command.DOORS: (9,),
     Command.DOORS_OF_EVERY_BOARD: (9,),
-    # Asking has no data, setting has two bytes. Shorter first: a question must not wait for bytes that never come.
+    # Asking has no data, setting has two bytes.
     Command.PULSE_TIME: (5, 7),
     Command.PULSE_TIME_IS: (7,),
     Command.UNLOCK_LATER: (6,),
@@ -122,54 +122,26 @@ def pulse_ms_in(frame: Frame) -> int | None:
     return int.from_bytes(frame.data, "big") * PULSE_UNIT_MS
 
 
-class Decoder:
-    """Finds frames in whatever a line delivers: pieces, glued frames, noise.
-
-    After a bad sum only one byte is dropped, since the true beginning may be the very next one.
-    """
-
+class Decoder(frames.Decoder[Frame]):
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        super().__init__(_lengths, _parse)
 
-    def feed(self, data: bytes) -> list[Frame]:
-        self._buffer += data
-        frames = list(self._frames())
-        # Only the beginning of one frame can be left by now. The cap is for the day somebody adds a longer one.
-        del self._buffer[:-BUFFER_BYTES_MAX]
-        return frames
 
-    def reset(self) -> None:
-        """Forget a beginning whose end will not come any more."""
-        self._buffer.clear()
+def _lengths(front: bytes) -> tuple[int, ...]:
+    if front[0] != _STX:
+        return ()
+    return (5,) if len(front) < 3 else _LENGTHS.get(front[2], ())
 
-    def _frames(self) -> Iterator[Frame]:
-        while self._buffer:
-            lengths = self._lengths()
-            length = next((n for n in lengths if len(self._buffer) >= n and _adds_up(self._buffer[:n])), None)
-            if length is not None:
-                yield Frame(self._buffer[1], self._buffer[2], bytes(self._buffer[3 : length - 2]))
-                del self._buffer[:length]
-            elif lengths and len(self._buffer) < max(lengths):
-                return
-            else:
-                del self._buffer[:1]
 
-    def _lengths(self) -> tuple[int, ...]:
-        """How long the frame at the front may be; empty if none can begin there."""
-        if self._buffer[0] != _STX:
-            return ()
-        if len(self._buffer) < 3:
-            return (5,)
-        return _LENGTHS.get(self._buffer[2], ())
+def _parse(piece: bytes) -> Frame | None:
+    if piece[-2] != _ETX or piece[-1] != sum(piece[:-1]) & 0xFF:
+        return None
+    return Frame(piece[1], piece[2], piece[3:-2])
 
 
 def _frame(address: int, command: Command, data: bytes = b"") -> bytes:
     body = bytes((_STX, address, command)) + data + bytes((_ETX,))
     return body + bytes((sum(body) & 0xFF,))
-
-
-def _adds_up(piece: bytearray) -> bool:
-    return piece[-2] == _ETX and piece[-1] == sum(piece[:-1]) & 0xFF
 
 
 def _whole(board: int) -> int:

@@ -25,7 +25,7 @@ function draw(door) {
     card.id = `door-${door.channel}`;
     const name = door.label ? `Door ${door.label}` : `Channel ${door.channel}`;
     card.querySelector("h2").textContent = name;
-    card.title = `Channel ${door.channel}: board ${door.channel >> 4}, lock ${door.channel & 15}`;
+    card.title = `Channel ${door.channel}: board ${door.board}, lock ${door.lock}`;
     for (const button of card.querySelectorAll("button")) {
       button.dataset.post = `/doors/${door.channel}/${button.dataset.action}`;
       button.setAttribute("aria-label", `${button.textContent}, ${name}`);

@@ -8,61 +8,95 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar, cast
 from urllib.parse import urlsplit
 
 import serialx
 
-from latchwork.edge.drivers.kerong_cu16.codec import Decoder, Frame
+from latchwork.edge.drivers.frames import Decoder
 from latchwork.edge.drivers.protocol import Fault
 
-BAUD = 19_200
 CONNECT_S = 5.0
 SEND_S = 0.5
-"""Five bytes take 3 ms. A line that has not taken them by now is not a line."""
+"""Nine bytes take 10 ms. A line that has not taken them by now is not a line."""
 UNDELIVERED_MS = 1_500
 """How long TCP may hold what the gateway has not confirmed. Longer, and an unlock could fire on somebody else."""
+HEARD_BYTES_MAX = 64
 _SOCKET = "socket"
 
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    wanted: Callable[[Frame], bool]
-    answer: asyncio.Future[Frame]
+F = TypeVar("F")
 
 
-class Line(asyncio.Protocol):
-    """An open line. `on_lost` is called once, when it breaks by itself."""
+@dataclass(slots=True)
+class Hearing(Generic[F]):
+    """What has come back since one request, also after its answer and until the next request."""
 
-    def __init__(self, on_lost: Callable[[], None]) -> None:
+    wanted: Callable[[F], bool]
+    answered: asyncio.Future[F]
+    """The first frame that was wanted, or a Fault where the line broke before."""
+    contradicted: bool = False
+    """Another frame that was wanted came later, and is not the same."""
+    other: F | None = None
+    """The last frame that was not wanted."""
+    heard: bytearray = field(default_factory=bytearray)
+    """The first bytes, whatever they are."""
+
+    async def answer(self, timeout_s: float) -> F | None:
+        """None where none came in time."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await asyncio.shield(self.answered)
+        except TimeoutError:
+            return None
+
+    def hear(self, frame: F) -> None:
+        if not self.wanted(frame):
+            self.other = frame
+        elif not self.answered.done():
+            self.answered.set_result(frame)
+        elif self.answered.exception() is None and self.answered.result() != frame:
+            self.contradicted = True
+
+
+class Line(asyncio.Protocol, Generic[F]):
+    """An open line. `on_lost` is called once, when it breaks by itself; `on_frame` for every frame nobody asked for.
+
+    `local_echo`: the adapter hears itself, so what comes back first is what was sent.
+    """
+
+    def __init__(
+        self,
+        decoder: Decoder[F],
+        on_lost: Callable[[], None],
+        on_frame: Callable[[F], None] = lambda frame: None,
+        *,
+        local_echo: bool = False,
+    ) -> None:
+        self._decoder = decoder
         self._on_lost = on_lost
-        self._decoder = Decoder()
+        self._on_frame = on_frame
+        self._local_echo = local_echo
+        self._echo = b""
         self._transport: asyncio.Transport | None = None
-        self._question: _Question | None = None
+        self._hearing: Hearing[F] | None = None
         self.broken: str | None = None
         """Why this line is no use any more."""
 
-    async def ask(self, request: bytes, wanted: Callable[[Frame], bool], timeout_s: float) -> Frame | None:
-        """Send `request` and return the first frame after it that is `wanted`; None if none came in time."""
+    async def ask(self, request: bytes, wanted: Callable[[F], bool]) -> Hearing[F]:
+        """Send `request`; listens for frames that are `wanted`, from now on and until the next request."""
         # Bytes that already arrived are read before they are thrown away: one turn of the loop to notice them, one to
         # run their reader.
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         self._decoder.reset()
-        question = self._question = _Question(wanted, asyncio.get_running_loop().create_future())
-        try:
-            self._write(request)
-            async with asyncio.timeout(timeout_s):
-                return await question.answer
-        except TimeoutError:
-            return None
-        finally:
-            self._question = None
-
-    async def send(self, request: bytes) -> None:
-        """Send `request`, which has no answer. Returns when the last byte is out."""
+        hearing = self._hearing = Hearing(wanted, asyncio.get_running_loop().create_future())
+        self._echo = request if self._local_echo else b""
         self._write(request)
+        return hearing
+
+    async def drain(self) -> None:
+        """Return when the last byte is out."""
         assert self._transport is not None
         try:
             if isinstance(self._transport, serialx.BaseSerialTransport):
@@ -103,26 +137,35 @@ class Line(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
+        if self._echo:
+            length = min(len(self._echo), len(data))
+            # Whatever differs is no echo, and nothing after it is one.
+            same = self._echo[:length] == data[:length]
+            self._echo, data = (self._echo[length:], data[length:]) if same else (b"", data)
+        hearing = self._hearing
+        if hearing is not None:
+            hearing.heard += data[: HEARD_BYTES_MAX - len(hearing.heard)]
         for frame in self._decoder.feed(data):
-            question = self._question
-            if question is not None and not question.answer.done() and question.wanted(frame):
-                question.answer.set_result(frame)
+            if hearing is not None:
+                hearing.hear(frame)
+            if hearing is None or not hearing.wanted(frame):
+                self._on_frame(frame)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.broken = self.broken or f"the line is gone ({exc or 'closed by the other end'})"
-        if self._question is not None and not self._question.answer.done():
-            self._question.answer.set_exception(Fault(self.broken))
+        if self._hearing is not None and not self._hearing.answered.done():
+            self._hearing.answered.set_exception(Fault(self.broken))
+            self._hearing.answered.exception()  # nobody may be waiting for it
         self._on_lost()
 
 
 @asynccontextmanager
-async def open_line(port: str, on_lost: Callable[[], None]) -> AsyncIterator[Line]:
-    """The line at `port`, a device path or `socket://host:port`. Raises Fault if it cannot be opened."""
-    line = Line(on_lost)
+async def open_line(line: Line[F], port: str, baud: int) -> AsyncIterator[Line[F]]:
+    """`line`, open at `port`: a device path or `socket://host:port`. Raises Fault if it cannot be opened."""
     gateway = gateway_in(port)
     try:
         async with asyncio.timeout(CONNECT_S):
-            transport = await (_open_serial(port, line) if gateway is None else _dial(gateway, line))
+            transport = await (_open_serial(port, baud, line) if gateway is None else _dial(gateway, line))
     except (OSError, serialx.SerialException, TimeoutError) as error:
         raise Fault(f"cannot open {port}: {error or 'no answer'}") from error
     try:
@@ -145,13 +188,13 @@ def gateway_in(port: str) -> tuple[str, int] | None:
     return url.hostname, url.port
 
 
-async def _open_serial(port: str, line: Line) -> asyncio.Transport:
+async def _open_serial(port: str, baud: int, line: Line[F]) -> asyncio.Transport:
     loop = asyncio.get_running_loop()
-    transport, _ = await serialx.create_serial_connection(loop, lambda: line, port, BAUD)
+    transport, _ = await serialx.create_serial_connection(loop, lambda: line, port, baud)
     return transport
 
 
-async def _dial(address: tuple[str, int], line: Line) -> asyncio.Transport:
+async def _dial(address: tuple[str, int], line: Line[F]) -> asyncio.Transport:
     # Not through serialx, which hides the socket: without these two options the kernel would go on delivering an
     # unlock for minutes after the network comes back.
     transport, _ = await asyncio.get_running_loop().create_connection(lambda: line, *address)

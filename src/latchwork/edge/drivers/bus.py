@@ -1,0 +1,475 @@
+"""Drives the boards of one serial bus, whatever they speak: unlocks, polls, and says which doors changed.
+
+One task owns the line and has at most one request on it, for the bus is half duplex. An unlock is sent once, and what a
+board answers to it proves nothing: whether the door opened is for the polls to show and for the caller to judge. What a
+board says unasked is a reason to look, no more.
+"""
+
+import asyncio
+import logging
+import math
+from collections import deque
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from latchwork.domain.words import DoorState
+from latchwork.edge.drivers.frames import Decoder
+from latchwork.edge.drivers.line import Hearing, Line, gateway_in, open_line
+from latchwork.edge.drivers.protocol import BoardLost, BusSettings, DoorsSeen, Fault, Reading
+
+MISSES_MAX = 3
+"""A read and its two retries. After that the board is lost."""
+LINE_MISSES_MAX = 6
+"""So many reads in a row that nobody on the bus answers are one cause, not one for each board."""
+IDLE_POLL_S = 1.0
+WATCH_POLL_S = 0.1
+WATCH_S = 3.0
+"""How long a board is polled fast after a pulse or a change, to see the door go."""
+POLL_GAP_S = 0.05
+AFTER_UNLOCK_S = 0.1
+"""Nothing is sent while the board is busy throwing a coil."""
+CHARACTERS_OF_SILENCE = 3.5
+"""A board lets go of the bus only some time after its last byte."""
+BITS_PER_CHARACTER = 10
+SECOND_ANSWER_S = 0.1
+"""How long to listen on for a second board of the same address, where there is a reason to."""
+DOORS_AT_ONCE = 4
+"""So many shut doors, and no other, do not open between two reads: their common wire does."""
+RECONNECT_FIRST_S = 0.25
+RECONNECT_MAX_S = 10.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """A board's answer to a read."""
+
+    board: int
+    states: Mapping[int, DoorState]
+    """By channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """A board's answer to an unlock."""
+
+    board: int
+    channel: int | None = None
+    """None where the answer does not name it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """A board says unasked that a door moved."""
+
+    board: int
+
+
+Said = Doors | Acknowledged | Hint
+
+F_contra = TypeVar("F_contra", contravariant=True)
+
+
+class Dialect(Protocol[F_contra]):
+    """What one family of boards speaks: all that its driver has to bring along."""
+
+    addresses: range
+    """That a board can have."""
+    reply_s: float
+    """How long a board may take to answer a read."""
+    ack_s: float
+    """How long it may take to answer an unlock; 0 where it never does."""
+    checked: bool
+    """Whether frames carry a check. Without one, what a read says counts when a second read says the same."""
+
+    def channels(self, board: int) -> Sequence[int]: ...
+
+    def reads(self, board: int) -> Mapping[bytes, Collection[int]]:
+        """The requests that together ask for all of a board, each with the channels that its answer covers."""
+
+    def unlock(self, channel: int) -> bytes: ...
+
+    def decoder(self) -> Decoder[Any]: ...
+
+    def said(self, frame: F_contra) -> Said | None:
+        """What a frame means to us; None: nothing."""
+
+
+@dataclass(slots=True)
+class _Board:
+    number: int
+    channels: Sequence[int]
+    lost: bool = False
+    now: dict[int, DoorState] = field(default_factory=dict)
+    """What its reads have shown since it was last lost."""
+    told: dict[int, DoorState] = field(default_factory=dict)
+    doubted: frozenset[int] = frozenset()
+    """Channels that opened all at once: until one of them is seen shut, nothing that they say is believed."""
+
+
+@dataclass(slots=True, eq=False)
+class _Read:
+    """One request that is made again and again."""
+
+    board: _Board
+    request: bytes
+    channels: Collection[int]
+    due: float = 0.0
+    """When to make it next, on the loop's clock."""
+    watched_until: float = 0.0
+    misses: int = 0
+    before: Mapping[int, DoorState] = field(default_factory=dict)
+    """What the last answer said."""
+    hearing: Hearing[Any] | None = None
+
+
+@dataclass(slots=True)
+class _Pulse:
+    channel: int
+    sent: asyncio.Future[None]
+
+
+@dataclass(slots=True)
+class _Ask:
+    """One call of `read`, until everything was asked."""
+
+    waiting: set[_Read]
+    seen: dict[int, DoorState]
+    answered: asyncio.Future[Mapping[int, DoorState]]
+
+
+class SerialBus:
+    """The `Driver` of one bus whose boards speak `dialect`.
+
+    The port is a serial device (its `/dev/serial/by-id/` name survives replugging) or `socket://host:port` of a
+    gateway; the boards are the addresses set on them. Of the options it knows `baud` and `local_echo`. Raises
+    ValueError where these cannot be.
+    """
+
+    def __init__(self, dialect: Dialect[Any], settings: BusSettings) -> None:
+        gateway_in(settings.port)
+        numbers, allowed = settings.boards, dialect.addresses
+        if not numbers or len(set(numbers)) != len(numbers) or not set(numbers) <= set(allowed):
+            raise ValueError(f"boards {list(numbers)} are not different addresses from {allowed[0]} to {allowed[-1]}")
+        self.channels = tuple(channel for number in numbers for channel in dialect.channels(number))
+        self._dialect = dialect
+        self._port = settings.port
+        self._baud: int = settings.options["baud"]
+        self._local_echo: bool = settings.options.get("local_echo", False)
+        self._numbers = numbers
+        self._boards: list[_Board] = []
+        self._reads: list[_Read] = []
+        self._pulses: deque[_Pulse] = deque()
+        self._asks: list[_Ask] = []
+        self._line: Line[Any] | None = None
+        self._tell: Callable[[Reading], None] = lambda reading: None
+        self._wake = asyncio.Event()
+        self._next_pulse_at = 0.0
+        self._next_poll_at = 0.0
+        self._closing = asyncio.Event()
+        self._running = False
+        self._stopped = asyncio.Event()
+        self._stopped.set()
+
+    async def run(self, tell: Callable[[Reading], None]) -> None:
+        """Own the line until cancelled or closed: connect, poll, tell changes, and reconnect for ever."""
+        assert not self._running, "a line has one owner"
+        self._running = True
+        self._stopped.clear()
+        self._tell = tell
+        # Whoever runs a driver anew knows nothing yet.
+        self._boards = [_Board(number, self._dialect.channels(number)) for number in self._numbers]
+        self._reads = [
+            _Read(board, request, channels)
+            for board in self._boards
+            for request, channels in self._dialect.reads(board.number).items()
+        ]
+        try:
+            await self._keep_connected()
+        finally:
+            self._let_down("the driver is stopped")
+            self._running = False
+            self._stopped.set()
+
+    async def pulse(self, channel: int) -> None:
+        """Send one unlock, before any queued poll; returns when its last byte is out.
+
+        Raises Fault if there is no line or it broke meanwhile (then the lock may have been pulsed all the same), and
+        ValueError for a channel that is on none of the boards. Cancelling the call before the frame is sent takes it
+        back.
+        """
+        if channel not in self.channels:
+            raise ValueError(f"channel {channel} is on none of the boards {list(self._numbers)}")
+        if self._line is None:
+            raise Fault(f"no line at {self._port}")
+        pulse = _Pulse(channel, asyncio.get_running_loop().create_future())
+        self._pulses.append(pulse)
+        self._wake.set()
+        await pulse.sent
+
+    async def read(self) -> Mapping[int, DoorState]:
+        """Ask every board now. A board that does not answer, or a line that is not there, gives `unknown`."""
+        seen = dict.fromkeys(self.channels, DoorState.UNKNOWN)
+        if self._line is None:
+            return seen
+        ask = _Ask(set(self._reads), seen, asyncio.get_running_loop().create_future())
+        self._asks.append(ask)
+        self._wake.set()
+        return await ask.answered
+
+    async def close(self) -> None:
+        """Let go of the line; `run` returns."""
+        self._closing.set()
+        if self._line is not None:
+            self._line.break_off("the driver is closed")
+            self._wake.set()
+        await self._stopped.wait()
+
+    # The owner of the line
+
+    async def _keep_connected(self) -> None:
+        delay_s = RECONNECT_FIRST_S
+        while not self._closing.is_set():
+            line = Line(self._dialect.decoder(), self._wake.set, self._overhear, local_echo=self._local_echo)
+            try:
+                async with open_line(line, self._port, self._baud):
+                    self._line = line
+                    log.info("line %s is open", self._port)
+                    await self._serve(line)
+            except Fault as fault:
+                if self._closing.is_set():
+                    return
+                if self._line is not None and any(not board.lost for board in self._boards):
+                    # It worked until now, so the next attempt is as hopeful as the first.
+                    delay_s = RECONNECT_FIRST_S
+                self._let_down(str(fault))
+                self._lose(self._boards, str(fault))
+            try:
+                async with asyncio.timeout(delay_s):
+                    await self._closing.wait()
+            except TimeoutError:
+                delay_s = min(delay_s * 2, RECONNECT_MAX_S)
+
+    async def _serve(self, line: Line[Any]) -> None:
+        now = _now()
+        self._next_pulse_at = self._next_poll_at = now
+        for read in self._reads:
+            read.due, read.misses, read.hearing = now, 0, None
+        while True:
+            line.check()
+            self._wake.clear()
+            now = _now()
+            read = self._next_read(now)
+            poll_at = max(self._next_poll_at, now if self._is_asked(read) else read.due)
+            if pulse := self._next_pulse():
+                if now < self._next_pulse_at:
+                    await self._sleep(self._next_pulse_at - now)
+                else:
+                    await self._send(line, pulse)
+            elif now < poll_at:
+                await self._sleep(poll_at - now)
+            else:
+                await self._poll(line, read)
+
+    async def _send(self, line: Line[Any], pulse: _Pulse) -> None:
+        def acknowledges(frame: Any) -> bool:
+            said = self._dialect.said(frame)
+            return isinstance(said, Acknowledged) and said.board == board and said.channel in (None, pulse.channel)
+
+        board = next(read.board.number for read in self._reads if pulse.channel in read.channels)
+        # The pulse stays first in the queue while it is sent. If that fails, the line goes down and takes the queue
+        # with it, so nothing is ever sent twice and nobody is left waiting.
+        hearing = await line.ask(self._dialect.unlock(pulse.channel), acknowledges)
+        await line.drain()
+        self._pulses.popleft()
+        if not pulse.sent.done():
+            pulse.sent.set_result(None)
+        self._watch(pulse.channel)
+        if self._dialect.ack_s and await hearing.answer(self._dialect.ack_s) is None:
+            log.info("board %d did not acknowledge an unlock", board)
+        self._next_pulse_at = self._next_poll_at = _now() + AFTER_UNLOCK_S
+
+    async def _poll(self, line: Line[Any], read: _Read) -> None:
+        # A call of `read` that begins while this poll is under way wants a later one.
+        asks = [ask for ask in self._asks if read in ask.waiting]
+        board, now = read.board, _now()
+        # Before asking, since a hint that comes with the answer brings it forward.
+        read.due = now + (WATCH_POLL_S if now < read.watched_until else IDLE_POLL_S)
+        # A board that was lost, or was heard twice last time, gets time to be heard twice.
+        listen_on = board.lost or (read.hearing is not None and read.hearing.contradicted)
+        hearing = read.hearing = await line.ask(read.request, lambda frame: self._answers(frame, read))
+        frame = await hearing.answer(self._dialect.reply_s)
+        if frame is not None and listen_on:
+            await asyncio.sleep(SECOND_ANSWER_S)
+        now = _now()
+        self._next_pulse_at = now + CHARACTERS_OF_SILENCE * BITS_PER_CHARACTER / self._baud
+        self._next_poll_at = now + POLL_GAP_S
+        doors = self._dialect.said(frame) if frame is not None else None
+        if not isinstance(doors, Doors) or (listen_on and hearing.contradicted):
+            self._miss(read)
+            self._answer(asks, read, {})
+            return
+        states = {channel: doors.states[channel] for channel in read.channels}
+        before, read.before = read.before, states
+        read.misses = 0
+        if not self._dialect.checked:
+            states = {channel: state for channel, state in states.items() if before.get(channel) is state}
+            if len(states) < len(read.channels):
+                read.due = self._next_poll_at
+                if not states:
+                    return
+        self._see(read, states)
+        self._answer(asks, read, {} if board.doubted else states)
+
+    def _answers(self, frame: Any, read: _Read) -> bool:
+        said = self._dialect.said(frame)
+        return isinstance(said, Doors) and said.board == read.board.number and set(read.channels) <= set(said.states)
+
+    def _overhear(self, frame: Any) -> None:
+        """A frame that is no answer to what was asked last."""
+        said = self._dialect.said(frame)
+        if isinstance(said, Hint):
+            for read in self._reads:
+                if read.board.number == said.board:
+                    read.due = min(read.due, _now())
+            self._wake.set()
+
+    # What is told
+
+    def _see(self, read: _Read, states: Mapping[int, DoorState]) -> None:
+        board = read.board
+        if board.doubted:
+            if not any(states.get(channel) is DoorState.CLOSED for channel in board.doubted):
+                return
+            board.doubted = frozenset()
+        shut = [channel for channel, state in board.told.items() if state is DoorState.CLOSED]
+        if len(shut) >= DOORS_AT_ONCE and all(states.get(channel) is DoorState.OPEN for channel in shut):
+            self._lose(
+                [board], f"board {board.number} says that every shut door opened at once: look at their common wire"
+            )
+            board.doubted = frozenset(shut)
+            return
+        board.now.update(states)
+        if len(board.now) < len(board.channels):
+            for other in self._reads:
+                if other.board is board and not board.now.keys() >= set(other.channels):
+                    other.due = min(other.due, _now())
+            return
+        changed = {channel: state for channel, state in board.now.items() if board.told.get(channel) is not state}
+        if board.told:
+            for channel in changed:
+                self._watch(channel)
+        board.told.update(changed)
+        board.lost = False
+        if changed:
+            self._tell(DoorsSeen(changed))
+
+    def _miss(self, read: _Read) -> None:
+        """A read that nobody answered. Is it the board, or the bus? One telling for one cause."""
+        read.misses += 1
+        if read.board.lost:
+            # One knock now and then is enough.
+            if read is not next(each for each in self._reads if each.board is read.board):
+                read.due = math.inf
+            return
+        read.due = self._next_poll_at
+        standing = [board for board in self._boards if not board.lost]
+        missed = {board.number: max(r.misses for r in self._reads if r.board is board) for board in standing}
+        suspects = [board for board in standing if missed[board.number]]
+        nobody = len(suspects) == len(standing) and sum(missed.values()) >= LINE_MISSES_MAX
+        if nobody or all(missed[board.number] >= MISSES_MAX for board in suspects):
+            names = ", ".join(str(board.number) for board in suspects)
+            self._lose(suspects, f"board{'s' if len(suspects) > 1 else ''} {names} {self._trouble(read)}")
+        elif read.misses == 1:
+            for board in standing:
+                self._look_at(board)
+
+    def _trouble(self, read: _Read) -> str:
+        assert read.hearing is not None
+        if read.hearing.contradicted:
+            return "answered twice, and not the same: there are two of that address"
+        if not read.hearing.heard:
+            return f"did not answer {read.misses} times"
+        if bytes(read.hearing.heard) == read.request:
+            return "did not answer, and the adapter echoes what is sent"
+        said = self._dialect.said(read.hearing.other) if read.hearing.other is not None else None
+        if said is not None and said.board != read.board.number:
+            return f"did not answer, but board {said.board} did: look at the addresses"
+        return "answered with garbage: look at baud rate, A and B, and for two boards of one address"
+
+    def _lose(self, boards: Sequence[_Board], why: str) -> None:
+        lost = [board for board in boards if not board.lost]
+        for board in lost:
+            board.lost = True
+            board.now.clear()
+            board.told.clear()
+        for read in self._reads:
+            if read.board in lost:
+                read.before = {}
+        if lost:
+            log.warning("%s", why)
+            channels = tuple(channel for board in lost for channel in board.channels)
+            self._tell(BoardLost(lost[0].number if len(lost) == 1 else None, channels, why))
+
+    def _answer(self, asks: Sequence[_Ask], read: _Read, states: Mapping[int, DoorState]) -> None:
+        for ask in asks:
+            ask.seen.update(states)
+            ask.waiting.discard(read)
+            if not ask.waiting:
+                self._asks.remove(ask)
+                if not ask.answered.done():
+                    ask.answered.set_result(ask.seen)
+
+    def _let_down(self, why: str) -> None:
+        """Nothing waits for a line that is not there: least of all an unlock."""
+        self._line = None
+        while self._pulses:
+            pulse = self._pulses.popleft()
+            if not pulse.sent.done():
+                pulse.sent.set_exception(Fault(why))
+        while self._asks:
+            ask = self._asks.pop()
+            if not ask.answered.done():
+                ask.answered.set_result({**ask.seen})
+
+    # What is next
+
+    def _next_pulse(self) -> _Pulse | None:
+        while self._pulses and self._pulses[0].sent.done():
+            self._pulses.popleft()
+        return self._pulses[0] if self._pulses else None
+
+    def _next_read(self, now: float) -> _Read:
+        """Boards that answer come before those that are lost, whose silence costs time."""
+        return min(
+            self._reads,
+            key=lambda read: (not self._is_asked(read), max(read.due, now), read.board.lost, read.due),
+        )
+
+    def _is_asked(self, read: _Read) -> bool:
+        return any(read in ask.waiting for ask in self._asks)
+
+    def _look_at(self, board: _Board) -> None:
+        for read in self._reads:
+            if read.board is board and not read.misses:
+                read.due = min(read.due, _now())
+
+    def _watch(self, channel: int) -> None:
+        for read in self._reads:
+            if channel in read.channels:
+                read.watched_until = _now() + WATCH_S
+                read.due = min(read.due, _now() + WATCH_POLL_S)
+
+    async def _sleep(self, duration_s: float) -> None:
+        """Until `duration_s` have passed, or somebody wants something, or the line breaks."""
+        try:
+            async with asyncio.timeout(duration_s):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
