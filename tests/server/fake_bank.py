@@ -53,6 +53,8 @@ class FakeBank:
     end: BankEnd | None = None
     server_now: datetime | None = None
     fresh_ids: int = 0
+    signs: bool = True
+    """Whether it sends checkpoints."""
 
     def __post_init__(self) -> None:
         self.bank = Bank(self.id)
@@ -173,7 +175,7 @@ class FakeBank:
             return None
         start, stop = self.end.span(size)
         root = self.frontier.root() if stop == size else self.journal.frontier(stop).root()
-        checkpoint = self.signed(size, root) if stop == size else None
+        checkpoint = self.signed(size, root) if stop == size and self.signs else None
         return self.end.up(start, self.journal.entries(start, stop), root, self.journal.documents(), checkpoint)
 
     def signed(self, size: int, root: bytes) -> bytes:

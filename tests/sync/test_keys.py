@@ -71,3 +71,15 @@ def test_a_device_signature_is_bound_to_bank_and_nonce() -> None:
     assert keys.signed_by(PUBLIC, signature, keys.hello_text(bank, b"nonce"))
     assert not keys.signed_by(PUBLIC, signature, keys.hello_text(bank, b"other"))
     assert not keys.signed_by(b"short", signature, keys.hello_text(bank, b"nonce"))
+
+
+def test_a_sticker_is_read_as_it_is_printed_and_typed() -> None:
+    public = bytes(range(32))
+    text = keys.sticker(TICKET.bank, public)
+    assert text.splitlines()[:2] == [f"Latchwork bank {TICKET.bank}", f"key {keys.key_id(public)}"]
+    for typed in (text, text.upper(), f"\n{text}\n\n", public.hex(), " ".join(public.hex()), text.split("\n", 1)[1]):
+        assert keys.read_sticker(typed) == public
+    wrong_digit = text[:-1] + ("0" if text[-1] != "0" else "1")
+    for bad in ("", "key", public.hex()[:-1], public.hex() + "0", wrong_digit, text + " more", "x" * 10_000):
+        with pytest.raises(ValueError, match="key"):
+            keys.read_sticker(bad)

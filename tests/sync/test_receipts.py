@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tests.server.fake_bank import FakeBank
+from tests.server.fake_bank import PARCEL, FakeBank, adopt, instruction_id
 from tests.sync import stories
 
+from latchwork.domain import commands as c
+from latchwork.domain.bank import About
 from latchwork.domain.words import BankId
 from latchwork.sync import receipts
 from latchwork.sync.codec import KINDS
@@ -180,6 +182,21 @@ async def test_an_entry_of_another_stay_or_another_checkpoint_does_not_pass(bank
         verify(receipts.build({stay}, [stale]), [bank.public])
 
 
+async def test_a_stay_at_two_banks_has_one_receipt(bank: FakeBank) -> None:
+    stay = await stories.collected(bank)
+    neighbour = await FakeBank(BankId("c" * 32), key=STRANGER).build()
+    await neighbour.do(c.Instructed(1, instruction_id(1), "", adopt(), neighbour.now, neighbour.offer()))
+    expect = c.Expect(stay, About(PARCEL.id))
+    await neighbour.do(c.Instructed(2, instruction_id(2), "", expect, neighbour.now, neighbour.offer()))
+    logs = [stories.proven(neighbour, stay), stories.proven(bank, stay)]
+    raw = receipts.build({stay, "0" * 32}, logs)
+    verdict = verify(raw, [bank.public, neighbour.public])
+    assert [log.bank for log in verdict.logs] == [bank.id, neighbour.id] and verdict.stays == (stay,)
+    assert verdict.lines[-2].words == "The wall expects it"
+    with pytest.raises(BadReceipt, match=r"log c+ 1: it is signed with key"):
+        verify(raw, [bank.public])
+
+
 async def test_without_a_witness_it_is_the_banks_word_alone(bank: FakeBank) -> None:
     stay = await stories.collected(bank)
     verdict = verify(stories.receipt(bank, stay, witness=None), [bank.public])
@@ -218,7 +235,8 @@ def test_every_kind_has_words_and_they_are_for_ever() -> None:
 
 
 FIRST_KINDS = (
-    "Answered Cancelled Claimed Closed Collected Expected Expired Lapsed NoProof NotOpened Opened PassGranted Recalled "
-    "Released SessionBegan Stored Unlocked Unresolved Wanted"
+    "Amended Answered Cancelled Claimed Closed Collected Expected Expired Lapsed Moved NoProof NotDelivered "
+    "NotOpened Opened PassGranted Recalled Recovered Released Removed Reported SessionBegan Stored Unlocked "
+    "Unresolved Wanted"
 )
-FIRST_WORDS = "cfefef17a101ff1414465f2e80a816e8e445593e9e2bff0b62f95d3401ba5032"
+FIRST_WORDS = "b038c9f03232cf5ac77f6eba9e5da99de9b4c0c093aed2f946ed6cae3a71ed92"

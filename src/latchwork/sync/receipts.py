@@ -27,6 +27,7 @@ FORMAT = "latchwork receipt 1"
 RECEIPT_BYTES_MAX = 8 * 1024 * 1024
 
 WORDS: Mapping[str, str] = {
+    "Amended": "Its terms were changed",
     "Answered": "The wall answered an instruction about it",
     "Cancelled": "It was called off",
     "Claimed": "Door {door} was chosen for it",
@@ -35,12 +36,17 @@ WORDS: Mapping[str, str] = {
     "Expected": "The wall expects it",
     "Expired": "Its time was over",
     "Lapsed": "Door {door} was not opened any more",
+    "Moved": "It was moved to door {door}",
     "NoProof": "Door {door} did not show that it opened",
+    "NotDelivered": "It was not delivered",
     "NotOpened": "Door {door} did not open",
     "Opened": "Door {door} opened",
     "PassGranted": "A code for it was made",
     "Recalled": "It was taken back from door {door}",
+    "Recovered": "An entry of an earlier life of this log was taken over",
     "Released": "Door {door} was given up again",
+    "Removed": "It was taken out of door {door} by staff",
+    "Reported": "The recipient said what was found",
     "SessionBegan": "Somebody signed in for it",
     "Stored": "It was put into door {door}",
     "Unlocked": "Door {door} was unlocked",
@@ -173,12 +179,16 @@ def body_of(raw: bytes) -> tuple[str, str, Mapping[str, Any]]:
 
 
 def build(stays: Collection[str], logs: Sequence[Proven]) -> bytes:
-    """Raises Unreadable, or BadNote where a note is not signed as it should be."""
-    told = [_told(log) for log in sorted(logs, key=lambda log: (log.bank, log.epoch))]
-    return msgspec.json.encode(_Receipt(FORMAT, tuple(sorted(stays)), tuple(told)))
+    """The receipt of those of `stays` that an entry names.
+
+    Raises Unreadable, or BadNote where a note is not signed as it should be.
+    """
+    subject = Subject(stays)
+    told = [_told(log, subject) for log in sorted(logs, key=lambda log: (log.bank, log.epoch))]
+    return msgspec.json.encode(_Receipt(FORMAT, tuple(sorted(subject.named)), tuple(told)))
 
 
-def _told(log: Proven) -> _Log:
+def _told(log: Proven, subject: Subject) -> _Log:
     key = Key(origin(log.bank, log.epoch), log.key)
     found = signers(log.note, [key, log.witness] if log.witness else [key])
     if key not in found:
@@ -188,6 +198,7 @@ def _told(log: Proven) -> _Log:
     entries = []
     for raw, path in log.entries:
         at, kind, body = body_of(raw)
+        subject.concerns(body)
         steps = tuple(_base64(step) for step in path)
         entries.append(_Entry(read_envelope(raw).seq, at, words(kind, body), _base64(raw), steps))
     checkpoint = bytes(Note(log.note.text, tuple(signatures))).decode()

@@ -10,9 +10,10 @@ import msgspec
 
 from latchwork.domain import commands as c
 from latchwork.domain.bank import Policy, Service
-from latchwork.domain.words import Role, ServiceId
+from latchwork.domain.words import BankId, Role, ServiceId
 from latchwork.server.actions import people, places
 from latchwork.server.actions.office import LIST_MAX, Asked, Declined, Office, Who, is_id, not_found, order
+from latchwork.sync import keys
 
 ENROLMENT_HOURS_MAX = 24
 SERVICES_MAX = 20
@@ -39,7 +40,8 @@ DEFAULT_SERVICES = (
 
 @dataclass(frozen=True, slots=True)
 class Bank:
-    """`heard_at`: when it last spoke; everything we say of it is as of then."""
+    """`heard_at`: when it last spoke; everything we say of it is as of then. `device_key`: in hex, public; what the
+    wall signs is checked against it, as it stands on the wall's sticker."""
 
     id: str
     name: str
@@ -57,6 +59,7 @@ class Bank:
     code_generation: int
     policy_asked: int
     policy_version: int
+    device_key: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,16 @@ async def bank(office: Office, who: Who, bank_id: str) -> Bank:
     if found is None:
         raise not_found("bank")
     return found
+
+
+def sticker(bank: Bank) -> str:
+    """What is printed and stuck to the wall, in lines; nothing before a controller has enrolled."""
+    return keys.sticker(BankId(bank.id), bytes.fromhex(bank.device_key)) if bank.device_key else ""
+
+
+def witness(office: Office) -> str:
+    """The key that we countersign with, as name+id+key."""
+    return str(office.vault.witness)
 
 
 async def services(office: Office, who: Who, bank_id: str) -> list[Offered]:

@@ -1,14 +1,14 @@
 """Stays: announced once whatever the network does, read, called off."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 from litestar import Response, delete, get, post
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 
 from latchwork.domain.words import Size
-from latchwork.server.actions import notices, stays
+from latchwork.server.actions import notices, receipts, stays
 from latchwork.server.actions.office import Asked, Declined
 from latchwork.server.api.bodies import NewStay
 from latchwork.server.api.guard import Asker, TheOffice
@@ -66,6 +66,17 @@ async def timeline(office: TheOffice, who: Asker, stay_id: FromPath[str]) -> lis
     return await stays.timeline(office, who, stay_id)
 
 
+@get(
+    "/stays/{stay_id:str}/receipt",
+    tags=TAG,
+    summary="A stay's receipt: its entries with their proof, for `latchwork verify` and the page /verify",
+    responses={200: ResponseSpec(dict[str, Any], description="Made to be verified as it is: keep its bytes")},
+)
+async def receipt(office: TheOffice, who: Asker, stay_id: FromPath[str]) -> Response[bytes]:
+    found = await receipts.of_stay(office, who, stay_id)
+    return Response(found.body, media_type="application/json", headers=found.headers)
+
+
 @delete("/stays/{stay_id:str}", tags=TAG, status_code=202, summary="Ask the wall to expect a thing no longer")
 async def cancel(office: TheOffice, who: Asker, stay_id: FromPath[str]) -> Asked:
     return await stays.cancel(office, who, stay_id)
@@ -95,4 +106,4 @@ def _key(said: str | None) -> str:
     return text
 
 
-HANDLERS = [announce, all_stays, stay, timeline, cancel, all_notices]
+HANDLERS = [announce, all_stays, stay, timeline, receipt, cancel, all_notices]

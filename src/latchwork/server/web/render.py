@@ -11,6 +11,7 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from latchwork.server.actions.live import Live
 from latchwork.server.actions.office import Declined, Office, Unavailable
+from latchwork.server.actions.receipts import Receipt
 from latchwork.ui.pages import PAGE_HEADERS, environment
 from latchwork.ui.words import words
 
@@ -45,6 +46,12 @@ def page(template: str, status: int = 200, **values: Any) -> Response[str]:
     headers = {**PAGE_HEADERS, "X-Robots-Tag": "noindex, nofollow"}
     text = html(template, **values)
     return Response(text, status_code=status, media_type="text/html; charset=utf-8", headers=headers)
+
+
+def download(receipt: Receipt) -> Response[bytes]:
+    """A file to be kept."""
+    headers = {**PAGE_HEADERS, **receipt.headers, "X-Robots-Tag": "noindex, nofollow"}
+    return Response(receipt.body, media_type="application/json", headers=headers)
 
 
 def fresh(request: AnyRequest, bank: str, render: Callable[[], Awaitable[str]]) -> ServerSentEvent:

@@ -9,10 +9,10 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect, ServerSentEvent
 
 from latchwork.domain.words import STAFF_REASONS, Reason
-from latchwork.server.actions import banks, places, stays, wall
+from latchwork.server.actions import banks, places, receipts, stays, wall
 from latchwork.server.actions.office import Declined, Office, Who
 from latchwork.server.web.operator.session import Form, Operator, Seal
-from latchwork.server.web.render import AnyRequest, TheOffice, fresh, html, page
+from latchwork.server.web.render import AnyRequest, TheOffice, download, fresh, html, page
 from latchwork.server.web.story import told
 from latchwork.ui.wall import Door, columns
 
@@ -106,6 +106,11 @@ async def stay_events(request: AnyRequest, office: TheOffice, who: Operator, sta
     return fresh(request, found.bank, render)
 
 
+@get("/operator/stays/{stay_id:str}/receipt", include_in_schema=False)
+async def stay_receipt(office: TheOffice, who: Operator, stay_id: FromPath[str]) -> Response[bytes]:
+    return download(await receipts.of_stay(office, who, stay_id))
+
+
 @post("/operator/stays/{stay_id:str}/cancel", include_in_schema=False)
 async def cancel(office: TheOffice, who: Operator, stay_id: FromPath[str]) -> Redirect:
     await stays.cancel(office, who, stay_id)
@@ -122,6 +127,8 @@ async def _bank(office: Office, who: Who, bank_id: str) -> dict[str, Any]:
     doors = [Door(c.id, c.width_mm, c.height_mm, c.state, c.door) for c in picture.compartments]
     return {
         "bank": bank,
+        "sticker": banks.sticker(bank),
+        "witness": banks.witness(office),
         "zone": places.zone(bank.time_zone),
         "compartments": picture.compartments,
         "wall": columns(doors),
@@ -163,5 +170,6 @@ HANDLERS = [
     check_door,
     one_stay,
     stay_events,
+    stay_receipt,
     cancel,
 ]

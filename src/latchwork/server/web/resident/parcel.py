@@ -8,8 +8,8 @@ from litestar.response import ServerSentEvent
 from markupsafe import Markup
 from segno import make
 
-from latchwork.server.actions import parcel
-from latchwork.server.web.render import AnyRequest, TheOffice, fresh, html, page
+from latchwork.server.actions import parcel, receipts
+from latchwork.server.web.render import AnyRequest, TheOffice, download, fresh, html, page
 from latchwork.server.web.story import told
 from latchwork.ui.wall import Door, columns
 
@@ -17,7 +17,7 @@ from latchwork.ui.wall import Door, columns
 @get("/p/{token:str}", include_in_schema=False)
 async def parcel_page(office: TheOffice, token: FromPath[str]) -> Response[str]:
     found = await parcel.parcel(office, token)
-    return page("resident/parcel.html", layer="phone", live=f"/p/{token}/events", **_values(found))
+    return page("resident/parcel.html", layer="phone", live=f"/p/{token}/events", **_values(found, token))
 
 
 @get("/p/{token:str}/events", include_in_schema=False)
@@ -25,18 +25,24 @@ async def parcel_events(request: AnyRequest, office: TheOffice, token: FromPath[
     found = await parcel.parcel(office, token, with_story=False)
 
     async def render() -> str:
-        return html("resident/card.html", **_values(await parcel.parcel(office, token)))
+        return html("resident/card.html", **_values(await parcel.parcel(office, token), token))
 
     return fresh(request, found.bank, render)
 
 
-def _values(found: parcel.Parcel) -> dict[str, Any]:
+@get("/p/{token:str}/receipt", include_in_schema=False)
+async def parcel_receipt(office: TheOffice, token: FromPath[str]) -> Response[bytes]:
+    return download(await receipts.of_link(office, token))
+
+
+def _values(found: parcel.Parcel, token: str) -> dict[str, Any]:
     here = found.compartment
     doors = [Door(door.id, door.width_mm, door.height_mm, here=door.id == here) for door in found.doors]
     return {
         "parcel": found,
         "qr": _qr(found.qr) if found.qr else None,
         "wall": columns(doors) if any(door.here for door in doors) else (),
+        "receipt": f"/p/{token}/receipt",
         "story": told(found.events, "recipient", found.zone),
     }
 
@@ -47,4 +53,4 @@ def _qr(text: str) -> Markup:
     return Markup(picture.svg_inline(border=0, omitsize=True, dark="#000", light="#fff", lineclass=None, svgclass=None))
 
 
-HANDLERS = [parcel_page, parcel_events]
+HANDLERS = [parcel_page, parcel_events, parcel_receipt]
