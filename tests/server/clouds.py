@@ -28,19 +28,20 @@ TABLES: dict[str, tuple[str, ...]] = {
         "height_mm", "depth_mm", "state", "reason", "compartment", "announced", "presumed", "deadline", "pickup_pass",
         "pickup_n", "pickup_digits", "pickup_generation", "drop_off_pass", "drop_off_n", "drop_off_digits",
         "drop_off_generation", "asked_at", "expected_at", "reserved_at", "deposited_at", "expired_at", "ended_at",
-        "epoch", "seq", "linked_to",
+        "epoch", "seq", "linked_to", "in_reach", "fallback",
     ),
     "stay_entries": ("stay", "bank", "epoch", "seq"),
     "compartments": (
         "bank", "id", "width_mm", "height_mm", "depth_mm", "climate", "reach_mm", "state", "why", "door", "claim",
-        "stay", "epoch", "seq",
+        "stay", "epoch", "seq", "gate", "shelf", "behind", "looked_at",
     ),
     "openings": (
         "id", "bank", "compartment", "purpose", "state", "reason", "why", "by", "instruction", "pass", "claim", "stay",
         "attempts", "wanted_at", "unlocked_at", "opened_at", "closed_at", "epoch", "seq",
     ),
     "passes": (
-        "id", "bank", "role", "party", "n", "digits", "generation", "valid_until", "state", "epoch", "seq",
+        "id", "bank", "role", "party", "n", "digits", "generation", "valid_until", "state", "epoch", "seq", "stay",
+        "recipient", "daily",
     ),
     "instructions": (
         "id", "bank", "number", "kind", "body", "sha256", "not_after", "state", "refusal", "about", "asked_at",

@@ -44,7 +44,7 @@ ABOUT = About(PARCEL.id, PARTY, ThingId("t" * 32), PERSON, Lookup("1" * 32), Siz
 PICKUP = Grant(PASS, Role.PERSON, Lookup("2" * 32), 1, 6, 3, Purpose.COLLECT, STAY, None, True)
 ABOUT_COLUMNS = {
     "service": "parcel", "party": PARTY, "thing": "t" * 32, "recipient": PERSON, "label": "1" * 32,
-    "width_mm": 300, "height_mm": 80, "depth_mm": 400,
+    "width_mm": 300, "height_mm": 80, "depth_mm": 400, "in_reach": False,
 }  # fmt: skip
 PICKUP_COLUMNS = {"pickup_pass": PASS, "pickup_n": 1, "pickup_digits": 6, "pickup_generation": 3}
 DEADLINE = T0 + timedelta(hours=72)
@@ -143,7 +143,7 @@ CASES: list[tuple[e.Body, dict[str, list[dict[str, Any]]]]] = [
             "fittings": [
                 {
                     "id": "07", "width_mm": 1, "height_mm": 2, "depth_mm": 3, "climate": "ambient", "reach_mm": 4,
-                    "seq": 10,
+                    "seq": 10, "gate": False, "shelf": False,
                 }
             ],
             "removed": [{"id": "08"}],
@@ -177,7 +177,18 @@ CASES: list[tuple[e.Body, dict[str, list[dict[str, Any]]]]] = [
             "passes": [
                 {
                     "id": PASS, "role": "courier", "party": PARTY, "n": 0, "digits": 6, "generation": 1,
-                    "valid_until": DEADLINE, "state": "live", "seq": 10,
+                    "valid_until": DEADLINE, "state": "live", "seq": 10, "daily": False,
+                }
+            ]
+        },
+    ),
+    (
+        e.PassGranted(Grant(PASS, Role.PERSON, Lookup("2"), 0, 0, 1, Purpose.COLLECT, recipient=PERSON, daily=True)),
+        {
+            "passes": [
+                {
+                    "id": PASS, "role": "person", "n": 0, "digits": 0, "generation": 1, "state": "live", "seq": 10,
+                    "recipient": PERSON, "daily": True,
                 }
             ]
         },
@@ -262,7 +273,7 @@ CASES: list[tuple[e.Body, dict[str, list[dict[str, Any]]]]] = [
     (e.BoardLost((DOOR,)), compartment(door="unknown")),
     (
         e.Checked(DOOR, CompartmentState.VACANT),
-        compartment(state="vacant")
+        compartment(state="vacant", looked_at=T0)
         | settled("not_opened", "unresolved", "missing", "mismatch", "forced_door", "recovered"),
     ),
     (
@@ -308,7 +319,10 @@ CASES: list[tuple[e.Body, dict[str, list[dict[str, Any]]]]] = [
         compartment(state="needs_check", why="sensed") | task("mismatch", "07", detail="something inside")),
     (e.Withdrawn({DOOR: CompartmentState.OUT_OF_SERVICE}, True), compartment(state="out_of_service", why="withdrawn")),
     (e.Recovered(1, "h", doubted=DOOR), compartment(state="needs_check", why="recovered") | task("recovered", "07")),
-    (e.Checked(DOOR, CompartmentState.NEEDS_CHECK), compartment(state="needs_check") | task("missing", "07")),
+    (
+        e.Checked(DOOR, CompartmentState.NEEDS_CHECK),
+        compartment(state="needs_check", looked_at=T0) | task("missing", "07"),
+    ),
 ]  # fmt: skip
 
 

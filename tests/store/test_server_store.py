@@ -2,14 +2,26 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from tests.server.clouds import Cloud, announcement, enrol, instruction, open_cloud, read
-from tests.server.fake_bank import ORGANISATION, T0, FakeBank, adopt
+from tests.server.fake_bank import ORGANISATION, PARCEL, PARTY, PERSON, T0, FakeBank, adopt
 
 from latchwork.domain import entries as e
-from latchwork.domain.words import BankId, CompartmentId, CompartmentState, OpeningId, Reason
+from latchwork.domain.bank import About
+from latchwork.domain.words import (
+    BankId,
+    ClaimId,
+    CompartmentId,
+    CompartmentState,
+    OpeningId,
+    PersonId,
+    Reason,
+    StayId,
+    StayState,
+)
 from latchwork.server import projections
 from latchwork.store import rows
 from latchwork.store.changes import Topic
@@ -93,6 +105,25 @@ async def test_tasks_about_a_door_end_where_the_doubt_ends(cloud: Cloud, at_once
     steps = [["not_opened"], ["missing", "not_opened"], ["missing"], ["missing", "not_opened"], [], ["not_opened"]]
     assert seen == (steps[-1:] if at_once else steps)
     assert sorted(row["seq"] for row in await read(cloud, "tasks")) == [0, 1, 3, 5]
+
+
+async def test_a_stay_that_is_given_to_somebody_else_and_moved_says_so(cloud: Cloud) -> None:
+    bank = FakeBank()
+    await enrol(cloud, bank)
+    stay, first, second = StayId("7" * 32), CompartmentId("01"), CompartmentId("02")
+    wrong = About(PARCEL.id, PARTY, None, PersonId("e" * 32), in_reach=True)
+    right = replace(wrong, recipient=PERSON)
+    until = T0 + timedelta(days=3)
+    bodies: tuple[e.Body, ...] = (
+        e.Stored(stay, wrong, ClaimId("1" * 32), first, OpeningId("6" * 32), until, False),
+        e.Amended(stay, right, StayState.DEPOSITED, Reason.REASSIGNED, until),
+        e.Moved(stay, right, ClaimId("2" * 32), second, OpeningId("5" * 32), first, CompartmentState.VACANT),
+    )
+    for seq, body in enumerate(bodies):
+        await bank.write(encode_entry(e.Entry(bank.id, 1, seq, T0, body)))
+        assert await cloud.append(append_of(await welcomed(cloud, bank), bank, seq + 1)) is Appended.OK
+    (row,) = await read(cloud, "stays")
+    assert (row["recipient"], row["compartment"], row["deadline"], row["in_reach"]) == (PERSON, second, until, True)
 
 
 async def test_an_announcement_is_made_once_per_key(cloud: Cloud) -> None:

@@ -177,6 +177,7 @@ def _about(about: About) -> dict[str, Any]:
         "width_mm": size.width_mm if size else None,
         "height_mm": size.height_mm if size else None,
         "depth_mm": size.depth_mm if size else None,
+        "in_reach": about.in_reach,
     }
 
 
@@ -228,6 +229,9 @@ def _fitted(page: _Page, body: e.Fitted) -> None:
             fitting.reach_mm,
             page.epoch,
             page.seq,
+            fitting.gate,
+            fitting.shelf,
+            fitting.behind,
         )
     for gone in body.removed:
         page.removed.append(RemovedRow(page.bank, gone))
@@ -289,6 +293,9 @@ def _pass_granted(page: _Page, body: e.PassGranted) -> None:
         "live",
         page.epoch,
         page.seq,
+        grant.stay,
+        grant.recipient,
+        grant.daily,
     )
 
 
@@ -396,6 +403,7 @@ def _not_delivered(page: _Page, body: e.NotDelivered) -> None:
         state=(StayState.EXPECTED if body.announced else StayState.CANCELLED).value,
         reason=body.why.value,
         announced=body.announced,
+        fallback=body.fallback,
         ended_at=None if body.announced else page.at,
     )
 
@@ -562,7 +570,7 @@ def _board_lost(page: _Page, body: e.BoardLost) -> None:
 
 
 def _checked(page: _Page, body: e.Checked) -> None:
-    page.compartment(body.compartment, state=body.compartment_state.value, why=None)
+    page.compartment(body.compartment, state=body.compartment_state.value, why=None, looked_at=page.at)
     if body.compartment_state is CompartmentState.NEEDS_CHECK:
         page.task(Task.MISSING, body.compartment)
     else:

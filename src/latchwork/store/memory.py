@@ -32,7 +32,16 @@ from latchwork.sync.custody import EMPTY_ROOT, HASH_BYTES, Frontier, frontier_at
 
 Columns = dict[str, Any]
 
-_STAY_TIMES_KEPT = ("deadline", "expected_at", "deposited_at", "expired_at")
+_STAY_KEPT = (
+    "deadline",
+    "expected_at",
+    "deposited_at",
+    "expired_at",
+    "reserved_at",
+    "compartment",
+    "recipient",
+    "fallback",
+)
 _DROP_OFF = ("drop_off_pass", "drop_off_n", "drop_off_digits", "drop_off_generation")
 _PICKUP = ("pickup_pass", "pickup_n", "pickup_digits", "pickup_generation")
 _NOWHERE = ("expected", "cancelled")
@@ -213,7 +222,7 @@ class MemoryStore:
             self.idempotency[key] = (a.request_hash, a.response_status, a.response)
         row = StayRow(
             a.stay, a.organisation, a.bank, a.service, a.party, a.thing, a.recipient, a.label, a.width_mm, a.height_mm,
-            a.depth_mm, "expected", announced=True, presumed=False, drop_off_pass=a.drop_off_pass,
+            a.depth_mm, "expected", announced=True, presumed=False, drop_off_pass=a.drop_off_pass, in_reach=False,
         )  # fmt: skip
         self.stays[a.stay] = {
             **row._asdict(),
@@ -278,7 +287,14 @@ class MemoryStore:
         for gone in rows.removed:
             self.compartments.pop((gone.bank, gone.id), None)
         for fitting in rows.fittings:
-            fresh: Columns = {"state": "vacant", "why": None, "door": "unknown", "claim": None, "stay": None}
+            fresh: Columns = {
+                "state": "vacant",
+                "why": None,
+                "door": "unknown",
+                "claim": None,
+                "stay": None,
+                "looked_at": None,
+            }
             fresh |= {"epoch": fitting.epoch, "seq": fitting.seq}
             had = self.compartments.get((fitting.bank, fitting.id), fresh)
             built = {k: v for k, v in fitting._asdict().items() if k not in ("epoch", "seq")}
@@ -298,15 +314,17 @@ class MemoryStore:
                 row["claim"] = change.claim or None
             if change.stay is not None:
                 row["stay"] = change.stay or None
+            if change.looked_at is not None:
+                row["looked_at"] = change.looked_at
             row.update(epoch=change.epoch, seq=change.seq)
         for opening in rows.openings:
             self._opening(opening)
         for grant in rows.passes:
             held = self.passes.get(grant.id)
             if held is None and grant.role is not None:
-                self.passes[grant.id] = grant._asdict()
+                self.passes[grant.id] = {**grant._asdict(), "daily": bool(grant.daily)}
             elif held is not None and held["bank"] == grant.bank and _newer(held, grant.epoch, grant.seq):
-                new = grant._asdict() if grant.role is not None else {}
+                new = {**grant._asdict(), "daily": held["daily"]} if grant.role is not None else {}
                 held.update(new, state=grant.state, epoch=grant.epoch, seq=grant.seq)
         self._answer(rows)
         for told in rows.notices:
@@ -343,6 +361,7 @@ class MemoryStore:
                     **new._asdict(),
                     "announced": bool(new.announced),
                     "presumed": bool(new.presumed),
+                    "in_reach": bool(new.in_reach),
                     "tracking": None,
                     "asked_at": None,
                     "linked_to": None,
@@ -350,7 +369,7 @@ class MemoryStore:
             return
         if row["bank"] != new.bank or not _newer(row, new.epoch, new.seq):
             return
-        for column in (*_STAY_TIMES_KEPT, *_DROP_OFF, *_PICKUP, "reserved_at", "compartment"):
+        for column in (*_STAY_KEPT, *_DROP_OFF, *_PICKUP):
             if getattr(new, column) is not None:
                 row[column] = getattr(new, column)
         if new.state is not None:
@@ -358,7 +377,7 @@ class MemoryStore:
             if new.state in _NOWHERE:
                 row.update(compartment=None, pickup_pass=None)
             if new.state == "expected":
-                row["reserved_at"] = None
+                row.update(reserved_at=None, deadline=None)
         row["presumed"] = row["presumed"] or bool(new.presumed)
         row.update(epoch=new.epoch, seq=new.seq)
 

@@ -62,6 +62,8 @@ class StayRow(NamedTuple):
     ended_at: datetime | None = None
     epoch: int = 0
     seq: int = 0
+    in_reach: bool | None = None
+    fallback: str | None = None
 
 
 class StayEntryRow(NamedTuple):
@@ -81,6 +83,9 @@ class FittingRow(NamedTuple):
     reach_mm: int
     epoch: int
     seq: int
+    gate: bool = False
+    shelf: bool = False
+    behind: str | None = None
 
 
 class RemovedRow(NamedTuple):
@@ -100,6 +105,7 @@ class CompartmentRow(NamedTuple):
     stay: str | None = None
     epoch: int = 0
     seq: int = 0
+    looked_at: datetime | None = None
 
 
 class OpeningRow(NamedTuple):
@@ -140,6 +146,9 @@ class PassRow(NamedTuple):
     state: str = "live"
     epoch: int = 0
     seq: int = 0
+    stay: str | None = None
+    recipient: str | None = None
+    daily: bool | None = None
 
 
 class AnswerRow(NamedTuple):
