@@ -1,7 +1,7 @@
 """The API as a machine meets it: a parcel's life, every no as a problem, and nothing done without a token."""
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from litestar.routes import HTTPRoute
 from tests.server.town import Town, WallBank, town
 
 from latchwork.domain import commands as c
-from latchwork.domain.words import BankId
+from latchwork.domain.words import BankId, CompartmentId, CompartmentState, ServiceId, Size
 from latchwork.sync.keys import enrol_text
 
 OPEN_TO_ALL = {("POST", "/api/v1/enrolments"), ("POST", "/operator/sign-in")}
@@ -159,7 +159,71 @@ async def test_services_are_replaced_by_the_next_policy(database: str, tmp_path:
         await place.wall.sync()
         assert (list(place.wall.bank.services), place.wall.bank.policy_version) == (["quick"], 2)
         await place.announce("LW-Q", service="quick")
-        assert (await place.announce("LW-P", 422))["reason"] == "unknown_service"
+        assert (await place.announce("LW-P", 422, service="parcel"))["reason"] == "unknown_service"
+
+
+async def test_services_and_rules_are_data(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path) as place:
+        await place.settle()
+        services = f"banks/{place.bank}/services"
+        small = {"width_mm": 300, "height_mm": 100, "depth_mm": 400}
+        letter: dict[str, Any] = {
+            "id": "letter", "deposit_by": "courier", "collect_by": "person", "pickup_hours_max": 48,
+            "party": place.party, "size_max": small, "shares": "recipient", "reminder_hours": [24],
+            "hours": [{"weekday": 0, "since": 480, "to": 1200}], "day_ends": 1200, "extensions_max": 1,
+            "extension_hours": 24, "late_collection": False, "at_end": "return", "reopen_minutes": 5,
+        }  # fmt: skip
+        parcel = {"id": "parcel", "deposit_by": "courier", "collect_by": "person", "pickup_hours_max": 72}
+        await place.ask("PUT", services, 202, json={"services": [parcel, letter]})
+        rules = {"set_aside": {"01": ["letter"]}, "in_reach_kept": 2, "fallbacks": ["shelf", "desk"], "neighbour": None}
+        await place.ask("PUT", f"banks/{place.bank}/policy", 202, json=rules)
+        assert await place.ask("GET", f"banks/{place.bank}/policy") == rules
+        await place.wall.sync()
+        held = place.wall.bank
+        assert (held.policy_version, held.policy.in_reach_kept, held.policy.fallbacks) == (3, 2, ("shelf", "desk"))
+        assert held.policy.set_aside == {"01": ("letter",)}
+        told = {s["id"]: s for s in await place.ask("GET", services)}
+        assert {k: told["letter"][k] for k in letter} == letter
+        assert told["parcel"]["reopen_minutes"] == 10
+        assert held.services[ServiceId("letter")].size_max == Size(300, 100, 400)
+
+        tiny = {"width_mm": 200, "height_mm": 20, "depth_mm": 300}
+        for size, service in ((tiny, "letter"), (None, "parcel")):
+            stay = await place.announce(f"LW-{service}", size=size)
+            assert (await place.ask("GET", f"stays/{stay['id']}"))["service"] == service
+        for wrong in (
+            {"extensions_max": 1, "extension_hours": 0},
+            {"hours": [{"weekday": 0, "since": 600, "to": 480}]},
+            {"walk_in": True},
+            {"party": NOBODY},
+        ):
+            answer = await place.ask("PUT", services, 422, json={"services": [parcel, {**letter, **wrong}]})
+            assert "letter" in answer["detail"]
+        gone = await place.ask("PUT", services, 422, json={"services": [parcel]})
+        assert "set_aside" in gone["detail"]
+        for bad in ({"fallbacks": ["neighbour"]}, {"neighbour": place.bank}, {"set_aside": {"01": ["other"]}}):
+            await place.ask("PUT", f"banks/{place.bank}/policy", 422, json=bad)
+
+
+async def test_a_compartment_is_reserved_or_the_thing_is_refused(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path) as place:
+        await place.settle()
+        until = (datetime.now(UTC) + timedelta(hours=2)).isoformat()
+        accepted = await place.announce("LW-1", reserve_until=until)
+        assert accepted["state"] == "asked"
+        huge = {"width_mm": 3000, "height_mm": 80, "depth_mm": 400}
+        refused = await place.announce("LW-2", reserve_until=until, size=huge)
+        await place.wall.sync()
+        stay = await place.ask("GET", f"stays/{accepted['id']}")
+        assert (stay["state"], stay["compartment"]) == ("reserved", "01")
+        assert datetime.fromisoformat(stay["deadline"]) == datetime.fromisoformat(until)
+        stay = await place.ask("GET", f"stays/{refused['id']}")
+        assert (stay["state"], stay["reason"]) == ("exception", "no_suitable_compartment")
+        await place.announce("LW-3", 422, reserve_until="2020-01-01T00:00:00Z")
+        await place.ask("DELETE", f"stays/{accepted['id']}", 202)
+        await place.wall.sync()
+        assert (await place.ask("GET", f"stays/{accepted['id']}"))["state"] == "cancelled"
+        assert place.wall.bank.compartments[CompartmentId("01")].state is CompartmentState.VACANT
 
 
 async def test_a_restored_server_passes_what_its_walls_hold(database: str, tmp_path: Path) -> None:
@@ -315,6 +379,7 @@ async def test_another_organisations_things_do_not_exist(database: str, tmp_path
             ("GET", f"banks/{place.bank}", None),
             ("GET", f"banks/{place.bank}/compartments", None),
             ("GET", f"banks/{place.bank}/services", None),
+            ("GET", f"banks/{place.bank}/policy", None),
             ("GET", f"banks/{place.bank}/tasks", None),
             ("GET", f"{door}/openings", None),
             ("POST", f"{door}/open", {"reason": "other"}),

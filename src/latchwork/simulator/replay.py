@@ -29,7 +29,7 @@ import uvloop
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from latchwork.domain import commands as c
-from latchwork.domain.bank import OpeningState
+from latchwork.domain.bank import OpeningState, Service
 from latchwork.domain.commands import Decision
 from latchwork.domain.words import (
     BankId,
@@ -38,6 +38,7 @@ from latchwork.domain.words import (
     DoorState,
     OpeningId,
     Role,
+    ServiceId,
     SessionId,
     StayId,
 )
@@ -557,13 +558,13 @@ class _Services:
         first = [next(pair for pair in common if pair[0] is kind) for kind in Kind if any(p[0] is kind for p in common)]
         kept = (first + [pair for pair in common if pair not in first])[:SERVICES_MAX]
         self._kept = {kind: [hours for k, hours in kept if k is kind] for kind in Kind}
-        self.offered = tuple(banks.Offered(_service(kind, hours), *_PARTS[kind], hours) for kind, hours in kept)
+        self.offered = tuple(Service(ServiceId(_service(kind, hours)), *_PARTS[kind], hours) for kind, hours in kept)
 
     def of(self, row: Reservation) -> str:
         return _service(row.kind, min(self._kept[row.kind], key=lambda hours: (abs(hours - row.hours), hours)))
 
 
-_PARTS: Mapping[Kind, tuple[str, str]] = {
+_PARTS: Mapping[Kind, tuple[Role, Role]] = {
     Kind.RECEIVE: (Role.COURIER, Role.PERSON),
     Kind.SEND: (Role.PERSON, Role.COURIER),
     Kind.DIRECT: (Role.PERSON, Role.PERSON),

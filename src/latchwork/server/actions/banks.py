@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
 
@@ -10,7 +10,7 @@ import msgspec
 
 from latchwork.domain import commands as c
 from latchwork.domain.bank import Policy, Service
-from latchwork.domain.words import BankId, Role, ServiceId
+from latchwork.domain.words import BankId, CompartmentId, Role, ServiceId
 from latchwork.server.actions import people, places
 from latchwork.server.actions.office import LIST_MAX, Asked, Declined, Office, Who, is_id, not_found, order
 from latchwork.sync import keys
@@ -21,21 +21,26 @@ WALL = "wall"
 """The document that tells a kiosk what its wall is called and where it stands."""
 
 
-@dataclass(frozen=True, slots=True)
-class Offered:
-    """A service as a bank offers it. With 0 hours a thing is past its time as soon as it is in."""
-
-    id: str
-    deposit_by: str
-    collect_by: str
-    pickup_hours_max: int
-
-
 DEFAULT_SERVICES = (
-    Offered("parcel", Role.COURIER, Role.PERSON, 72),
-    Offered("return", Role.PERSON, Role.COURIER, 168),
-    Offered("direct", Role.PERSON, Role.PERSON, 72),
+    Service(ServiceId("parcel"), Role.COURIER, Role.PERSON, 72),
+    Service(ServiceId("return"), Role.PERSON, Role.COURIER, 168),
+    Service(ServiceId("direct"), Role.PERSON, Role.PERSON, 72),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a bank's policy says beside its services.
+
+    `set_aside`: compartments that only these services may use. `in_reach_kept`: so many compartments within reach of a
+    wheelchair are kept for those who need one. `fallbacks`: where a thing goes that cannot be delivered here, best
+    first. `neighbour`: the bank that the fallback "neighbour" means.
+    """
+
+    set_aside: dict[str, list[str]] = field(default_factory=dict)
+    in_reach_kept: int = 0
+    fallbacks: list[str] = field(default_factory=list)
+    neighbour: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,20 @@ class Bank:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceRow:
+    said: str
+
+    def service(self) -> Service:
+        return msgspec.json.decode(self.said, type=Service)
+
+
+@dataclass(frozen=True, slots=True)
+class _RulesRow:
+    policy: str
+    neighbour: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Invitation:
     """A code that enrols one controller, once. It is shown here and never again."""
 
@@ -72,12 +91,12 @@ class Invitation:
 
 
 async def create(
-    office: Office, who: Who, site: str, name: str, services: Sequence[Offered] = DEFAULT_SERVICES
+    office: Office, who: Who, site: str, name: str, services: Sequence[Service] = DEFAULT_SERVICES
 ) -> Invitation:
     place = await places.site(office, who, site)
-    _check(services)
+    await _check(office, who, services, Rules())
     now, bank_id, code = office.now(), office.new_id(), _new_code(office)
-    adopt = order(office, c.Adopt(1, _policy(office, services, place.time_zone, now)))
+    adopt = order(office, c.Adopt(1, _policy(office, services, Rules(), place.time_zone, now)))
     until = now + timedelta(hours=ENROLMENT_HOURS_MAX)
     await office.tables.do(
         "create_bank",
@@ -121,21 +140,43 @@ def witness(office: Office) -> str:
     return str(office.vault.witness)
 
 
-async def services(office: Office, who: Who, bank_id: str) -> list[Offered]:
+async def services(office: Office, who: Who, bank_id: str) -> list[Service]:
     await bank(office, who, bank_id)
-    return await office.tables.all(Offered, "services", bank_id)
+    return [row.service() for row in await office.tables.all(ServiceRow, "services", bank_id)]
 
 
-async def replace_services(office: Office, who: Who, bank_id: str, services: Sequence[Offered]) -> Asked:
+async def rules(office: Office, who: Who, bank_id: str) -> Rules:
+    await bank(office, who, bank_id)
+    row = await office.tables.one(_RulesRow, "rules", bank_id)
+    assert row is not None
+    return msgspec.convert({**msgspec.json.decode(row.policy), "neighbour": row.neighbour}, Rules)
+
+
+async def replace_services(office: Office, who: Who, bank_id: str, services: Sequence[Service]) -> Asked:
     """Ask a bank to offer these from now on. It refuses while things are inside under a service that would go."""
-    _check(services)
-    found = await bank(office, who, bank_id)
+    found, rest = await bank(office, who, bank_id), await rules(office, who, bank_id)
+    return await _adopt(office, who, found, services, rest)
+
+
+async def replace_rules(office: Office, who: Who, bank_id: str, rules: Rules) -> Asked:
+    found, offered = await bank(office, who, bank_id), await services(office, who, bank_id)
+    if rules.neighbour == bank_id:
+        raise Declined(422, "bad_policy", "A bank is not its own neighbour.")
+    if rules.neighbour is not None:
+        await bank(office, who, rules.neighbour)
+    return await _adopt(office, who, found, offered, rules)
+
+
+async def _adopt(office: Office, who: Who, found: Bank, services: Sequence[Service], rules: Rules) -> Asked:
+    await _check(office, who, services, rules)
     now = office.now()
     version = max(found.policy_asked, found.policy_version) + 1  # a restored server is behind its walls
-    adopt = order(office, c.Adopt(version, _policy(office, services, found.time_zone, now)))
+    adopt = order(office, c.Adopt(version, _policy(office, services, rules, found.time_zone, now)))
+    said = asdict(rules)
+    neighbour = said.pop("neighbour")
     done = await office.tables.do(
-        "replace_services",
-        bank_id,
+        "replace_policy",
+        found.id,
         who.organisation,
         found.policy_asked,
         *_columns(services),
@@ -145,12 +186,14 @@ async def replace_services(office: Office, who: Who, bank_id: str, services: Seq
         now,
         who.token,
         version,
+        msgspec.json.encode(said).decode(),
+        neighbour,
     )
     if not done:
-        raise Declined(409, "changed_meanwhile", "Somebody changed this bank's services just now. Read them again.")
-    office.seen.pop(f"bank {bank_id}", None)
-    office.wake(bank_id)
-    return Asked(adopt.id, bank_id, adopt.kind)
+        raise Declined(409, "changed_meanwhile", "Somebody changed this bank's policy just now. Read it again.")
+    office.seen.pop(f"bank {found.id}", None)
+    office.wake(found.id)
+    return Asked(adopt.id, found.id, adopt.kind)
 
 
 async def invite(office: Office, who: Who, bank_id: str) -> Invitation:
@@ -180,25 +223,51 @@ def _new_code(office: Office) -> str:
     return "-".join(text[i : i + 4] for i in range(0, len(text), 4))
 
 
-def _policy(office: Office, services: Sequence[Offered], time_zone: str, now: datetime) -> Policy:
+def _policy(office: Office, services: Sequence[Service], rules: Rules, time_zone: str, now: datetime) -> Policy:
     return Policy(
-        services=tuple(
-            Service(ServiceId(s.id), Role(s.deposit_by), Role(s.collect_by), s.pickup_hours_max) for s in services
-        ),
+        services=tuple(services),
         ticket_keys=office.vault.ticket_keys,
         utc_offsets=places.utc_offsets(time_zone, now),
+        set_aside={CompartmentId(x): tuple(map(ServiceId, names)) for x, names in rules.set_aside.items()},
+        in_reach_kept=rules.in_reach_kept,
+        fallbacks=tuple(rules.fallbacks),
     )
 
 
-def _check(services: Sequence[Offered]) -> None:
-    if not 0 < len(services) <= SERVICES_MAX or len({s.id for s in services}) != len(services):
+async def _check(office: Office, who: Who, services: Sequence[Service], rules: Rules) -> None:
+    offered = {s.id for s in services}
+    if not 0 < len(services) <= SERVICES_MAX or len(offered) != len(services):
         raise Declined(422, "bad_services", f"A bank offers 1 to {SERVICES_MAX} services, each once.")
+    known = {party.id for party in await people.parties(office, who)} if any(s.party for s in services) else set()
+    for service in services:
+        if wrong := _wrong_with(service):
+            raise Declined(422, "bad_services", f"Service {service.id}: {wrong}.")
+        if service.party is not None and service.party not in known:
+            raise Declined(422, "unknown_party", f"Service {service.id}: there is no party {service.party}.")
+    missing = {name for names in rules.set_aside.values() for name in names} - offered
+    if missing:
+        raise Declined(
+            422, "bad_policy", f"`set_aside` names what the bank does not offer: {', '.join(sorted(missing))}."
+        )
+    if "neighbour" in rules.fallbacks and rules.neighbour is None:
+        raise Declined(422, "bad_policy", "The fallback `neighbour` needs the `neighbour` bank's id.")
 
 
-def _columns(services: Sequence[Offered]) -> tuple[list[str], list[str], list[str], list[int]]:
+def _wrong_with(service: Service) -> str | None:
+    if service.extensions_max and not service.extension_hours:
+        return "`extensions_max` without `extension_hours` extends by nothing"
+    if any(hours.since >= hours.to for hours in service.hours):
+        return "`hours` begin before they end; a span over midnight is two"
+    if service.walk_in and service.deposit_by is not Role.PERSON:
+        return "`walk_in` is for what people put in: `deposit_by` is person"
+    return None
+
+
+def _columns(services: Sequence[Service]) -> tuple[list[str], list[str], list[str], list[int], list[str]]:
     return (
         [s.id for s in services],
         [str(s.deposit_by) for s in services],
         [str(s.collect_by) for s in services],
         [s.pickup_hours_max for s in services],
+        [msgspec.json.encode(s).decode() for s in services],
     )

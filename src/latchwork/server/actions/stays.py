@@ -7,14 +7,16 @@ from hashlib import sha256
 import msgspec
 
 from latchwork.domain import commands as c
-from latchwork.domain.bank import About
-from latchwork.domain.words import PartyId, PassId, PersonId, ServiceId, Size, StayId, StayState, ThingId
+from latchwork.domain import policy
+from latchwork.domain.bank import About, Bank, Policy, Service
+from latchwork.domain.words import BankId, ClaimId, PartyId, PassId, PersonId, Role, Size, StayId, StayState, ThingId
 from latchwork.server.actions import banks
 from latchwork.server.actions.office import LIST_MAX, Asked, Declined, Office, Who, ask, is_id, not_found, order
 from latchwork.store.rows import Announcement, Outcome
 from latchwork.sync.codec import Unreadable, read_entry
 
 FACTS_SECONDS_MAX = 10
+RESERVE_DAYS_MAX = 30
 ENTRIES_MAX = 500
 WAITING = frozenset({StayState.DEPOSITED, StayState.EXPIRED})
 """States in which the thing lies in its compartment, to be collected."""
@@ -25,12 +27,14 @@ class NewStay:
     """What somebody announces."""
 
     bank: str
-    service: str = "parcel"
+    service: str | None = None
     recipient: str | None = None
     party: str | None = None
     thing: str | None = None
     tracking: str | None = None
     size: Size | None = None
+    in_reach: bool = False
+    reserve_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,12 +178,13 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class _Facts:
+class Facts:
     organisation: str
     code_generation: int
     services: list[str]
-    dropped_off: list[str]
-    for_person: list[str]
+
+    def offered(self) -> dict[str, Service]:
+        return {s.id: s for s in (msgspec.json.decode(said, type=Service) for said in self.services)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,24 +197,25 @@ class _EntryRow:
 
 async def announce(office: Office, who: Who, new: NewStay, key: str, request: bytes) -> Reply:
     """Expect a thing. `request` identifies what was asked under `key`: the same again gets the same answer."""
-    facts = await _facts(office, who, new.bank)
-    if new.service not in facts.services:
-        raise Declined(422, "unknown_service", f"This bank does not offer the service {new.service!r}.")
-    if new.service in facts.for_person and new.recipient is None:
-        raise Declined(422, "unknown_recipient", "This service hands over to a person: name the `recipient`.")
+    facts = await facts_of(office, who, new.bank)
+    service = chosen(facts, new)
     stay, now = StayId(office.new_id()), office.now()
     label = office.vault.label(new.bank, facts.code_generation, new.tracking) if new.tracking else None
     about = About(
-        ServiceId(new.service),
+        service.id,
         PartyId(new.party) if new.party else None,
         ThingId(new.thing) if new.thing else None,
         PersonId(new.recipient) if new.recipient else None,
         label,
         new.size,
+        new.in_reach,
     )
-    drop_off = PassId(office.new_id()) if new.service in facts.dropped_off else None
-    asked = order(office, c.Expect(stay, about, drop_off))
-    body = msgspec.json.encode(Accepted(stay, new.bank, StayState.EXPECTED, asked.id))
+    if new.reserve_until is not None:
+        in_time(now, new.reserve_until, RESERVE_DAYS_MAX, "reserve_until")
+    drop_off = PassId(office.new_id()) if service.deposit_by is Role.PERSON else None
+    claim = ClaimId(office.new_id()) if new.reserve_until else None
+    asked = order(office, c.Expect(stay, about, drop_off, claim, new.reserve_until))
+    body = msgspec.json.encode(Accepted(stay, new.bank, "asked", asked.id))
     size = new.size
     done = await office.store.announce(
         Announcement(
@@ -220,7 +226,7 @@ async def announce(office: Office, who: Who, new: NewStay, key: str, request: by
             body,
             new.bank,
             stay,
-            new.service,
+            service.id,
             new.party,
             new.thing,
             new.recipient,
@@ -254,10 +260,39 @@ _REFUSED = {
 }
 
 
+def chosen(facts: Facts, new: NewStay) -> Service:
+    """The service for it: the one named, else the one that the wall itself would take. Declines with 422."""
+    offered = facts.offered()
+    if new.service is None:
+        bank = Bank(BankId(new.bank), policy=Policy(tuple(offered.values())))
+        party = PartyId(new.party) if new.party else None
+        try:
+            service = offered[policy.service_for(bank, Role.COURIER, Role.PERSON, party, new.size)]
+        except LookupError:
+            raise Declined(422, "unknown_service", "This bank has no service for that: name a `service`.") from None
+    elif new.service in offered:
+        service = offered[new.service]
+    else:
+        raise Declined(422, "unknown_service", f"This bank does not offer the service {new.service!r}.")
+    if service.party not in (None, new.party):
+        raise Declined(422, "unknown_service", f"The service {service.id!r} is for another party.")
+    if service.size_max is not None and new.size is not None and not new.size.fits_into(service.size_max):
+        raise Declined(422, "too_big", f"The service {service.id!r} takes nothing so large.")
+    if service.collect_by is Role.PERSON and new.recipient is None:
+        raise Declined(422, "unknown_recipient", "This service hands over to a person: name the `recipient`.")
+    return service
+
+
+def in_time(now: datetime, until: datetime, days_max: int, name: str) -> None:
+    """Declines with 422."""
+    if not now < until <= now + timedelta(days=days_max):
+        raise Declined(422, "expired", f"`{name}` lies within the next {days_max} days.")
+
+
 async def cancel(office: Office, who: Who, stay_id: str) -> Asked:
     """Call off what has not come yet. The wall may find that it came just before."""
     found = await row(office, stay_id, who.organisation)
-    if found.state != StayState.EXPECTED:
+    if found.state not in (StayState.EXPECTED, StayState.RESERVED):
         raise Declined(409, "parcel_not_available", f"Only an expected stay can be cancelled; it is {found.state}.")
     return await ask(office, who, found.bank, c.Cancel(StayId(found.id)), found.id)
 
@@ -422,14 +457,14 @@ class _Door:
         return found
 
 
-async def _facts(office: Office, who: Who, bank: str) -> _Facts:
+async def facts_of(office: Office, who: Who, bank: str) -> Facts:
     """Kept for some seconds: what is announced in great numbers asks about few banks."""
     now, key = office.now(), f"bank {bank}"
     known = office.seen.get(key)
-    if known is not None and now - known[0] < timedelta(seconds=FACTS_SECONDS_MAX) and isinstance(known[1], _Facts):
-        facts: _Facts | None = known[1]
+    if known is not None and now - known[0] < timedelta(seconds=FACTS_SECONDS_MAX) and isinstance(known[1], Facts):
+        facts: Facts | None = known[1]
     else:
-        facts = await office.tables.one(_Facts, "bank_facts", bank) if is_id(bank) else None
+        facts = await office.tables.one(Facts, "bank_facts", bank) if is_id(bank) else None
         if facts is not None:
             office.seen[key] = (now, facts)
     if facts is None or facts.organisation != who.organisation:

@@ -1,11 +1,11 @@
 """What machines may say: every string, number and list has its bounds here, and they stand in the OpenAPI document."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from latchwork.domain.words import Reason, Role
+from latchwork.domain.words import Climate, Ending, Reason, Role, Shares
 
 # Printable, in any script; a line may break only in an address or a note.
 Line = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -13,10 +13,12 @@ Short = Annotated[str, Meta(max_length=60, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Text = Annotated[str, Meta(max_length=1000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")]
 Id = Annotated[str, Meta(min_length=32, max_length=32, pattern=r"^[0-9a-f]{32}$")]
 Name = Annotated[str, Meta(min_length=1, max_length=40, pattern=r"^[a-z][a-z0-9_-]*$")]
+Door = Annotated[str, Meta(min_length=1, max_length=40, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Email = Annotated[
     str, Meta(max_length=254, pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$")
 ]
 Millimetres = Annotated[int, Meta(ge=1, le=10_000)]
+Hours = Annotated[int, Meta(ge=0, le=8760)]
 Moment = Annotated[datetime, Meta(tz=True)]
 
 
@@ -32,13 +34,44 @@ class NewSite(Struct, frozen=True, forbid_unknown_fields=True):
     address: Text = ""
 
 
+class OuterSize(Struct, frozen=True, forbid_unknown_fields=True):
+    width_mm: Millimetres
+    height_mm: Millimetres
+    depth_mm: Millimetres
+
+
+class OpenHours(Struct, frozen=True, forbid_unknown_fields=True):
+    """A span of one weekday (Monday is 0) in the site's own time, in minutes after midnight; `to` is not in it."""
+
+    weekday: Annotated[int, Meta(ge=0, le=6)]
+    since: Annotated[int, Meta(ge=0, le=1439)]
+    to: Annotated[int, Meta(ge=1, le=1440)]
+
+
 class ServiceOffered(Struct, frozen=True, forbid_unknown_fields=True):
-    """`pickup_hours_max`: from deposit to expiry; with 0 a thing is past its time as soon as it is in."""
+    """`pickup_hours_max`: from deposit to expiry; with 0 a thing is past its time as soon as it is in. A service with
+    a `party` or a `size_max` is for those only, and goes before the general one. What each field means to the wall
+    stands in docs/reference/api.md."""
 
     id: Name
     deposit_by: Role
     collect_by: Role
-    pickup_hours_max: Annotated[int, Meta(ge=0, le=8760)]
+    pickup_hours_max: Hours
+    party: Id | None = None
+    size_max: OuterSize | None = None
+    climate: Climate | None = None
+    shares: Shares = Shares.NONE
+    walk_in: bool = False
+    holds_unknown: bool = False
+    hours: Annotated[list[OpenHours], Meta(max_length=50)] = []
+    day_ends: Annotated[int, Meta(ge=1, le=1440)] | None = None
+    reminder_hours: Annotated[list[Annotated[int, Meta(ge=1, le=8760)]], Meta(max_length=5)] = []
+    extensions_max: Annotated[int, Meta(ge=0, le=100)] = 0
+    extension_hours: Hours = 0
+    room_min: Annotated[int, Meta(ge=0, le=10_000)] = 0
+    late_collection: bool = True
+    at_end: Ending = Ending.COURIER
+    reopen_minutes: Annotated[int, Meta(ge=0, le=1440)] = 10
 
 
 Services = Annotated[list[ServiceOffered], Meta(min_length=1, max_length=20)]
@@ -54,6 +87,16 @@ class NewBank(Struct, frozen=True, forbid_unknown_fields=True):
 
 class OfferedServices(Struct, frozen=True, forbid_unknown_fields=True):
     services: Services
+
+
+class BankRules(Struct, frozen=True, forbid_unknown_fields=True):
+    """`set_aside`: by door, the only services that may use it. `fallbacks`: where a thing goes that cannot be
+    delivered, best first; `neighbour` is the bank that the word means."""
+
+    set_aside: Annotated[dict[Door, Annotated[list[Name], Meta(max_length=20)]], Meta(max_length=2000)] = {}
+    in_reach_kept: Annotated[int, Meta(ge=0, le=2000)] = 0
+    fallbacks: Annotated[list[Literal["neighbour", "shelf", "desk", "carrier"]], Meta(max_length=4)] = []
+    neighbour: Id | None = None
 
 
 class NewPerson(Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,22 +122,21 @@ class NewPass(Struct, frozen=True, forbid_unknown_fields=True):
     valid_until: Moment | None = None
 
 
-class OuterSize(Struct, frozen=True, forbid_unknown_fields=True):
-    width_mm: Millimetres
-    height_mm: Millimetres
-    depth_mm: Millimetres
-
-
 class NewStay(Struct, frozen=True, forbid_unknown_fields=True):
-    """`tracking` is what stands on the label. `recipient` is needed where the service hands over to a person."""
+    """`tracking` is what stands on the label. `recipient` is needed where the service hands over to a person. Without a
+    `service` it is the one for things that a courier brings to a person, for this party and size before for all.
+    With `reserve_until` a compartment is reserved so long, or the thing is refused; `in_reach`: one that a wheelchair
+    user reaches."""
 
     bank: Id
-    service: Name = "parcel"
+    service: Name | None = None
     recipient: Id | None = None
     party: Id | None = None
     thing: Id | None = None
     tracking: Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")] | None = None
     size: OuterSize | None = None
+    in_reach: bool = False
+    reserve_until: Moment | None = None
 
 
 class OpenDoor(Struct, frozen=True, forbid_unknown_fields=True):

@@ -2,12 +2,15 @@
 
 from typing import Annotated
 
+import msgspec
 from litestar import delete, get, post, put
 from litestar.params import FromPath, JSONBody, QueryParameter
 
+from latchwork.domain.bank import Service
 from latchwork.server.actions import access, banks, places, wall
 from latchwork.server.actions.office import Asked
 from latchwork.server.api.bodies import (
+    BankRules,
     CheckDoor,
     NewBank,
     NewOrganisation,
@@ -63,7 +66,7 @@ async def bank(office: TheOffice, who: Asker, bank_id: FromPath[str]) -> banks.B
 
 
 @get("/banks/{bank_id:str}/services", tags=TAG, summary="The services that a bank was asked to offer")
-async def services(office: TheOffice, who: Asker, bank_id: FromPath[str]) -> list[banks.Offered]:
+async def services(office: TheOffice, who: Asker, bank_id: FromPath[str]) -> list[Service]:
     return await banks.services(office, who, bank_id)
 
 
@@ -135,10 +138,20 @@ async def instruction(office: TheOffice, who: Asker, instruction_id: FromPath[st
     return await wall.instruction(office, who, instruction_id)
 
 
-def _offered(services: Services | None) -> tuple[banks.Offered, ...]:
+@get("/banks/{bank_id:str}/policy", tags=TAG, summary="What a bank was asked to observe beside its services")
+async def rules(office: TheOffice, who: Asker, bank_id: FromPath[str]) -> banks.Rules:
+    return await banks.rules(office, who, bank_id)
+
+
+@put("/banks/{bank_id:str}/policy", tags=TAG, status_code=202, summary="Ask a bank to observe these rules")
+async def replace_rules(office: TheOffice, who: Asker, bank_id: FromPath[str], data: JSONBody[BankRules]) -> Asked:
+    return await banks.replace_rules(office, who, bank_id, msgspec.convert(data, banks.Rules, from_attributes=True))
+
+
+def _offered(services: Services | None) -> tuple[Service, ...]:
     if services is None:
         return banks.DEFAULT_SERVICES
-    return tuple(banks.Offered(s.id, s.deposit_by, s.collect_by, s.pickup_hours_max) for s in services)
+    return tuple(msgspec.convert(s, Service, from_attributes=True) for s in services)
 
 
 HANDLERS = [
@@ -152,6 +165,8 @@ HANDLERS = [
     bank,
     services,
     replace_services,
+    rules,
+    replace_rules,
     invite,
     revoke_key,
     compartments,

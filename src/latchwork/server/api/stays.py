@@ -38,7 +38,17 @@ async def announce(
 ) -> Response[bytes]:
     key = _key(idempotency_key)
     size = Size(data.size.width_mm, data.size.height_mm, data.size.depth_mm) if data.size else None
-    new = stays.NewStay(data.bank, data.service, data.recipient, data.party, data.thing, data.tracking, size)
+    new = stays.NewStay(
+        data.bank,
+        data.service,
+        data.recipient,
+        data.party,
+        data.thing,
+        data.tracking,
+        size,
+        data.in_reach,
+        data.reserve_until,
+    )
     said = f"POST {request.url.path}\n".encode() + await request.body()
     reply = await stays.announce(office, who, new, key, said)
     headers = {"Idempotent-Replayed": "true"} if reply.replayed else {}

@@ -16,13 +16,13 @@ WITH bank AS (
     SELECT $1, $2, s.id, $4, 1, $5 FROM sites s WHERE s.id = $3 AND s.organisation = $2
     RETURNING id
 ), offered AS (
-    INSERT INTO services (bank, id, deposit_by, collect_by, pickup_hours_max)
-    SELECT bank.id, s.* FROM bank, unnest($6::text[], $7::text[], $8::text[], $9::int[]) s
+    INSERT INTO services (bank, id, deposit_by, collect_by, pickup_hours_max, more)
+    SELECT bank.id, s.* FROM bank, unnest($6::text[], $7::text[], $8::text[], $9::int[], $10::jsonb[]) s
 ), invited AS (
-    INSERT INTO enrolments (code_hash, bank, expires_at) SELECT $10, bank.id, $11 FROM bank
+    INSERT INTO enrolments (code_hash, bank, expires_at) SELECT $11, bank.id, $12 FROM bank
 )
 INSERT INTO instructions (id, organisation, bank, kind, body, sha256, asked_at, asked_by)
-SELECT $12, $2, bank.id, 'Adopt', $13, $14, $5, $15 FROM bank
+SELECT $13, $2, bank.id, 'Adopt', $14, $15, $5, $16 FROM bank
 RETURNING true
 
 -- name: banks
@@ -34,24 +34,31 @@ WHERE b.organisation = $1 AND ($2::text IS NULL OR b.id = $2)
 ORDER BY s.name, b.name, b.id LIMIT $3
 
 -- name: services
-SELECT id, deposit_by, collect_by, pickup_hours_max FROM services WHERE bank = $1 ORDER BY id
+SELECT jsonb_build_object(
+    'id', id, 'deposit_by', deposit_by, 'collect_by', collect_by, 'pickup_hours_max', pickup_hours_max
+) || more AS said
+FROM services WHERE bank = $1 ORDER BY id
 
--- name: replace_services
--- Offers other services from now on; nothing unless this is the next policy after those the caller saw.
+-- name: rules
+SELECT policy, neighbour FROM banks WHERE id = $1
+
+-- name: replace_policy
+-- Other services and rules from now on; nothing unless this is the next policy after those the caller saw.
 WITH bank AS (
-    UPDATE banks SET policy_asked = $13
-    WHERE id = $1 AND organisation = $2 AND policy_asked = $3 AND policy_version < $13
+    UPDATE banks SET policy_asked = $14, policy = $15, neighbour = $16
+    WHERE id = $1 AND organisation = $2 AND policy_asked = $3 AND policy_version < $14
     RETURNING id
 ), gone AS (
     DELETE FROM services s USING bank WHERE s.bank = bank.id AND s.id <> ALL ($4::text[])
 ), offered AS (
-    INSERT INTO services (bank, id, deposit_by, collect_by, pickup_hours_max)
-    SELECT bank.id, s.* FROM bank, unnest($4::text[], $5::text[], $6::text[], $7::int[]) s
+    INSERT INTO services (bank, id, deposit_by, collect_by, pickup_hours_max, more)
+    SELECT bank.id, s.* FROM bank, unnest($4::text[], $5::text[], $6::text[], $7::int[], $8::jsonb[]) s
     ON CONFLICT (bank, id) DO UPDATE SET
-        deposit_by = excluded.deposit_by, collect_by = excluded.collect_by, pickup_hours_max = excluded.pickup_hours_max
+        deposit_by = excluded.deposit_by, collect_by = excluded.collect_by,
+        pickup_hours_max = excluded.pickup_hours_max, more = excluded.more
 )
 INSERT INTO instructions (id, organisation, bank, kind, body, sha256, asked_at, asked_by)
-SELECT $8, $2, bank.id, 'Adopt', $9, $10, $11, $12 FROM bank
+SELECT $9, $2, bank.id, 'Adopt', $10, $11, $12, $13 FROM bank
 RETURNING true
 
 -- name: invite

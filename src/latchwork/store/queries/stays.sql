@@ -3,9 +3,11 @@
 -- name: bank_facts
 -- What announcing a stay has to know of a bank; it changes rarely.
 SELECT b.organisation, b.code_generation,
-    ARRAY (SELECT s.id FROM services s WHERE s.bank = b.id) AS services,
-    ARRAY (SELECT s.id FROM services s WHERE s.bank = b.id AND s.deposit_by = 'person') AS dropped_off,
-    ARRAY (SELECT s.id FROM services s WHERE s.bank = b.id AND s.collect_by = 'person') AS for_person
+    ARRAY (
+        SELECT (jsonb_build_object(
+            'id', s.id, 'deposit_by', s.deposit_by, 'collect_by', s.collect_by, 'pickup_hours_max', s.pickup_hours_max
+        ) || s.more)::text FROM services s WHERE s.bank = b.id ORDER BY s.id
+    ) AS services
 FROM banks b WHERE b.id = $1
 
 -- name: stays
