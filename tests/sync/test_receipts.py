@@ -101,51 +101,51 @@ def _cross(*fields: str) -> Callable[[dict[str, Any]], None]:
     return change
 
 
-@pytest.mark.parametrize(
-    ("change", "why"),
-    [
-        (lambda r: r.update(format="latchwork receipt 2"), "not a latchwork receipt 1"),
-        (lambda r: r.update(more=1), "unknown field"),
-        (lambda r: r.pop("stays"), "missing required field"),
-        (lambda r: r.update(stays=[]), "names no stay"),
-        (lambda r: r.update(stays=["0" * 32]), "does not speak of this stay"),
-        (lambda r: r["stays"].append("f" * 32), "no entry names the stay"),
-        (lambda r: r["stays"].append(r["stays"][0]), "not in their order"),
-        (lambda r: r.update(logs=[]), "no log"),
-        (lambda r: r["logs"].append(r["logs"][0]), "not in their order"),
-        (_log(bank="c" * 32), "of another log"),
-        (_log(epoch=2), "of another log"),
-        (_log(epoch="1"), "Expected `int`"),
-        (_log(key="ab"), "64 hex digits"),
-        (_log(key=STRANGER.public_key().public_bytes_raw().hex()), "not one that you gave"),
-        (_log(witness=None), "it has other signatures"),
-        (
-            _log(witness=str(Key("x", STRANGER.public_key().public_bytes_raw(), Kind.COSIGNATURE))),
-            "it has other signatures",
-        ),
-        (_log(witness="nobody"), "not a key"),
-        (_log(entries=[]), "not in their order"),
-        (_log(checkpoint=""), "checkpoint: a note without"),
-        (_swap, "not in their order"),
-        (_cross("words"), "what is said of it is not what its bytes say"),
-        (_cross("at", "words", "bytes"), "do not stand at this place"),
-        (_cross("at", "words", "bytes", "path"), "do not stand at this place"),
-        (_entry(0, index=-1), "do not stand"),
-        (_entry(1, at="2026-03-01T08:00:02Z"), "what is said of it"),
-        (_entry(1, words="Door 01 opened"), "what is said of it"),
-        (_entry(1, bytes="bm9uc2Vuc2U="), "do not stand"),
-        (_entry(1, bytes="bm9uc2Vuc2V="), "not base64 as it should be"),
-        (_entry(1, path=[]), "do not stand"),
-        (lambda r: r["logs"][0]["entries"][1]["path"].append("bm9uc2Vuc2U="), "do not stand"),
-        (lambda r: r["logs"][0]["entries"][1]["path"].pop(), "do not stand"),
-        (lambda r: r["logs"][0]["entries"].append(r["logs"][0]["entries"][-1]), "not in their order"),
-        (
-            lambda r: r["logs"][0].update(checkpoint=r["logs"][0]["checkpoint"].replace("/1\n", "/2\n")),
-            "of another log",
-        ),
-        (lambda r: r["logs"][0].update(checkpoint=r["logs"][0]["checkpoint"] + "x"), "a note without"),
-    ],
-)
+CHANGES: list[tuple[Callable[[Any], Any], str]] = [
+    (lambda r: r.update(format="latchwork receipt 2"), "not a latchwork receipt 1"),
+    (lambda r: r.update(more=1), "unknown field"),
+    (lambda r: r.pop("stays"), "missing required field"),
+    (lambda r: r.update(stays=[]), "names no stay"),
+    (lambda r: r.update(stays=["0" * 32]), "does not speak of this stay"),
+    (lambda r: r["stays"].append("f" * 32), "no entry names the stay"),
+    (lambda r: r["stays"].append(r["stays"][0]), "not in their order"),
+    (lambda r: r.update(logs=[]), "no log"),
+    (lambda r: r["logs"].append(r["logs"][0]), "not in their order"),
+    (_log(bank="c" * 32), "of another log"),
+    (_log(epoch=2), "of another log"),
+    (_log(epoch="1"), "Expected `int`"),
+    (_log(key="ab"), "64 hex digits"),
+    (_log(key=STRANGER.public_key().public_bytes_raw().hex()), "not one that you gave"),
+    (_log(witness=None), "it has other signatures"),
+    (
+        _log(witness=str(Key("x", STRANGER.public_key().public_bytes_raw(), Kind.COSIGNATURE))),
+        "it has other signatures",
+    ),
+    (_log(witness="nobody"), "not a key"),
+    (_log(entries=[]), "not in their order"),
+    (_log(checkpoint=""), "checkpoint: a note without"),
+    (_swap, "not in their order"),
+    (_cross("words"), "what is said of it is not what its bytes say"),
+    (_cross("at", "words", "bytes"), "do not stand at this place"),
+    (_cross("at", "words", "bytes", "path"), "do not stand at this place"),
+    (_entry(0, index=-1), "do not stand"),
+    (_entry(1, at="2026-03-01T08:00:02Z"), "what is said of it"),
+    (_entry(1, words="Door 01 opened"), "what is said of it"),
+    (_entry(1, bytes="bm9uc2Vuc2U="), "do not stand"),
+    (_entry(1, bytes="bm9uc2Vuc2V="), "not base64 as it should be"),
+    (_entry(1, path=[]), "do not stand"),
+    (lambda r: r["logs"][0]["entries"][1]["path"].append("bm9uc2Vuc2U="), "do not stand"),
+    (lambda r: r["logs"][0]["entries"][1]["path"].pop(), "do not stand"),
+    (lambda r: r["logs"][0]["entries"].append(r["logs"][0]["entries"][-1]), "not in their order"),
+    (
+        lambda r: r["logs"][0].update(checkpoint=r["logs"][0]["checkpoint"].replace("/1\n", "/2\n")),
+        "of another log",
+    ),
+    (lambda r: r["logs"][0].update(checkpoint=r["logs"][0]["checkpoint"] + "x"), "a note without"),
+]
+
+
+@pytest.mark.parametrize(("change", "why"), CHANGES)
 async def test_a_changed_field_is_named(bank: FakeBank, change: Callable[[Any], None], why: str) -> None:
     told = json.loads(stories.receipt(bank, await stories.collected(bank)))
     assert verify(json.dumps(told, indent=2).encode(), [bank.public]), "written differently, it says the same"

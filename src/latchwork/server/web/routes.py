@@ -13,6 +13,7 @@ from latchwork.server.actions.office import Declined, Unavailable
 from latchwork.server.web.operator import session, walls
 from latchwork.server.web.render import STATIC, page, the_office
 from latchwork.server.web.resident import parcel
+from latchwork.server.web.verify import verify_page
 from latchwork.ui.pages import STATIC as SHARED
 
 FORM_BYTES_MAX = 16 * 1024
@@ -35,7 +36,7 @@ def routers() -> list[Router]:
         create_static_files_router(path="/assets", directories=[STATIC], include_in_schema=False),
         Router(
             "/",
-            route_handlers=[front, robots, *parcel.HANDLERS, session.sign_in_page, session.sign_in],
+            route_handlers=[front, robots, verify_page, *parcel.HANDLERS, session.sign_in_page, session.sign_in],
             dependencies={"office": office},
             request_max_body_size=FORM_BYTES_MAX,
         ),
