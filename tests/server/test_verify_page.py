@@ -16,12 +16,12 @@ from tests.server.test_pages import DESK, PHONE, browsing, looking, shot
 from tests.sync import stories
 from tests.sync.test_receipts import CHANGES
 
+from latchwork.server.web.render import HERE
 from latchwork.server.web.verify import verify_page
 from latchwork.sync import receipts
 from latchwork.sync.keys import sticker
-from latchwork.ui.pages import STATIC
 
-FILE = STATIC / "verify.html"
+FILE = HERE / "verify.html"
 GOLDEN = Path(__file__).parents[1] / "golden" / "receipt_v1.json"
 PATIENCE_MS = 30_000
 

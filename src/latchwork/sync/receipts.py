@@ -1,7 +1,7 @@
 """A stay's receipt: its entries as a bank wrote them, in words, with the proof that they stand in the log it signed.
 
 Pure, at both ends: `build` makes the JSON, `verify` believes nothing in it that does not follow from the entries' bytes
-and the bank's key. The same rules are written once more in `ui/static/verify.html`, for a browser. The words of a kind
+and the bank's key. The same rules are written once more in `server/web/verify.html`, for a browser. The words of a kind
 are permanent, like its format: whoever verifies makes them anew and compares.
 """
 

@@ -8,9 +8,10 @@ from typing import Final
 
 from litestar import Response, get
 
-from latchwork.ui.pages import PAGE_HEADERS, STATIC
+from latchwork.server.web.render import HERE
+from latchwork.ui.pages import PAGE_HEADERS
 
-_PAGE: Final = (STATIC / "verify.html").read_text(encoding="utf-8")
+_PAGE: Final = (HERE / "verify.html").read_text(encoding="utf-8")
 _POLICY: Final = re.search(r'http-equiv="Content-Security-Policy" content="([^"]+)"', _PAGE)
 assert _POLICY is not None
 _HEADERS: Final = {**PAGE_HEADERS, "Content-Security-Policy": f"{_POLICY[1]}; frame-ancestors 'none'"}
