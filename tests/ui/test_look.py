@@ -10,8 +10,9 @@ from latchwork.ui.pages import PAGE_HEADERS, STATIC, TEMPLATES
 from latchwork.ui.wall import UNITS, Door, columns
 
 SOURCE = Path(__file__).parents[2] / "src" / "latchwork"
-PAGES = sorted(path for path in SOURCE.rglob("*.html") if "mail" not in path.parent.name)
-"""Without mails: those have no style sheet to go to, and no script either."""
+PAGES = sorted(path for path in SOURCE.rglob("*.html") if "mail" not in path.parent.name and path.name != "verify.html")
+"""Without mails: those have no style sheet to go to, and no script either. And without the page that is one file by
+intent, and brings a policy of its own (tests/server/test_verify_page.py)."""
 
 ON = [
     ("text", "paper"),
