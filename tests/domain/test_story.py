@@ -61,7 +61,9 @@ class Wall:
         decision = decide(self.bank, command, self.now)
         before = self.bank
         for body in decision.entries:
-            entry = e.Entry(self.bank.id, 1, 0 if isinstance(body, e.EpochBegan) else self.bank.seq, self.now, body)
+            first = isinstance(body, e.EpochBegan)
+            epoch, seq = (self.bank.epoch + 1, 0) if first else (self.bank.epoch, self.bank.seq)
+            entry = e.Entry(self.bank.id, epoch, seq, self.now, body)
             assert read_entry(encode_entry(entry)) == entry
             self.bank = apply(self.bank, entry)
             self.log.append(entry)
@@ -432,3 +434,24 @@ def test_wrong_codes_slow_the_keypad_down_and_a_ticket_still_works() -> None:
     assert pickup
     ticket = c.Ticket(wall.bank.id, pickup, T0, T0 + timedelta(hours=72))
     assert wall.do(c.SignIn(SessionId("q"), ticket)).refusal is None
+
+
+def test_a_courier_who_finds_nothing_says_so_and_the_compartment_waits_for_a_look() -> None:
+    wall = Wall()
+    stay = stored_parcel(wall)
+    deadline = wall.bank.stays[stay].deadline
+    assert deadline is not None
+    wall.now = deadline
+    wall.do(c.Tick())
+    session, opening = wall.sign_in("courier"), OpeningId(wall.fresh())
+    wall.do(c.Collect(session, opening, stay))
+    wall.unlock()
+    empty = c.Report(session, stay, Reason.COMPARTMENT_EMPTY)
+    assert wall.do(empty).refusal == c.Refusal(Reason.BUSY)
+    wall.door(opening, DoorState.OPEN)
+    assert wall.do(c.Report(session, stay, Reason.NOT_MINE)).refusal == c.Refusal(Reason.NO_ACCESS)
+    assert wall.do(empty).refusal is None
+    wall.door(opening, DoorState.CLOSED)
+    assert stay not in wall.bank.stays and wall.state(SMALL) is CompartmentState.NEEDS_CHECK
+    assert wall.bank.sessions[session].outcomes == ((stay, Reason.COMPARTMENT_EMPTY),)
+    assert not any(isinstance(x.body, e.Recalled) for x in wall.log)
