@@ -1,23 +1,28 @@
 """What seeds have found, each as the smallest story that shows it again. The seed is of its day: worlds change."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
-from tests.domain.test_story import SMALL, Wall, about, stored_parcel
+from tests.domain.test_story import LARGE, SMALL, T0, Wall, about, stored_parcel
 
 from latchwork.domain import commands as c
 from latchwork.domain import entries as e
-from latchwork.domain.bank import Fitting
+from latchwork.domain.bank import Fitting, Policy, Service
 from latchwork.domain.words import (
     BankId,
+    ClaimId,
     CompartmentId,
     CompartmentState,
     DoorState,
     OpeningId,
     PersonId,
     Reason,
+    Role,
+    ServiceId,
+    Shares,
     Size,
+    StayId,
 )
 from latchwork.edge.clock import BankClock
 from latchwork.edge.keyring import Keyring
@@ -27,7 +32,6 @@ from latchwork.store.memory import MemoryJournal
 from latchwork.store.sqlite import DiskFull
 from latchwork.sync.exchange import Challenge, Document, Down
 
-T0 = datetime(2026, 3, 1, 8, tzinfo=UTC)
 BANK = BankId("b" * 32)
 FITTINGS = (Fitting(CompartmentId("01"), Size(1, 1, 1)),)
 
@@ -147,3 +151,51 @@ async def test_a_bank_whose_disk_is_full_does_not_start_half() -> None:
     with pytest.raises(Unfit, match="full"):
         await machine.loop.start("1", "test", FITTINGS)
     assert machine.disk.size == 0
+
+
+SHARED = Service(ServiceId("parcel"), Role.COURIER, Role.PERSON, 24, shares=Shares.RECIPIENT)
+SHELF = CompartmentId("S")
+
+
+async def test_a_reservation_that_is_made_longer_keeps_the_doubt_about_its_compartment() -> None:
+    """A door was forced while it was reserved; half an hour more for the parcel, and nobody looked inside."""
+    wall = Wall()
+    wall.instruct(c.Expect(StayId("s"), about(), claim=ClaimId("c"), until=T0 + timedelta(hours=1)))
+    wall.do(c.See({SMALL: DoorState.OPEN}))
+    wall.do(c.See({SMALL: DoorState.CLOSED}))
+    wall.instruct(c.Reserve(StayId("s"), ClaimId("d"), T0 + timedelta(hours=2)))
+    assert wall.state(SMALL) is CompartmentState.NEEDS_CHECK
+    wall.deposit(wall.sign_in("courier"), StayId("s"))
+    assert wall.bank.stays[StayId("s")].compartment == LARGE
+
+
+async def test_an_abandoned_deposit_beside_another_parcel_leaves_no_opening() -> None:
+    wall = Wall()
+    wall.instruct(c.Adopt(2, Policy((SHARED,))))
+    stored_parcel(wall)
+    session = wall.sign_in("courier")
+    opening, _ = wall.deposit(session, about=about())
+    wall.unlock()
+    wall.door(opening, DoorState.OPEN)
+    wall.do(c.Abandon(session, opening))
+    wall.door(opening, DoorState.CLOSED)
+    assert not wall.bank.openings
+    assert wall.state(SMALL) is CompartmentState.OCCUPIED
+
+
+async def test_what_is_missing_from_a_shelf_puts_no_shelf_in_doubt() -> None:
+    wall = Wall()
+    wall.do(c.Fit((*(x.fitting for x in wall.bank.compartments.values()), SHELF_BEHIND_SMALL)))
+    wall.instruct(c.Adopt(2, Policy((SHARED,))))
+    courier, stay = wall.sign_in("courier"), StayId("s")
+    wall.do(c.Shelve(courier, stay, SHELF, wall.offer(), about()))
+    session = wall.sign_in(str(wall.bank.stays[stay].pickup))
+    wall.do(c.Collect(session, OpeningId("gate"), stay))
+    wall.unlock()
+    wall.door(OpeningId("gate"), DoorState.OPEN)
+    assert wall.do(c.Report(session, stay, Reason.COMPARTMENT_EMPTY)).refusal is None
+    assert stay not in wall.bank.stays
+    assert wall.state(SHELF) is CompartmentState.VACANT
+
+
+SHELF_BEHIND_SMALL = Fitting(SHELF, Size(9, 9, 9), shelf=True, behind=SMALL)

@@ -260,6 +260,7 @@ def _taken(bank: Bank, body: e.Collected | e.Recalled | e.Removed) -> Bank:
 
 def _reported(bank: Bank, body: e.Reported) -> Bank:
     """What was taken may be here again, and what is here may be gone."""
+    bank = _outcome(bank, body.session, body.stay, body.why)
     session = bank.sessions.get(body.session)
     held = bank.passes.get(session.pass_id) if session and session.pass_id else None
     stay = bank.stays.get(body.stay)
@@ -387,7 +388,8 @@ def _closed(bank: Bank, body: e.Closed) -> Bank:
     bank = _step(bank, body.opening, OpeningState.SHUT)
     opening = bank.openings[body.opening]
     claim = bank.claims.get(opening.claim) if opening.claim else None
-    if opening.purpose is not Purpose.DEPOSIT or claim is None:  # nothing more can come of it
+    waits = claim is not None and bool({claim.moves, *claim.stays} & set(opening.stays))
+    if opening.purpose is not Purpose.DEPOSIT or not waits:  # nothing more can come of it
         bank = replace(bank, openings=bank.openings.drop(body.opening))
     return _set(bank, body.compartment, door=DoorState.CLOSED)
 

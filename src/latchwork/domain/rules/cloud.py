@@ -78,7 +78,10 @@ def _reserve(bank: Bank, cmd: c.Instructed, body: c.Reserve, now: datetime) -> D
     if body.until is None:
         return yes(let_go(bank, stay, Reason.CHANGED_MIND)) if stay.claim else yes()
     if stay.claim is not None and stay.compartment is not None:  # the same compartment, for longer or shorter
-        claimed = e.Claimed(stay.claim, stay.compartment, stay.id, stay.about, True, Reason.RESERVED, until=body.until)
+        state = bank.compartments[stay.compartment].state  # a doubt about it stays
+        claimed = e.Claimed(
+            stay.claim, stay.compartment, stay.id, stay.about, True, Reason.RESERVED, None, state, body.until
+        )
         return yes(claimed)
     reserved = _reserved(bank, stay.id, stay.about, body.claim, body.until, now)
     return no(reserved) if isinstance(reserved, Reason) else yes(reserved)

@@ -146,7 +146,8 @@ def report(bank: Bank, cmd: c.Report, now: datetime) -> Decision:
         return no(Reason.NOT_UNDERSTOOD)
     stay, took = bank.stays.get(cmd.stay), took_by(bank, session, cmd)
     if stay is not None:
-        if session.role is not Role.PERSON or not may_take(bank, session, stay):
+        found_empty = cmd.what is Reason.COMPARTMENT_EMPTY  # all that anybody but its recipient may say
+        if not (session.role is Role.PERSON or found_empty) or not may_take(bank, session, stay):
             return no(Reason.NO_ACCESS)
         if stay.moving is not None:
             return no(Reason.BUSY)
@@ -169,7 +170,10 @@ def report(bank: Bank, cmd: c.Report, now: datetime) -> Decision:
         empty = cmd.what is Reason.COMPARTMENT_EMPTY
         ended = StayState.EXCEPTION if empty else StayState.COLLECTED
         left = emptied(bank, thing.compartment, thing)
-        state = CompartmentState.NEEDS_CHECK if empty and left is CompartmentState.VACANT else left
+        if compartment.fitting.shelf:
+            state = compartment.state
+        else:
+            state = CompartmentState.NEEDS_CHECK if empty and left is CompartmentState.VACANT else left
         said = e.Reported(thing.id, thing.about, cmd.what, ended, None, thing.compartment, state, session.id, True)
         return yes(said)
     held = bank.passes.get(session.pass_id) if session.pass_id else None
