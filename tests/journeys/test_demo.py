@@ -18,6 +18,11 @@ def test_the_story_is_seen_from_its_beginning_to_its_end(tmp_path: Path) -> None
         told = json.loads((tmp_path / f"{parcel.tracking}.json").read_text())
         kinds = [event["kind"] for event in told["timeline"]]
         assert kinds[0] == "Announced" and kinds[-1] in ("Collected", "Recalled"), kinds
+    receipt, sticker = tmp_path / "receipt.json", tmp_path / "sticker.txt"
+    verified = latchwork("verify", str(receipt), "--key", str(sticker))
+    assert verified.returncode == 0 and "GOOD" in verified.stdout, verified.stdout
+    receipt.write_bytes(receipt.read_bytes().replace(b"It was collected", b"It was recalled", 1))
+    assert latchwork("verify", str(receipt), "--key", str(sticker)).returncode == 1
 
 
 def test_without_a_script_it_says_where_the_demo_for_hands_is() -> None:

@@ -85,7 +85,8 @@ async def _play(data: Path, out: Path, *, verbose: bool) -> bool:
             await asyncio.gather(story.mailbox.close(), *(each.close() for each in hands.values()))
     took = time.monotonic() - began
     if good:
-        print(f"\nEvery step was seen, in {took:.0f} s. The parcels' timelines are in {out}.")
+        print(f"\nEvery step was seen, in {took:.0f} s. The parcels' timelines are in {out}, and a receipt:")
+        print(f"  latchwork verify {out / 'receipt.json'} --key {out / 'sticker.txt'}")
     else:
         print(f"\nNOT everything was seen. The data and logs are still in {data}.")
     return good
@@ -119,11 +120,14 @@ async def _leave(story: Story, out: Path, *, good: bool) -> None:
         for step in story.steps
     ]
     _write(out, files)
+    if good:
+        (out / "receipt.json").write_bytes(story.receipt)  # as it came: every byte of it counts
+        (out / "sticker.txt").write_text(f"{story.sticker}\n", encoding="utf-8")
 
 
 def _write(out: Path, files: dict[str, Any]) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    for old in out.glob("*.json"):
+    for old in (*out.glob("*.json"), *out.glob("sticker.txt")):
         old.unlink()
     for name, content in files.items():
         (out / f"{name}.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

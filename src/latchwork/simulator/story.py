@@ -13,9 +13,12 @@ from typing import Any
 
 import httpx
 
+from latchwork.domain.words import BankId
 from latchwork.simulator.clients import Hands, Kiosk, Mailbox, Refused, Unseen, seen
 from latchwork.simulator.scenery import CAMPUS, LOBBY, DemoWall
 from latchwork.simulator.stage import WALLS, Stage
+from latchwork.sync import receipts
+from latchwork.sync.keys import read_sticker, sticker
 
 BACK_S = 90.0
 """A restarted server recovers its database, and a bank that was refused for a while tries again after a while."""
@@ -70,6 +73,10 @@ class Story:
     doors: dict[int, str] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     stuck_door: str = ""
+    receipt: bytes = b""
+    """Of a parcel that was collected while the server was away, for anybody to verify."""
+    sticker: str = ""
+    """With the key of its wall."""
 
     # The steps, in their order: each returns what was seen
 
@@ -218,6 +225,27 @@ class Story:
                 await self._compartment(wall, each.id, "vacant")
         return "12 whole timelines, 48 empty compartments, in the cloud's picture and behind the doors"
 
+    async def verify(self) -> str:
+        number = 3  # collected while the server was away
+
+        async def look() -> bytes | None:
+            try:
+                return await self.stage.api.file(f"stays/{self.stays[number]}/receipt")
+            except Refused:  # its bank has not signed its newest entries yet
+                return None
+
+        self.receipt = await seen(f"the receipt of {PARCELS[number].tracking}", look)
+        bank = await self.stage.api.get(f"banks/{self.stage.made.banks[PARCELS[number].wall.key]}")
+        self.sticker = sticker(BankId(bank["id"]), bytes.fromhex(bank["device_key"]))
+        keys = [read_sticker(self.sticker)]
+        verdict = receipts.verify(self.receipt, keys)
+        _must(verdict.lines[-1].words.startswith("It was collected"), "the receipt does not end with the collection")
+        try:
+            receipts.verify(self.receipt.replace(b" opened", b" closed", 1), keys)
+        except receipts.BadReceipt:
+            return f"{len(verdict.lines)} entries in a log of {verdict.logs[0].size}; one changed word is noticed"
+        raise Unseen("a receipt with a changed word passes")
+
     async def timeline(self, number: int) -> list[dict[str, Any]]:
         return list(await self.stage.api.get(f"stays/{self.stays[number]}/timeline"))
 
@@ -364,6 +392,7 @@ STORY: Sequence[tuple[str, Callable[[Story], Awaitable[str]]]] = (
     ("The others come", Story.collect_the_rest),
     ("One expires and is recalled", Story.recall),
     ("Looking back", Story.look_back),
+    ("A receipt is verified", Story.verify),
 )
 
 
