@@ -13,6 +13,7 @@ from tests.server.clouds import enrol, greet, talk
 from tests.server.fake_bank import T0, FakeBank
 from tests.sync import stories
 
+from latchwork.domain.entries import Entry, EpochBegan
 from latchwork.main import main
 from latchwork.server.exchange import Exchange
 from latchwork.server.witness import Witness
@@ -20,6 +21,8 @@ from latchwork.store.embedded import Embedded
 from latchwork.store.migrate import migrate
 from latchwork.store.postgres import PostgresStore
 from latchwork.store.sqlite import SqliteJournal
+from latchwork.sync.codec import encode_entry
+from latchwork.sync.custody import leaf_hash
 from latchwork.sync.keys import sticker
 from latchwork.sync.notes import signed_checkpoint
 
@@ -240,7 +243,7 @@ async def test_both_sides_together(database: str, tmp_path: Path, verify: Verify
     await stories.collected(bank)  # not yet sent
     folder = await on_disk(bank, tmp_path / "bank")
     status, said = await verify("--journal", folder, "--database", database, "--key", bank.public.hex())
-    assert status == 0 and "The journal has the same, as far as this goes" in said, said
+    assert status == 0 and "Epoch 1 in journal and database: the same, as far as both go" in said, said
     status, said = await verify("--database", database, "--bank", "f" * 32)
     assert status == 1 and "no such log" in said
 
@@ -254,3 +257,23 @@ async def test_an_embedded_database_is_found_by_its_folder(open_dir: Path, verif
         assert status == 0 and f"{bank.journal.size} entries, whole" in said, said
     status, said = await verify("--database", folder)
     assert status == 0 and f"{bank.journal.size} entries, whole" in said, said
+
+
+async def test_an_earlier_epoch_is_held_to_what_the_next_one_began_with(tmp_path: Path, verify: Verify) -> None:
+    bank = await stories.wall()
+    folder = await on_disk(bank, tmp_path / "bank")
+    began = Entry(bank.id, 2, 0, T0, EpochBegan(1, bank.journal.size, bank.frontier.root().hex(), 2))
+    raw = encode_entry(began)
+    edit_journal(
+        folder,
+        "CREATE TABLE IF NOT EXISTS past (epoch INTEGER, seq INTEGER, raw BLOB, nodes BLOB)",
+        "INSERT INTO past SELECT 1, seq, raw, nodes FROM entries",
+        "DELETE FROM entries",
+        f"INSERT INTO entries VALUES (0, x'{raw.hex()}', x'{leaf_hash(raw).hex()}')",
+        "UPDATE head SET size = 1, checkpoint = NULL",
+    )
+    status, said = await verify("--journal", folder)
+    assert status == 0 and f"epoch 1: {bank.journal.size} entries, whole" in said and "epoch 2: 1 entries" in said, said
+    edit_journal(folder, f"DELETE FROM past WHERE seq = {bank.journal.size - 1}")
+    status, said = await verify("--journal", folder)
+    assert status == 1 and f"entry {bank.journal.size - 1} is missing at the end, says the next epoch" in said

@@ -37,15 +37,23 @@ class Copy(NamedTuple):
     """The newest checkpoint."""
 
 
-def journal(folder: Path) -> Copy:
-    """What is in a bank's journal now, also while the bank works on it. Raises sqlite3.Error."""
+def journal(folder: Path) -> list[Copy]:
+    """What is in a bank's journal now, also while the bank works on it, epoch by epoch. Raises sqlite3.Error."""
     db = sqlite3.connect(f"{(folder / 'journal.sqlite').absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
     try:
-        db.execute("BEGIN")  # one moment for both
+        db.execute("BEGIN")  # one moment for all of it
+        tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
         rows = [Row(*row) for row in db.execute("SELECT seq, raw, nodes FROM entries ORDER BY seq")]
-        with_head = db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'head'").fetchone()[0]
-        size, note = db.execute("SELECT size, checkpoint FROM head").fetchone() if with_head else (None, None)
-        return Copy(*_whose(rows), rows, size, note=note)
+        size, note = db.execute("SELECT size, checkpoint FROM head").fetchone() if "head" in tables else (None, None)
+        bank, epoch = _whose(rows)
+        earlier: dict[int, list[Row]] = {}
+        if "past" in tables:
+            for past, *row in db.execute(
+                "SELECT epoch, seq, raw, nodes FROM past WHERE epoch < ? ORDER BY 1, 2", [epoch]
+            ):
+                earlier.setdefault(past, []).append(Row(*row))
+        logs = [Copy(bank, past, found, None) for past, found in earlier.items()]
+        return [*logs, Copy(bank, epoch, rows, size, note=note)]
     finally:
         db.close()
 

@@ -6,17 +6,19 @@ It believes no stored row, changes nothing, and needs no server. What is wrong i
 import argparse
 import sqlite3
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
 import asyncpg
 
+from latchwork.domain.entries import EpochBegan
 from latchwork.domain.words import BankId
 from latchwork.store import copies
 from latchwork.store.embedded import CannotStart
-from latchwork.sync.audit import FINDINGS_MAX, Row, Stated, audit, differences
+from latchwork.sync.audit import FINDINGS_MAX, Stated, audit, differences
+from latchwork.sync.codec import Unreadable, read_entry
 from latchwork.sync.custody import Frontier
 from latchwork.sync.keys import key_id, read_sticker, sticker
 from latchwork.sync.notes import BadNote, Key, origin, read_checkpoint, read_note, signers
@@ -99,28 +101,47 @@ def _copies(
     folder: Path | None, where: str | None, bank: str | None, keys: Collection[bytes], known: Sequence[SignedLog]
 ) -> bool:
     """Whether all is well with what is stored at one side, or at both."""
-    mine = copies.journal(folder) if folder else None
-    good = True
-    if mine is not None:
-        good = _tell(f"{folder}", mine, keys, known)
-        bank = bank or mine.bank
+    said = [(each.bank, each.epoch, Stated("the receipt", each.size, each.root)) for each in known]
+    mine = copies.journal(folder) if folder else []
+    good = _tell_all("journal", mine, keys, said)
+    if mine:
+        bank = bank or mine[-1].bank
     if where is not None:
         with copies.cloud(where) as cloud:
-            logs = cloud.logs(bank)
-            for log in logs:
-                good = _tell("database", log, keys, known) and good
-                if mine is not None and (log.bank, log.epoch) == (mine.bank, mine.epoch):
-                    good = _compare(mine.rows, log.rows) and good
-            if not logs:
+            theirs = cloud.logs(bank)
+            good = _tell_all("database", theirs, keys, said) and good
+            if not theirs:
                 _say("The database has no such log.")
                 good = bank is None and good
+            for log in theirs:
+                for own in mine:
+                    if (own.bank, own.epoch) == (log.bank, log.epoch):
+                        good = _compare(own, log) and good
     return good
 
 
-def _tell(place: str, copy: copies.Copy, keys: Collection[bytes], known: Sequence[SignedLog]) -> bool:
-    log = BankId(copy.bank), copy.epoch
-    stated = [Stated("the receipt", each.size, each.root) for each in known if (each.bank, each.epoch) == log]
-    wrong, checkpoint = [], None
+def _tell_all(
+    place: str, logs: Sequence[copies.Copy], keys: Collection[bytes], said: Sequence[tuple[str, int, Stated]]
+) -> bool:
+    said = [*said, *(begun for log in logs for begun in _begun(log))]
+    told = [
+        _tell(place, log, keys, [stated for bank, epoch, stated in said if (bank, epoch) == (log.bank, log.epoch)])
+        for log in logs
+    ]
+    return all(told)
+
+
+def _begun(log: copies.Copy) -> Iterator[tuple[str, int, Stated]]:
+    """What the first entry of an epoch says of the one before."""
+    for row in islice(log.rows, 1):
+        with suppress(Unreadable, ValueError):
+            body = read_entry(row.raw).body
+            if isinstance(body, EpochBegan) and body.previous:
+                yield log.bank, body.previous, Stated("the next epoch", body.size, bytes.fromhex(body.root))
+
+
+def _tell(place: str, copy: copies.Copy, keys: Collection[bytes], said: Sequence[Stated]) -> bool:
+    stated, wrong, checkpoint = [*said], [], None
     if copy.note is not None:
         try:
             checkpoint = _checkpoint(copy, keys)
@@ -129,7 +150,7 @@ def _tell(place: str, copy: copies.Copy, keys: Collection[bytes], known: Sequenc
             wrong.append(f"its last checkpoint: {error}")
     if copy.root is not None and copy.size is not None:
         stated.append(Stated("its head", copy.size, copy.root))
-    found = audit(copy.rows, stated, log)
+    found = audit(copy.rows, stated, (BankId(copy.bank), copy.epoch))
     wrong += found.findings
     if copy.size is not None and copy.root is None and found.size < copy.size:
         wrong.append(f"{copy.size} entries were written, and the last that is there is entry {found.size - 1}")
@@ -168,12 +189,11 @@ def _checkpoint(copy: copies.Copy, keys: Collection[bytes]) -> Stated:
     return Stated("what the bank signed", checkpoint.size, checkpoint.root)
 
 
-def _compare(journal: Iterable[Row], cloud: Iterable[Row]) -> bool:
-    unlike = list(islice(differences(journal, cloud), FINDINGS_MAX))
+def _compare(journal: copies.Copy, cloud: copies.Copy) -> bool:
+    unlike = list(islice(differences(journal.rows, cloud.rows), FINDINGS_MAX))
+    _say(f"Epoch {cloud.epoch} in journal and database: {'UNLIKE' if unlike else 'the same, as far as both go'}.")
     for each in unlike:
         _say(f"  WRONG: {each}.")
-    if not unlike:
-        _say("  The journal has the same, as far as this goes.")
     return not unlike
 
 
