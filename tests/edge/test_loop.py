@@ -1,7 +1,7 @@
 """The bank at work: written before acted, whatever fails; nothing pulsed at a restart."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -261,7 +261,7 @@ async def test_a_full_disk_refuses_and_nothing_has_happened(edge: Edge) -> None:
     session = await edge.set_up()
 
     class Full(SqliteJournal):
-        def _commit(self, rows: list[tuple[int, bytes, bytes]]) -> None:
+        def _commit(self, write: Callable[[], object]) -> None:
             raise DiskFull("no room")
 
     edge.journal.close()
@@ -329,7 +329,7 @@ async def test_what_doors_did_while_the_disk_was_full_is_kept_apart(edge: Edge) 
     real = edge.loop.journal
 
     class Full(SqliteJournal):
-        def _commit(self, rows: list[tuple[int, bytes, bytes]]) -> None:
+        def _commit(self, write: Callable[[], object]) -> None:
             raise DiskFull("no room")
 
     edge.journal.close()

@@ -14,6 +14,7 @@ from latchwork.domain.words import BankId, Lookup, StayId
 from latchwork.server.exchange import Exchange, ServerStore
 from latchwork.store.memory import MemoryStore
 from latchwork.store.postgres import PostgresStore
+from latchwork.store.queries import load
 from latchwork.store.rows import Announced, Announcement, InstructionRow
 from latchwork.sync.codec import body_hash, encode_instruction
 from latchwork.sync.exchange import Down, Goodbye
@@ -91,6 +92,23 @@ async def revoke_key(cloud: Cloud, bank: BankId, at: datetime) -> None:
         await cloud.fetch("UPDATE banks SET key_revoked_at = $2 WHERE id = $1", bank, at)
 
 
+async def confirm_recovery(cloud: Cloud, bank: BankId) -> None:
+    """A person says that a divided bank shall go on from the cloud's log."""
+    if isinstance(cloud, MemoryStore):
+        assert cloud.confirm_recovery(bank)
+    else:
+        assert isinstance(cloud, PostgresStore)
+        assert await cloud.fetch(load("recovery")["confirm_recovery"], bank, ORGANISATION, T0, "token")
+
+
+async def strays(cloud: Cloud) -> set[bytes]:
+    """What is kept of banks' entries that are not of their logs."""
+    if isinstance(cloud, MemoryStore):
+        return {raw for *_, raw in cloud.strays}
+    assert isinstance(cloud, PostgresStore)
+    return {record["raw"] for record in await cloud.fetch("SELECT raw FROM strays")}
+
+
 async def read(cloud: Cloud, table: str) -> Table:
     """Every row, with the columns that both stores have, in an order that does not depend on the store."""
     columns = TABLES[table]
@@ -151,6 +169,8 @@ async def greet(exchange: Exchange, bank: FakeBank) -> Down:
     down = await exchange.greet(bank.hello(), b"nonce")
     if isinstance(down, Goodbye):
         raise Farewelled(down.why)
+    if not isinstance(down, Down):
+        raise Farewelled("divided")
     await bank.hear(down)
     return down
 
@@ -170,5 +190,6 @@ async def talk(exchange: Exchange, bank: FakeBank) -> int:
         if isinstance(answer, Goodbye):
             raise Farewelled(answer.why)
         if answer is not None:
+            assert isinstance(answer, Down)
             await bank.hear(answer)
     raise AssertionError("they never fall silent")

@@ -6,7 +6,16 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from tests.server.clouds import Cloud, announcement, enrol, instruction, open_cloud, read
+from tests.server.clouds import (
+    Cloud,
+    announcement,
+    confirm_recovery,
+    enrol,
+    instruction,
+    open_cloud,
+    read,
+    strays,
+)
 from tests.server.fake_bank import ORGANISATION, PARCEL, PARTY, PERSON, T0, FakeBank, adopt
 
 from latchwork.domain import entries as e
@@ -26,9 +35,19 @@ from latchwork.server import projections
 from latchwork.store import rows
 from latchwork.store.changes import Topic
 from latchwork.store.postgres import PostgresStore
-from latchwork.store.rows import Announced, Append, Appended, AppendOperation, Head, Outcome, SendOrders
+from latchwork.store.rows import (
+    Announced,
+    Append,
+    Appended,
+    AppendOperation,
+    Head,
+    Outcome,
+    PartingRow,
+    SendOrders,
+    StrayRow,
+)
 from latchwork.sync.codec import encode_entry
-from latchwork.sync.custody import Frontier
+from latchwork.sync.custody import Frontier, kept
 
 
 @pytest.fixture(params=["memory", "postgres"])
@@ -78,8 +97,36 @@ async def test_an_append_states_where_the_log_must_stand(cloud: Cloud) -> None:
     last = await cloud.head(bank.id)
     assert last is not None and last.divided == "why"
     assert await cloud.append(append_of(last, bank, 4)) is Appended.DIVIDED
-    assert await cloud.welcome(bank.id, T0, "", "", 0, {}) is None
     assert [task["detail"] for task in await read(cloud, "tasks")] == ["why"]
+    assert (await welcomed(cloud, bank)).divided == "why"
+
+
+async def test_a_bank_is_divided_until_a_person_says_how_it_goes_on(cloud: Cloud) -> None:
+    bank = await FakeBank().build()
+    await enrol(cloud, bank)
+    head = await welcomed(cloud, bank)
+    assert await cloud.append(append_of(head, bank, 3)) is Appended.OK
+    assert await cloud.lengths(bank.id) == {1: 3}
+    beside = await cloud.nodes([(bank.id, 1, seq) for seq in (0, 2)])
+    assert kept(beside[bank.id, 1])(0, 2) == bank.journal.node(0, 2)
+    assert await cloud.parting(bank.id) is None and not await cloud.lift(bank.id, head.session, 1, 3)
+    assert await cloud.divide(bank.id, head.session, "why", 3, "2" * 32, T0)
+    for _ in range(2):
+        await cloud.keep_strays(bank.id, 1, [StrayRow(2, T0, b"2"), StrayRow(3, T0, b"3")], T0)
+        await cloud.keep_parting(bank.id, 1, 4, b"r", 2)
+    assert await cloud.parting(bank.id) == PartingRow(bank.id, 1, 4, b"r", 2)
+    assert not await cloud.lift(bank.id, head.session, 1, 3), "nobody has said so"
+    await confirm_recovery(cloud, bank.id)
+    await cloud.keep_parting(bank.id, 1, 5, b"s", 2)
+    assert await cloud.parting(bank.id) == PartingRow(bank.id, 1, 5, b"s", 2, True)
+    await cloud.refuse_recovery(bank.id, "no")
+    assert await cloud.parting(bank.id) == PartingRow(bank.id, 1, 5, b"s", 2)
+    await confirm_recovery(cloud, bank.id)
+    assert not await cloud.lift(bank.id, head.session + 1, 1, 3) and not await cloud.lift(bank.id, head.session, 1, 2)
+    assert await cloud.lift(bank.id, head.session, 1, 3)
+    last = await cloud.head(bank.id)
+    assert last is not None and last.divided is None and await cloud.parting(bank.id) is None
+    assert await strays(cloud) == {b"2", b"3"}
 
 
 @pytest.mark.parametrize("at_once", [True, False])

@@ -1,5 +1,6 @@
 """The bank's journal: what it says it wrote is there, whoever dies and however full the disk is."""
 
+import asyncio
 import os
 import signal
 import sqlite3
@@ -113,6 +114,64 @@ def test_what_was_said_to_be_written_survives_kill_9(tmp_path: Path) -> None:
         assert rows == [b"%d" % i for i in range(len(rows))] and len(rows) in (said + 1, said + 2)
         assert journal.frontier().size == len(rows)
         journal.close()
+
+
+SWITCHER = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from latchwork.store.sqlite import SqliteJournal
+
+journal, left = SqliteJournal(Path(sys.argv[1])), int(sys.argv[2])
+
+def count(statement):
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+journal._db.set_trace_callback(count)
+asyncio.run(journal.switch(2, 2, [b"began", b"booted"], [b"n" * 32, b"n" * 64]))
+print("done", flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_new_epoch_begins_whole_or_not_at_all(tmp_path: Path) -> None:
+    own, accepted = [b"a", b"b", b"mine"], [b"a", b"b", b"c", b"d"]
+    done = False
+    for statement in range(1, 50):
+        folder = tmp_path / str(statement)
+        journal = SqliteJournal(folder)
+        asyncio.run(fill(journal, own))
+        journal.keep_checkpoint(b"signed")
+        journal.stage_own(1, 2)
+        frontier = journal.past_frontier(1)
+        for raw in accepted[2:]:
+            frontier, nodes = frontier.append(raw)
+            journal.stage(1, [raw], [nodes])
+        assert (journal.past_epoch(), journal.past_size(1), journal.size) == (1, 4, 3)
+        assert list(journal.load()) == own and list(journal.load_past()) == accepted
+        journal.close()
+        arguments = [sys.executable, "-c", SWITCHER, str(folder), str(statement)]
+        told = subprocess.run(arguments, capture_output=True, text=True, check=False)
+        assert told.returncode == -signal.SIGKILL, told.stderr
+        done = "done" in told.stdout
+        journal = SqliteJournal(folder)
+        assert journal.past(1, 1, 3) == [b"b", b"c"] and journal.past_frontier(1) == frontier
+        if done:
+            assert list(journal.load()) == [*accepted, b"began", b"booted"]
+            assert journal.strays() == [b"mine"] and (journal.size, journal.checkpoint) == (2, None)
+            journal.unstage()
+            assert journal.past_size(1) == 4, "what was taken over is no stage any more"
+        else:
+            assert list(journal.load()) == own and journal.strays() == []
+            assert (journal.size, journal.checkpoint) == (3, b"signed")
+            journal.unstage()
+            assert journal.past_epoch() == 0
+        journal.close()
+        if done:
+            break
+    assert done and statement > 6
 
 
 @pytest.fixture

@@ -18,10 +18,14 @@ from latchwork.sync.exchange import (
     HEARTBEAT_SECONDS,
     MESSAGE_BYTES_MAX,
     SILENCE_SECONDS_MAX,
+    Ask,
     Challenge,
     Down,
     Goodbye,
     Message,
+    Page,
+    Staged,
+    Told,
     pack,
     unpack,
 )
@@ -96,6 +100,9 @@ class Link:
     async def _listen(self, socket: ClientConnection) -> None:
         while True:
             message = await self._receive(socket)
+            if isinstance(message, Ask | Page):
+                await socket.send(pack(await asyncio.shield(self._answer(message))))
+                continue
             if not isinstance(message, Down):
                 raise Lost("the server said something out of turn")
             # A step that has begun is finished, whatever becomes of the line: a lock may just be being told.
@@ -109,6 +116,15 @@ class Link:
             await self._talk.hear(message)
         if self._talk.server_differs:
             log.error("the server says another log than ours, at %d entries: it is not obeyed", message.size)
+
+    async def _answer(self, message: Ask | Page) -> Told | Staged:
+        async with self._desk.turn:
+            answer = await self._talk.answer(message)
+        if isinstance(answer, Staged) and answer.refused:
+            log.error("the log that the server sent is not taken over: %s", answer.refused)
+        elif isinstance(answer, Staged) and answer.began:
+            log.warning("the log that the server sent is taken over, %d entries: a new epoch has begun", answer.size)
+        return answer
 
     async def _send(self, socket: ClientConnection, *, heartbeat: bool) -> None:
         async with self._desk.turn:

@@ -17,7 +17,7 @@ from latchwork.domain.commands import Command, Decision, Refusal
 from latchwork.domain.decide import decide
 from latchwork.domain.effects import codes_due, next_deadline, next_opening, pulses
 from latchwork.domain.entries import Body, Entry, EpochBegan
-from latchwork.domain.words import BankId, CompartmentId, OpeningId, Reason, Role
+from latchwork.domain.words import BankId, CompartmentId, DoorState, OpeningId, Reason, Role
 from latchwork.edge.clock import BankClock
 from latchwork.edge.drivers.protocol import Fault
 from latchwork.edge.governor import Governor
@@ -34,6 +34,9 @@ class Journal(Protocol):
     def tight(self) -> bool: ...
     async def append(self, raws: Sequence[bytes], nodes: Sequence[bytes]) -> None:
         """All or none, through to the disk. Raises OSError-like DiskFull of the store."""
+
+    async def switch(self, epoch: int, fork: int, raws: Sequence[bytes], nodes: Sequence[bytes]) -> None:
+        """Begin `epoch` with these, upon the log that is staged. As `append`."""
 
     def load(self) -> Iterable[bytes]: ...
     def frontier(self, size: int | None = None) -> Frontier: ...
@@ -84,12 +87,14 @@ class Loop:
         self._proof_by: dict[OpeningId, float] = {}
         self._unwritten: list[c.See | c.Elapse] = []
         """What the hardware said while the disk was full: it will not say it again."""
+        self._beginning: tuple[Command, ...] = ()
         self._retry_at = float("-inf")
         self._last_step_at = clock.monotonic()
 
     async def start(self, boot: str, software: str, fittings: tuple[Fitting, ...]) -> None:
         """Fold the journal and settle what was under way. Pulses nothing. Raises Unfit."""
         self._fold()
+        self._beginning = (c.Boot(boot, software), c.Fit(fittings))
         begin: list[Command] = [c.Begin()] if self.bank.epoch == 0 else []
         doubt = c.DoubtClock()  # nothing has confirmed the time since boot
         for command in (*begin, c.Boot(boot, software), doubt, c.Fit(fittings)):
@@ -130,6 +135,30 @@ class Loop:
         await self._act(batch.bodies)
         self.told()
         return decision
+
+    @property
+    def busy(self) -> bool:
+        """Whether somebody is at the wall, or a door is about to open, or something could not be written yet."""
+        return bool(self.bank.sessions or self.bank.queue or self.bank.moving or self._unwritten)
+
+    async def begin_anew(self, accepted: Bank, recover: c.Recover, fork: int) -> None:
+        """Go on in a new epoch from `accepted`, with the doors as they are. Pulses nothing. Raises Unfit, or `full`.
+
+        Of our own entries the first `fork` are those of the accepted log.
+        """
+        seen = {x.id: x.door for x in self.bank.compartments.values() if x.door is not DoorState.UNKNOWN}
+        batch = _Batch(accepted, Frontier(), max(self._now(), accepted.at or self._now()))
+        try:
+            for command in (recover, *self._beginning, c.See(seen)):
+                if batch.decide(command).refusal is not None:
+                    raise Unfit("the configuration takes away a compartment that holds something")
+        except TooLarge as error:
+            raise Unfit(f"what has to be recorded is too large: {error}") from error
+        await self.journal.switch(batch.bank.epoch, fork, batch.raws, batch.nodes)
+        self.bank, self.frontier = batch.bank, batch.frontier
+        self._last_step_at = self.clock.monotonic()
+        self._proof_by.clear()
+        self.told()
 
     def _now(self) -> datetime:
         """Bank time never runs backwards and never stands still, or no wait would end and no guess be forgiven.

@@ -10,24 +10,32 @@ from typing import Protocol
 from latchwork.domain import commands as c
 from latchwork.domain.words import BankId, Reason
 from latchwork.edge.loop import Loop
+from latchwork.edge.recovery import Pile, Recovery
 from latchwork.sync import keys
-from latchwork.sync.custody import Frontier
-from latchwork.sync.exchange import HEARTBEAT_SECONDS, BankEnd, Challenge, Down, Hello, Up
+from latchwork.sync.exchange import (
+    HEARTBEAT_SECONDS,
+    Ask,
+    BankEnd,
+    Challenge,
+    Down,
+    Hello,
+    Page,
+    Staged,
+    Told,
+    Up,
+)
 from latchwork.sync.notes import signed_checkpoint
 
 CHECKPOINT_SECONDS_MIN = 1.0
 """Between two checkpoints."""
 
 
-class Shelf(Protocol):
+class Shelf(Pile, Protocol):
     """What of a journal the exchange reads, and where documents go."""
 
-    @property
-    def size(self) -> int: ...
-    def entries(self, start: int, end: int) -> Sequence[bytes]: ...
-    def frontier(self, size: int | None = None) -> Frontier: ...
     def documents(self) -> Mapping[str, int]: ...
     def put_document(self, name: str, version: int, body: bytes) -> None: ...
+    def past(self, epoch: int, start: int, end: int) -> Sequence[bytes]: ...
     def keep_checkpoint(self, note: bytes) -> None: ...
 
 
@@ -43,6 +51,7 @@ class Talk:
         self._public = public
         self._sign = sign
         self._boot = boot
+        self._recovery = Recovery(loop, shelf)
         self._end: BankEnd | None = None
         self._signed_size = 0
         self._signed_at = float("-inf")
@@ -75,6 +84,7 @@ class Talk:
         else:
             self._end.hear(down)
         self.server_differs = self._differs(down)
+        self._turn_page(self._end, down)
         self._loop.clock.confirm(down.time)
         if self._loop.bank.clock_doubted:
             await self._loop.do(c.TrustClock())
@@ -86,14 +96,23 @@ class Talk:
             if refusal is not None and refusal.reason is Reason.DISK_FULL:
                 break  # it was not answered, so nothing after it may be: they come again together
 
+    async def answer(self, message: Ask | Page) -> Told | Staged:
+        """Where the logs have parted: what the server asks of ours, and what it brings of the accepted one."""
+        return self._recovery.tell(message) if isinstance(message, Ask) else await self._recovery.take(message)
+
     def next_up(self, heartbeat: bool = False) -> Up | None:
         """What to send now; None while there is nothing to say, or our last word is unanswered."""
-        end, size = self._end, self._shelf.size
-        if end is None or not (end.wants_to_send(size) or (heartbeat and end.awaiting is None)):
+        end = self._end
+        if end is None:
+            return None
+        size = self._size(end.epoch)
+        if not (end.wants_to_send(size) or (heartbeat and end.awaiting is None)):
             return None
         start, stop = end.span(size)
-        root = self._root(stop)
-        checkpoint = self._checkpoint(root) if stop == size else None
+        root = self._root(end.epoch, stop)
+        if end.epoch < self._loop.bank.epoch:
+            return end.up(start, self._shelf.past(end.epoch, start, stop), root, self._shelf.documents())
+        checkpoint = self._checkpoint(root) if stop == size and not self.server_differs else None
         return end.up(start, self._shelf.entries(start, stop), root, self._shelf.documents(), checkpoint)
 
     def quiet_seconds(self) -> float:
@@ -113,9 +132,24 @@ class Talk:
         return note
 
     def _differs(self, down: Down) -> bool:
-        return down.size > self._shelf.size or (down.size > 0 and down.root != self._root(down.size))
+        if down.epoch > self._loop.bank.epoch or down.size > self._size(down.epoch):
+            return True
+        return down.size > 0 and down.root != self._root(down.epoch, down.size)
 
-    def _root(self, size: int) -> bytes:
+    def _turn_page(self, end: BankEnd, down: Down) -> None:
+        """A server that has all of an earlier epoch is told of the next; one that is ahead, how far we are."""
+        own = self._loop.bank.epoch
+        if end.epoch > own:
+            end.turn_to(own, self._shelf.size)
+        elif down.epoch == end.epoch < own and not self.server_differs and down.size == self._size(end.epoch):
+            end.turn_to(end.epoch + 1)
+
+    def _size(self, epoch: int) -> int:
+        return self._shelf.size if epoch == self._loop.bank.epoch else self._shelf.past_size(epoch)
+
+    def _root(self, epoch: int, size: int) -> bytes:
+        if epoch != self._loop.bank.epoch:
+            return self._shelf.past_frontier(epoch, size).root()
         whole = size == self._shelf.size
         return (self._loop.frontier if whole else self._shelf.frontier(size)).root()
 

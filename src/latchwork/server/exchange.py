@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from latchwork.domain.entries import EpochBegan
 from latchwork.domain.words import BankId, InstructionId
 from latchwork.server import projections
+from latchwork.server.recovery import Recovery, RecoveryStore
 from latchwork.store.rows import (
     INT_MAX,
     Append,
@@ -27,11 +29,12 @@ from latchwork.store.rows import (
     Unavailable,
     Work,
 )
-from latchwork.sync.codec import Unreadable
+from latchwork.sync.codec import Unreadable, read_body, read_envelope
 from latchwork.sync.custody import Frontier
 from latchwork.sync.exchange import (
     INSTRUCTIONS_MAX,
     PROTOCOL,
+    Ask,
     Divided,
     Document,
     Down,
@@ -41,6 +44,9 @@ from latchwork.sync.exchange import (
     Growth,
     Hello,
     Order,
+    Page,
+    Staged,
+    Told,
     Up,
     greets_divided,
     grow,
@@ -56,6 +62,8 @@ RESEND_AFTER = timedelta(seconds=10)
 DOCUMENT_BYTES_PER_MESSAGE = 1024 * 1024
 DOCUMENTS_MAX = 64
 WORDS_MAX = 100
+
+Greeting = Down | Ask | Page
 
 _STATUS_TO_FAREWELL: Mapping[Appended, Farewell] = {
     Appended.UNKNOWN_BANK: Farewell.UNKNOWN_BANK,
@@ -76,14 +84,14 @@ class Signed:
     note: Note
 
 
-class ServerStore(Protocol):
+class ServerStore(RecoveryStore, Protocol):
     """What the exchange asks of a store. Every call may raise Unavailable; `append` also Failed."""
 
     async def head(self, bank: BankId) -> Head | None: ...
     async def welcome(
         self, bank: BankId, now: datetime, software: str, boot: str, through: int, documents: Mapping[str, int]
     ) -> Head | None:
-        """Counts the session up under the row's lock. None where the bank is divided or its key revoked."""
+        """Counts the session up under the row's lock. None where the bank's key is revoked."""
 
     async def divide(self, bank: BankId, session: int, why: str, at: int, task: str, now: datetime) -> bool:
         """Marks the bank and raises one task, if `session` is still the living one and nobody did before."""
@@ -91,7 +99,9 @@ class ServerStore(Protocol):
     async def raise_task(self, bank: BankId, task: str, kind: Task, now: datetime) -> None:
         """About the bank as a whole, unless one of its kind is open."""
 
-    async def overlap(self, bank: BankId, epoch: int, start: int, end: int) -> list[bytes]: ...
+    async def lift(self, bank: BankId, session: int, epoch: int, size: int) -> bool:
+        """Whether a divided bank may begin a new epoch here, as a person has confirmed: then it is divided no more."""
+
     async def append(self, append: Append) -> Appended: ...
     async def send_orders(self, op: SendOrders) -> list[SentOrder]: ...
     async def documents(self, bank: BankId, held: Mapping[str, int]) -> list[DocumentRow]: ...
@@ -102,7 +112,7 @@ class ServerStore(Protocol):
 
 @dataclass(slots=True)
 class _Line:
-    """One living connection. `frontier` is our copy of the log: only this session can make it grow."""
+    """One living connection. `frontier` is our copy of its log of `epoch`: only this session can make it grow."""
 
     bank: BankId
     organisation: str
@@ -110,11 +120,16 @@ class _Line:
     session: int
     epoch: int
     had_epoch: int
-    """0 until the first entry is stored."""
+    """The last of which anything is stored; 0 until the first entry is."""
+    had: Frontier
+    """What is stored of it."""
     frontier: Frontier
     documents: Mapping[str, int]
-    stated: int
-    """How long its hello said its log is. It may hold answers to what we would number anew."""
+    stated: tuple[int, int]
+    """Of which epoch, and how long, its hello said its log is. It may hold answers to what we would number anew."""
+    divided: bool
+    recovery: Recovery | None = None
+    """Its log has parted from ours, and this is what is talked about."""
     suspect: bool = False
     """Its hello was shorter than our copy, which an old hello, late, would be too: its next word will tell."""
     sent: int = 0
@@ -135,7 +150,7 @@ class Exchange:
         self._signed = signed
         self._lines: dict[BankId, _Line] = {}
 
-    async def greet(self, hello: Hello, nonce: bytes) -> Down | Goodbye:
+    async def greet(self, hello: Hello, nonce: bytes) -> Greeting | Goodbye:
         """The first answer to a bank. What it signed must be the nonce that was drawn for this connection."""
         try:
             return await self._greet(hello, nonce)
@@ -143,13 +158,19 @@ class Exchange:
             log.warning("bank %s not greeted: %s", hello.bank, error)
             return Goodbye(Farewell.UNAVAILABLE)
 
-    async def take(self, bank: BankId, up: Up) -> Down | Goodbye | None:
+    async def take(self, bank: BankId, up: Up | Told | Staged) -> Greeting | Goodbye | None:
         """Stores what is new and answers, if an answer is due, with how far our copy goes after the commit."""
         line = self._lines.get(bank)
         if line is None or line.session != up.session:
             return Goodbye(Farewell.SUPERSEDED)
+        answer: Greeting | Goodbye | None
         try:
-            answer = await self._take(line, up)
+            if line.recovery is not None and not isinstance(up, Up):
+                answer = await line.recovery.hear(up) or self._recovered(line)
+            elif line.recovery is None and isinstance(up, Up):
+                answer = await self._take(line, up)
+            else:
+                answer = Goodbye(Farewell.MALFORMED)
         except Unreadable as error:
             log.warning("bank %s sent nonsense: %s", bank, error)
             answer = Goodbye(Farewell.MALFORMED)
@@ -166,7 +187,7 @@ class Exchange:
         `work` is what the store just said of this bank, where the caller has asked already.
         """
         line = self._lines.get(bank)
-        if line is None or line.session != session or line.awaiting is not None or line.suspect:
+        if line is None or line.session != session or line.awaiting is not None or line.suspect or line.recovery:
             return None
         try:
             carried = await self._due(line, work)
@@ -189,7 +210,7 @@ class Exchange:
 
     # Greeting
 
-    async def _greet(self, hello: Hello, nonce: bytes) -> Down | Goodbye:
+    async def _greet(self, hello: Hello, nonce: bytes) -> Greeting | Goodbye:
         if not _sane(hello):
             return Goodbye(Farewell.MALFORMED)
         head = await self._store.head(hello.bank)
@@ -206,22 +227,25 @@ class Exchange:
             return Goodbye(Farewell.WRONG_KEY)
         if head.revoked:
             return Goodbye(Farewell.REVOKED_KEY)
-        if head.divided is not None:
-            return Goodbye(Farewell.DIVIDED)
         now = self._clock()
         software, boot = _words(hello.software), _words(hello.boot)
         welcomed = await self._store.welcome(
             hello.bank, now, software, boot, hello.instructions_through, hello.documents
         )
-        if welcomed is None:  # divided or revoked since we looked
+        if welcomed is None:  # revoked since we looked
             return Goodbye(Farewell.SUPERSEDED)
         line = _line(welcomed, hello)
         newest = self._lines.get(hello.bank)
         if newest is not None and newest.session > line.session:
             return Goodbye(Farewell.SUPERSEDED)
+        if line.divided:
+            if hello.epoch > welcomed.epoch:  # it has gone on from our log already
+                await self._store.keep_parting(line.bank, hello.epoch, hello.size, hello.root, hello.size)
+            else:
+                return await self._recover(line, Recovery(self._store, self._clock, welcomed, hello))
         divided = greets_divided(hello, welcomed.epoch, line.frontier)
         if divided is not None:
-            line.suspect = hello.epoch == welcomed.epoch and hello.size < line.frontier.size
+            line.suspect = line.stated < (welcomed.epoch, line.frontier.size)
             if not line.suspect:
                 return await self._part(line, divided)
         self._lines[hello.bank] = line
@@ -231,6 +255,18 @@ class Exchange:
             log.warning("nothing delivered to bank %s: %s", hello.bank, error)
             carried = ([], [])
         return self._down(line, None, *carried)
+
+    async def _recover(self, line: _Line, recovery: Recovery) -> Ask | Page | Goodbye:
+        answer = await recovery.begin()
+        if not isinstance(answer, Goodbye):
+            line.recovery = recovery
+            self._lines[line.bank] = line
+        return answer
+
+    def _recovered(self, line: _Line) -> Down:
+        """It has our log: from here on it is a bank like any other, which has a new epoch to tell of."""
+        line.recovery = None
+        return self._down(line, None)
 
     async def _part(self, line: _Line, divided: Divided) -> Goodbye:
         """Only the living session may conclude this; an older one is merely told to go."""
@@ -245,8 +281,12 @@ class Exchange:
     # News
 
     async def _take(self, line: _Line, up: Up) -> Down | Goodbye | None:
-        if up.epoch != line.epoch or not 0 <= up.start <= INT_MAX:
+        if not 0 <= up.start <= INT_MAX or not (line.suspect or line.epoch <= up.epoch <= line.epoch + 1):
             return Goodbye(Farewell.MALFORMED)
+        if up.epoch < line.epoch:
+            return await self._part(line, Divided(0, f"speaks of epoch {up.epoch}, we hold {line.epoch}"))
+        if up.epoch > line.epoch and (goodbye := await self._begin_epoch(line, up)):
+            return goodbye
         if up.re is not None and up.re == line.awaiting:
             line.awaiting = None
         if up.documents != line.documents:
@@ -267,6 +307,20 @@ class Exchange:
                 return await self._part(line, broken)
         if isinstance(growth, Gap) or wants_answer(up):
             return self._down(line, up.n)
+        return None
+
+    async def _begin_epoch(self, line: _Line, up: Up) -> Goodbye | None:
+        """A new life of this bank, which must begin upon our log as it stands."""
+        body = read_body(read_envelope(up.entries[0])) if up.entries and up.start == 0 else None
+        here = (line.epoch, line.frontier.size, line.frontier.root().hex())
+        if not isinstance(body, EpochBegan) or (body.previous, body.size, body.root) != here:
+            return await self._part(line, Divided(0, f"epoch {up.epoch} does not begin upon our log"))
+        if line.divided:
+            if not await self._store.lift(line.bank, line.session, line.epoch, line.frontier.size):
+                return Goodbye(Farewell.DIVIDED)
+            log.warning("bank %s goes on from our log, in epoch %d", line.bank, up.epoch)
+            line.divided = False
+        line.epoch, line.frontier = up.epoch, Frontier()
         return None
 
     def _check(self, line: _Line, raw: bytes) -> Divided | None:
@@ -318,8 +372,8 @@ class Exchange:
             line.bank,
             line.session,
             line.had_epoch,
-            line.frontier.size,
-            line.frontier.root(),
+            line.had.size,
+            line.had.root(),
             line.epoch,
             frontier.size,
             frontier.root(),
@@ -332,14 +386,16 @@ class Exchange:
         )
         status = await self._store.append(Append(operation, rows))
         if status is Appended.OK:
-            line.frontier, line.had_epoch = frontier, line.epoch
+            line.frontier = line.had = frontier
+            line.had_epoch = line.epoch
             return None
         if status is not Appended.MOVED:
             return _STATUS_TO_FAREWELL[status]
         head = await self._store.head(line.bank)
-        if head is None or head.session != line.session or head.epoch not in (0, line.epoch):
+        if head is None or head.session != line.session or (head.epoch or 1) != line.epoch:
             return Farewell.SUPERSEDED
-        line.frontier, line.had_epoch = Frontier.of(head.size, head.peaks), head.epoch
+        line.frontier = line.had = Frontier.of(head.size, head.peaks)
+        line.had_epoch = head.epoch
         return None
 
     # What goes down
@@ -353,7 +409,7 @@ class Exchange:
         if work is None or work.over:
             return [], []
         orders: list[SentOrder] = []
-        if work.orders and line.frontier.size >= line.stated:
+        if work.orders and (line.epoch, line.frontier.size) >= line.stated:
             asked = SendOrders(line.bank, line.session, now, resend_before, INSTRUCTIONS_MAX)
             orders = await self._store.send_orders(asked)
         documents = await self._documents(line, now) if work.documents else []
@@ -386,17 +442,18 @@ class Exchange:
 
 def _line(head: Head, hello: Hello) -> _Line:
     frontier = Frontier.of(head.size, head.peaks)
-    epoch = head.epoch or hello.epoch
     return _Line(
         head.bank,
         head.organisation,
         hello.key,
         head.session,
-        epoch,
+        head.epoch or 1,
         head.epoch,
         frontier,
+        frontier,
         dict(hello.documents),
-        hello.size,
+        (hello.epoch, hello.size),
+        head.divided is not None,
     )
 
 

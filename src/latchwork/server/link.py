@@ -28,11 +28,12 @@ from latchwork.sync.exchange import (
     MESSAGE_BYTES_MAX,
     SILENCE_SECONDS_MAX,
     Challenge,
-    Down,
     Farewell,
     Goodbye,
     Hello,
     Message,
+    Staged,
+    Told,
     Up,
     pack,
     unpack,
@@ -129,10 +130,10 @@ class Link:
         while True:
             up = await _receive(held.socket, HEARTBEAT_SECONDS + SILENCE_SECONDS_MAX)
             held.heard = True
-            answer: Down | Goodbye | None
-            if isinstance(up, Up):
+            answer: Message | None
+            if isinstance(up, Up | Told | Staged):
                 answer = await self._exchange.take(held.bank, up)
-                if up.re is not None:  # it may hear the next thing now
+                if isinstance(up, Up) and up.re is not None:  # it may hear the next thing now
                     self._stir(held.bank)
             else:
                 answer = up if isinstance(up, Goodbye) else Goodbye(Farewell.MALFORMED)

@@ -196,6 +196,8 @@ def _pickup(grant: Grant | None) -> dict[str, Any]:
 
 
 def _epoch_began(page: _Page, body: e.EpochBegan) -> None:
+    if body.previous:
+        page.settle("", (Task.DIVIDED,))
     for compartment in body.doubted:
         _doubt(page, compartment)
 

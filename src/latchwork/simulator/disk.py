@@ -1,26 +1,17 @@
 """A controller's disk: a journal that survives crashes, between two moments at which the power may go."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
+from latchwork.edge import loop
+from latchwork.edge.talk import Shelf
 from latchwork.store.sqlite import DiskFull
 from latchwork.sync.custody import Frontier
 
 
-class Journal(Protocol):
+class Journal(loop.Journal, Shelf, Protocol):
     """What MemoryJournal and SqliteJournal have in common."""
 
-    @property
-    def size(self) -> int: ...
-    @property
-    def tight(self) -> bool: ...
-    async def append(self, raws: Sequence[bytes], nodes: Sequence[bytes]) -> None: ...
-    def load(self) -> Iterable[bytes]: ...
-    def entries(self, start: int, end: int) -> Sequence[bytes]: ...
-    def frontier(self, size: int | None = None) -> Frontier: ...
-    def documents(self) -> Mapping[str, int]: ...
-    def put_document(self, name: str, version: int, body: bytes) -> None: ...
-    def keep_checkpoint(self, note: bytes) -> None: ...
     def close(self) -> None: ...
 
 
@@ -63,8 +54,48 @@ class Disk:
         self._wrote(raws)
         await self._moment()
 
+    async def switch(self, epoch: int, fork: int, raws: Sequence[bytes], nodes: Sequence[bytes]) -> None:
+        await self._moment()
+        if self.is_full:
+            raise DiskFull("pretend disk")
+        await self.journal.switch(epoch, fork, raws, nodes)
+        self._wrote(raws)
+        await self._moment()
+
     def load(self) -> Iterable[bytes]:
         return self.journal.load()
+
+    def load_past(self) -> Iterator[bytes]:
+        return self.journal.load_past()
+
+    def past_epoch(self) -> int:
+        return self.journal.past_epoch()
+
+    def past_size(self, epoch: int) -> int:
+        return self.journal.past_size(epoch)
+
+    def past(self, epoch: int, start: int, end: int) -> Sequence[bytes]:
+        return self.journal.past(epoch, start, end)
+
+    def past_frontier(self, epoch: int, size: int | None = None) -> Frontier:
+        return self.journal.past_frontier(epoch, size)
+
+    def stage(self, epoch: int, raws: Sequence[bytes], nodes: Sequence[bytes]) -> None:
+        if self.is_full:
+            raise DiskFull("pretend disk")
+        self.journal.stage(epoch, raws, nodes)
+
+    def stage_own(self, epoch: int, size: int) -> None:
+        if self.is_full:
+            raise DiskFull("pretend disk")
+        self.journal.stage_own(epoch, size)
+
+    def unstage(self) -> None:
+        self.journal.unstage()
+
+    @property
+    def checkpoint(self) -> bytes | None:
+        return self.journal.checkpoint
 
     def entries(self, start: int, end: int) -> Sequence[bytes]:
         return self.journal.entries(start, end)

@@ -15,7 +15,7 @@ from latchwork.simulator.schedule import Host, Signal, die, sleep, wait
 from latchwork.simulator.wire import Cut, End, Silent
 from latchwork.store.rows import Unavailable
 from latchwork.sync.codec import Unreadable
-from latchwork.sync.exchange import SILENCE_SECONDS_MAX, Challenge, Down, Goodbye, Hello, Up, pack, unpack
+from latchwork.sync.exchange import SILENCE_SECONDS_MAX, Challenge, Down, Goodbye, Hello, Staged, Told, Up, pack, unpack
 
 if TYPE_CHECKING:
     from latchwork.simulator.world import World
@@ -142,7 +142,7 @@ class Office(Host):
                 self.world.say(self.name, f"says goodbye to {bank[:4]}: {answer.why}")
                 return
             session = answer.session
-            owed = _Owed(answer.n, self.world.time.now + SILENCE_SECONDS_MAX)
+            owed = _Owed(answer.n if isinstance(answer, Down) else None, self.world.time.now + SILENCE_SECONDS_MAX)
             deliverer = self.world.schedule.spawn(
                 self._deliver(exchange, bank, session, far, owed), "server delivers", self
             )
@@ -159,9 +159,9 @@ class Office(Host):
     async def _listen(self, exchange: Exchange, bank: BankId, far: End, owed: "_Owed") -> None:
         while True:
             up = unpack(await far.receive(600))
-            if not isinstance(up, Up):
+            if not isinstance(up, Up | Told | Staged):
                 return
-            if up.re == owed.n:
+            if isinstance(up, Up) and up.re == owed.n:
                 owed.n = None
             answer = await exchange.take(bank, up)
             if answer is not None:

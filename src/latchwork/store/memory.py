@@ -21,10 +21,12 @@ from latchwork.store.rows import (
     InstructionRow,
     OpeningRow,
     Outcome,
+    PartingRow,
     Rows,
     SendOrders,
     SentOrder,
     StayRow,
+    StrayRow,
     Task,
     Work,
 )
@@ -70,6 +72,11 @@ class MemoryStore:
         self.documents_by_bank: dict[tuple[str, str], DocumentRow] = {}
         self.outbox: dict[str, Columns] = {}
         self.tasks: dict[str, Columns] = {}
+        self.partings: dict[str, PartingRow] = {}
+        self.refused: dict[str, str] = {}
+        """Why a controller would not go on from our log."""
+        self.strays: set[tuple[str, int, int, bytes]] = set()
+        """(bank, epoch, seq, raw)"""
         self.idempotency: dict[tuple[str, str], tuple[bytes, int, bytes]] = {}
 
     def add_bank(self, bank: str, organisation: str, device_key: bytes | None) -> None:
@@ -119,7 +126,7 @@ class MemoryStore:
         self, bank: BankId, now: datetime, software: str, boot: str, through: int, documents: Mapping[str, int]
     ) -> Head | None:
         row = self.banks.get(bank)
-        if row is None or row["divided"] is not None or row["key_revoked_at"] is not None:
+        if row is None or row["key_revoked_at"] is not None:
             return None
         row.update(heard_at=now, software=software, boot=boot, documents=dict(documents))
         row["session"] += 1
@@ -195,12 +202,54 @@ class MemoryStore:
             row = self.banks.get(bank)
             if row is None:
                 continue
-            over = row["session"] != session or row["divided"] is not None or row["key_revoked_at"] is not None
-            orders = any(_is_due(waiting, session, resend_before) for waiting in self._unanswered(bank))
+            over = row["session"] != session or row["key_revoked_at"] is not None
+            orders = row["divided"] is None and any(
+                _is_due(waiting, session, resend_before) for waiting in self._unanswered(bank)
+            )
             documents = bool(await self.documents(bank, row["documents"]))
             if over or orders or documents:
                 found.append(Work(bank, session, over, orders, documents))
         return found
+
+    # Banks whose log has parted from ours
+
+    async def lengths(self, bank: BankId) -> dict[int, int]:
+        return {epoch: len(log) for (where, epoch), log in self.logs.items() if where == bank}
+
+    async def nodes(self, entries: Sequence[tuple[str, int, int]]) -> dict[tuple[str, int], dict[int, bytes]]:
+        beside: dict[tuple[str, int], dict[int, bytes]] = {}
+        for bank, epoch, seq in entries:
+            beside.setdefault((bank, epoch), {})[seq] = self.logs[bank, epoch][seq]["nodes"]
+        return beside
+
+    async def parting(self, bank: BankId) -> PartingRow | None:
+        return self.partings.get(bank)
+
+    async def keep_parting(self, bank: BankId, epoch: int, size: int, root: bytes, fork: int) -> None:
+        had = self.partings.get(bank)
+        self.partings[bank] = PartingRow(bank, epoch, size, root, fork, had is not None and had.confirmed)
+
+    async def keep_strays(self, bank: BankId, epoch: int, strays: Sequence[StrayRow], now: datetime) -> None:
+        self.strays.update((bank, epoch, stray.seq, stray.raw) for stray in strays)
+
+    async def refuse_recovery(self, bank: BankId, why: str) -> None:
+        self.partings[bank] = self.partings[bank]._replace(confirmed=False)
+        self.refused[bank] = why
+
+    async def lift(self, bank: BankId, session: int, epoch: int, size: int) -> bool:
+        row, parting = self.banks[bank], self.partings.get(bank)
+        here = (row["session"], row["epoch"], row["size"]) == (session, epoch, size)
+        if parting is None or not parting.confirmed or not here or row["divided"] is None:
+            return False
+        del self.partings[bank]
+        row.update(divided=None, divided_at=None)
+        return True
+
+    def confirm_recovery(self, bank: BankId) -> bool:
+        """What an operator does; whether there was anything to confirm."""
+        if bank in self.partings:
+            self.partings[bank] = self.partings[bank]._replace(confirmed=True)
+        return bank in self.partings
 
     # What is asked of banks
 
@@ -488,6 +537,9 @@ class MemoryJournal:
     def __init__(self) -> None:
         self._raws: list[bytes] = []
         self._nodes: list[bytes] = []
+        self._epoch = 1
+        self._past: dict[int, tuple[list[bytes], list[bytes]]] = {}
+        self._strays: list[bytes] = []
         self._documents: dict[str, tuple[int, bytes]] = {}
         self.checkpoint: bytes | None = None
         self.tight = False
@@ -505,7 +557,8 @@ class MemoryJournal:
         return self._raws[start:end]
 
     def load(self) -> Iterator[bytes]:
-        return iter(tuple(self._raws))
+        past = (raw for epoch, (raws, _) in sorted(self._past.items()) if epoch < self._epoch for raw in raws)
+        return iter((*past, *self._raws))
 
     def node(self, level: int, index: int) -> bytes:
         seq, offset = home(level, index)
@@ -513,6 +566,44 @@ class MemoryJournal:
 
     def frontier(self, size: int | None = None) -> Frontier:
         return frontier_at(self.node, self.size if size is None else size)
+
+    def past_epoch(self) -> int:
+        return max(self._past, default=0)
+
+    def past_size(self, epoch: int) -> int:
+        return len(self._past.get(epoch, ([], []))[0])
+
+    def past(self, epoch: int, start: int, end: int) -> list[bytes]:
+        return self._past.get(epoch, ([], []))[0][start:end]
+
+    def past_frontier(self, epoch: int, size: int | None = None) -> Frontier:
+        def node(level: int, index: int) -> bytes:
+            seq, offset = home(level, index)
+            return self._past[epoch][1][seq][offset : offset + HASH_BYTES]
+
+        return frontier_at(node, self.past_size(epoch) if size is None else size)
+
+    def load_past(self) -> Iterator[bytes]:
+        return iter([raw for _, (raws, _) in sorted(self._past.items()) for raw in raws])
+
+    def stage(self, epoch: int, raws: Sequence[bytes], nodes: Sequence[bytes]) -> None:
+        if raws:
+            held = self._past.setdefault(epoch, ([], []))
+            held[0].extend(raws)
+            held[1].extend(nodes)
+
+    def stage_own(self, epoch: int, size: int) -> None:
+        self.stage(epoch, self._raws[:size], self._nodes[:size])
+
+    def unstage(self) -> None:
+        self._past = {epoch: log for epoch, log in self._past.items() if epoch < self._epoch}
+
+    async def switch(self, epoch: int, fork: int, raws: Sequence[bytes], nodes: Sequence[bytes]) -> None:
+        self._strays += self._raws[fork:]
+        self._raws, self._nodes, self._epoch, self.checkpoint = list(raws), list(nodes), epoch, None
+
+    def strays(self) -> list[bytes]:
+        return list(self._strays)
 
     def documents(self) -> dict[str, int]:
         return {name: version for name, (version, _) in self._documents.items()}

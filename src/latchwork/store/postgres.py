@@ -26,8 +26,10 @@ from latchwork.store.rows import (
     Head,
     InstructionRow,
     Outcome,
+    PartingRow,
     SendOrders,
     SentOrder,
+    StrayRow,
     Task,
     Unavailable,
     Work,
@@ -39,6 +41,7 @@ ASK_SECONDS_MAX = 10.0
 
 _exchange = load("exchange")
 _custody = load("custody")
+_recovery = load("recovery")
 
 
 def _append_arguments(batch: Sequence[Append]) -> Sequence[Any]:
@@ -229,6 +232,29 @@ class PostgresStore:
         for record in await self.fetch(_custody["nodes"], *map(list, zip(*entries, strict=True))):
             beside.setdefault((record["bank"], record["epoch"]), {})[record["seq"]] = record["nodes"]
         return beside
+
+    # Banks whose log has parted from ours
+
+    async def lengths(self, bank: BankId) -> dict[int, int]:
+        """How long our log of each epoch is."""
+        return {record["epoch"]: record["size"] for record in await self.fetch(_recovery["lengths"], bank)}
+
+    async def parting(self, bank: BankId) -> PartingRow | None:
+        record = await self.fetchrow(_recovery["parting"], bank)
+        return PartingRow(*record) if record is not None else None
+
+    async def keep_parting(self, bank: BankId, epoch: int, size: int, root: bytes, fork: int) -> None:
+        await self.fetch(_recovery["keep_parting"], bank, epoch, size, root, fork)
+
+    async def keep_strays(self, bank: BankId, epoch: int, strays: Sequence[StrayRow], now: datetime) -> None:
+        await self.fetch(_recovery["keep_strays"], bank, epoch, *map(list, zip(*strays, strict=True)), now)
+
+    async def refuse_recovery(self, bank: BankId, why: str) -> None:
+        await self.fetch(_recovery["refuse_recovery"], bank, why)
+
+    async def lift(self, bank: BankId, session: int, epoch: int, size: int) -> bool:
+        """Whether a person has confirmed that this bank begins a new epoch here: then it is divided no more."""
+        return bool(await self.fetch(_recovery["lift"], bank, session, epoch, size))
 
     # What is asked of banks
 

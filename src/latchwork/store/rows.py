@@ -379,6 +379,26 @@ class CheckpointRow(NamedTuple):
     signed_at: datetime
 
 
+class PartingRow(NamedTuple):
+    """What a controller showed whose log has parted from ours. `fork`: so many of its entries are ours as well."""
+
+    bank: str
+    epoch: int
+    size: int
+    root: bytes
+    fork: int
+    confirmed: bool = False
+    """A person has said that it shall go on from our log."""
+
+
+class StrayRow(NamedTuple):
+    """An entry that is not of the accepted log."""
+
+    seq: int
+    at: datetime
+    raw: bytes
+
+
 class SendOrders(NamedTuple):
     """Asks for what goes down to a bank now, if anything is new or has had no answer since `resend_before`."""
 

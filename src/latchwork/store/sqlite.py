@@ -3,12 +3,15 @@
 One call of `append` is one commit, and it has reached the disk when it returns: nothing is pulsed before. Beside each
 entry lie the Merkle hashes it completes (`sync.custody`). Documents lie in a table of their own, erasable. One process
 at a time holds a journal.
+
+`entries` is the log of the epoch that this bank lives in. Logs of earlier epochs are `past`, which is also where an
+accepted log is staged that the bank lacks. What it wrote on its own, and was not accepted, is kept as `strays`.
 """
 
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +24,14 @@ CREATE TABLE IF NOT EXISTS head (
     single INTEGER PRIMARY KEY CHECK (single = 1), size INTEGER NOT NULL, checkpoint BLOB
 ) STRICT;
 INSERT OR IGNORE INTO head SELECT 1, count(*), NULL FROM entries;
+CREATE TABLE IF NOT EXISTS life (single INTEGER PRIMARY KEY CHECK (single = 1), epoch INTEGER NOT NULL) STRICT;
+INSERT OR IGNORE INTO life VALUES (1, 1);
+CREATE TABLE IF NOT EXISTS past (
+    epoch INTEGER NOT NULL, seq INTEGER NOT NULL, raw BLOB NOT NULL, nodes BLOB NOT NULL, PRIMARY KEY (epoch, seq)
+) STRICT;
+CREATE TABLE IF NOT EXISTS strays (
+    epoch INTEGER NOT NULL, seq INTEGER NOT NULL, raw BLOB NOT NULL, nodes BLOB NOT NULL, PRIMARY KEY (epoch, seq)
+) STRICT;
 """
 _NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE)
 RESERVE_BYTES = 4 * 1024 * 1024
@@ -80,24 +91,32 @@ class SqliteJournal:
     async def append(self, raws: Sequence[bytes], nodes: Sequence[bytes]) -> None:
         """Write entries, all or none, through to the disk. Raises DiskFull."""
         rows = [(self._size + i, raw, beside) for i, (raw, beside) in enumerate(zip(raws, nodes, strict=True))]
-        try:
-            self._commit(rows)
-        except DiskFull:
-            reserve = self._folder / "reserve"
-            if not reserve.exists():
-                raise
-            reserve.unlink()
-            self._commit(rows)
-        self._size += len(rows)
 
-    def _commit(self, rows: list[tuple[int, bytes, bytes]]) -> None:
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
+        def write() -> None:
             self._db.executemany("INSERT INTO entries VALUES (?, ?, ?)", rows)
             self._db.execute(
                 "UPDATE head SET size = ?, checkpoint = coalesce(?, checkpoint)",
                 (self._size + len(rows), self._checkpoint),
             )
+
+        self._through(write)
+        self._size += len(rows)
+
+    def _through(self, write: Callable[[], object]) -> None:
+        """In one commit, with the room of the reserve if there is no other. Raises DiskFull."""
+        try:
+            self._commit(write)
+        except DiskFull:
+            reserve = self._folder / "reserve"
+            if not reserve.exists():
+                raise
+            reserve.unlink()
+            self._commit(write)
+
+    def _commit(self, write: Callable[[], object]) -> None:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            write()
             self._db.execute("COMMIT")
         except sqlite3.OperationalError as error:
             if self._db.in_transaction:
@@ -112,8 +131,9 @@ class SqliteJournal:
         return [raw for (raw,) in rows]
 
     def load(self) -> Iterator[bytes]:
-        """Every entry, oldest first."""
-        return (raw for (raw,) in self._db.execute("SELECT raw FROM entries ORDER BY seq"))
+        """Every entry of every epoch, oldest first."""
+        past = self._db.execute("SELECT raw FROM past WHERE epoch < (SELECT epoch FROM life) ORDER BY past.epoch, seq")
+        return (raw for rows in (past, self._db.execute("SELECT raw FROM entries ORDER BY seq")) for (raw,) in rows)
 
     def node(self, level: int, index: int) -> bytes:
         seq, offset = home(level, index)
@@ -122,6 +142,81 @@ class SqliteJournal:
 
     def frontier(self, size: int | None = None) -> Frontier:
         return frontier_at(self.node, self._size if size is None else size)
+
+    # Other epochs
+
+    def past_epoch(self) -> int:
+        """The newest of which anything is in the past, staged or taken over; 0 in a first life."""
+        found: int = self._db.execute("SELECT coalesce(max(epoch), 0) FROM past").fetchone()[0]
+        return found
+
+    def past_size(self, epoch: int) -> int:
+        found: int = self._db.execute(
+            "SELECT coalesce(max(seq), -1) + 1 FROM past WHERE epoch = ?", (epoch,)
+        ).fetchone()[0]
+        return found
+
+    def past(self, epoch: int, start: int, end: int) -> list[bytes]:
+        rows = self._db.execute(
+            "SELECT raw FROM past WHERE epoch = ? AND seq >= ? AND seq < ? ORDER BY seq", (epoch, start, end)
+        )
+        return [raw for (raw,) in rows]
+
+    def past_frontier(self, epoch: int, size: int | None = None) -> Frontier:
+        def node(level: int, index: int) -> bytes:
+            seq, offset = home(level, index)
+            row = self._db.execute("SELECT nodes FROM past WHERE epoch = ? AND seq = ?", (epoch, seq)).fetchone()
+            return bytes(row[0][offset : offset + HASH_BYTES])
+
+        return frontier_at(node, self.past_size(epoch) if size is None else size)
+
+    def load_past(self) -> Iterator[bytes]:
+        """With what is staged."""
+        return (raw for (raw,) in self._db.execute("SELECT raw FROM past ORDER BY epoch, seq"))
+
+    def stage(self, epoch: int, raws: Sequence[bytes], nodes: Sequence[bytes]) -> None:
+        """Keep more of an accepted log, which counts for nothing yet. Raises DiskFull."""
+        start = self.past_size(epoch)
+        rows = [(epoch, start + i, raw, beside) for i, (raw, beside) in enumerate(zip(raws, nodes, strict=True))]
+        self._commit(lambda: self._db.executemany("INSERT INTO past VALUES (?, ?, ?, ?)", rows))
+
+    def stage_own(self, epoch: int, size: int) -> None:
+        """The first `size` of our own entries are those of the accepted log. Raises DiskFull."""
+        copy = "INSERT INTO past SELECT ?, seq, raw, nodes FROM entries WHERE seq < ?"
+        self._commit(lambda: self._db.execute(copy, (epoch, size)))
+
+    def unstage(self) -> None:
+        """Drop what was staged. What was taken over before stays."""
+        self._commit(lambda: self._db.execute("DELETE FROM past WHERE epoch >= (SELECT epoch FROM life)"))
+
+    async def switch(self, epoch: int, fork: int, raws: Sequence[bytes], nodes: Sequence[bytes]) -> None:
+        """Begin `epoch` with these entries, upon what is staged: all or nothing. Raises DiskFull.
+
+        Of our own entries the first `fork` are staged, and the others are kept apart.
+        """
+        rows = [(seq, raw, beside) for seq, (raw, beside) in enumerate(zip(raws, nodes, strict=True))]
+
+        def write() -> None:
+            self._db.execute(
+                "INSERT INTO strays SELECT life.epoch, seq, raw, nodes FROM entries, life WHERE seq >= ?", (fork,)
+            )
+            self._db.execute("DELETE FROM entries")
+            self._db.executemany("INSERT INTO entries VALUES (?, ?, ?)", rows)
+            self._db.execute("UPDATE head SET size = ?, checkpoint = NULL", (len(rows),))
+            self._db.execute("UPDATE life SET epoch = ?", (epoch,))
+
+        self._through(write)
+        self._size, self._checkpoint = len(rows), None
+
+    def strays(self) -> list[bytes]:
+        """What this bank wrote and nobody accepted."""
+        return [raw for (raw,) in self._db.execute("SELECT raw FROM strays ORDER BY epoch, seq")]
+
+    @property
+    def checkpoint(self) -> bytes | None:
+        """The last that was signed."""
+        found: bytes | None = self._db.execute("SELECT checkpoint FROM head").fetchone()[0]
+        return self._checkpoint or found
 
     def documents(self) -> dict[str, int]:
         """Versions held, by name."""

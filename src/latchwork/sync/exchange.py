@@ -11,6 +11,14 @@ On a WebSocket of binary messages (MessagePack), the server speaks first:
 Each direction has at most one unanswered message. A message answers another by naming it in `re`; one with `re` None
 wants an answer, and so does one that carries something. What each side has is stated afresh in every message and is
 never a ratchet: a server restored from a backup says a smaller size and is sent the rest again.
+
+Where the logs have parted, the server asks instead, and brings the log that is accepted once a person has said so:
+
+    server  Ask         what is the root of your first so many entries, and what follows them
+    bank    Told        ...
+    server  Page        entries that the bank lacks
+    bank    Staged      how far it has them now; at the end, that it has begun a new epoch upon them
+    server  Down        and so on, as above
 """
 
 from collections.abc import Mapping, Sequence
@@ -105,6 +113,55 @@ class Down(msgspec.Struct, frozen=True, tag=True):
     documents: tuple[Document, ...] = ()
 
 
+class Ask(msgspec.Struct, frozen=True, tag=True):
+    """The logs have parted somewhere: what is the root of your first `start` entries, and what follows them?"""
+
+    session: int
+    start: _Count
+    entries_max: _Count
+
+
+class Told(msgspec.Struct, frozen=True, tag=True):
+    """`root` is that of the first `start` entries; `entries` follow them."""
+
+    session: int
+    start: _Count
+    root: bytes
+    entries: tuple[bytes, ...] = ()
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """The log from which a parted bank goes on: so many entries of the newest epoch, and their root."""
+
+    epoch: _Count
+    size: _Count
+    root: bytes
+
+
+class Page(msgspec.Struct, frozen=True, tag=True):
+    """Entries `start` .. of `epoch` of the accepted log. `anew`: what was staged before is not of it."""
+
+    session: int
+    accepted: Accepted
+    epoch: _Count
+    start: _Count
+    entries: tuple[bytes, ...] = ()
+    anew: bool = False
+
+
+class Staged(msgspec.Struct, frozen=True, tag=True):
+    """How far the bank has what it lacked: so many entries of `epoch`, whose root is `root`."""
+
+    session: int
+    epoch: _Count
+    size: _Count
+    root: bytes
+    began: bool = False
+    """It has taken all of it over, and begun a new epoch."""
+    refused: str | None = None
+    """Why it will not, as a sentence without its full stop."""
+
+
 class Goodbye(msgspec.Struct, frozen=True, tag=True):
     """The server will not talk to this bank now, and why. The bank works on and tries again later."""
 
@@ -121,7 +178,7 @@ class Farewell(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
-Message = Challenge | Hello | Up | Down | Goodbye
+Message = Challenge | Hello | Up | Down | Ask | Told | Page | Staged | Goodbye
 _decoder = msgspec.msgpack.Decoder(Message)
 _encoder = msgspec.msgpack.Encoder()
 
@@ -138,7 +195,7 @@ def unpack(raw: bytes) -> Message:
         message: Message = _decoder.decode(raw)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise Unreadable(f"not a message: {error}") from None
-    if isinstance(message, Up) and len(message.entries) > ENTRIES_MAX:
+    if isinstance(message, Up | Told | Page) and len(message.entries) > ENTRIES_MAX:
         raise Unreadable(f"{len(message.entries)} entries at once")
     return message
 
@@ -149,6 +206,7 @@ class BankEnd:
 
     session: int
     epoch: int
+    """Of the log that is being sent: an earlier one, where the server lacks the end of it."""
     server_size: int
     sent: int = 0
     awaiting: int | None = None
@@ -165,11 +223,16 @@ class BankEnd:
     def hear(self, down: Down) -> None:
         if down.session != self.session:
             return
-        self.server_size = down.size
+        if down.epoch == self.epoch:
+            self.server_size = down.size
         if down.re is not None and down.re == self.awaiting:
             self.awaiting = None
         if down.re is None or down.orders or down.documents:
             self.to_answer = down.n
+
+    def turn_to(self, epoch: int, server_size: int = 0) -> None:
+        """Speak of the log of another epoch from here on."""
+        self.epoch, self.server_size = epoch, server_size
 
     def wants_to_send(self, size: int) -> bool:
         return self.to_answer is not None or (self.awaiting is None and size > self.server_size)
@@ -250,9 +313,9 @@ def grow(bank: BankId, have: Frontier, up: Up, overlap: Sequence[bytes]) -> Grow
 
 def greets_divided(hello: Hello, epoch: int, have: Frontier) -> Divided | None:
     """Whether a hello already shows another history than the one we hold of `epoch` (0: none yet)."""
-    if epoch == 0:
-        return None if hello.epoch == 1 else Divided(0, f"begins with epoch {hello.epoch}")
-    if hello.epoch != epoch:
+    if epoch == 0 or hello.epoch > epoch:  # it holds the end of ours, and will tell it first
+        return None
+    if hello.epoch < epoch:
         return Divided(0, f"speaks of epoch {hello.epoch}, we hold {epoch}")
     if hello.size < have.size:
         return Divided(hello.size, f"has {hello.size} entries, we hold {have.size}")

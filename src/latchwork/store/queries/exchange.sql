@@ -20,7 +20,7 @@ FROM banks WHERE id = $1
 UPDATE banks SET
     session = session + 1, heard_at = $2, software = $3, boot = $4, orders_last = greatest(orders_last, $5),
     documents = $6
-WHERE id = $1 AND divided IS NULL AND key_revoked_at IS NULL
+WHERE id = $1 AND key_revoked_at IS NULL
 RETURNING
     id, organisation, device_key, false AS revoked, divided, epoch, size, root, peaks, session, orders_last,
     appended_at, documents
@@ -73,8 +73,8 @@ UPDATE banks SET documents = $3 WHERE id = $1 AND session = $2 AND documents <> 
 SELECT * FROM (
     SELECT
         held.bank, held.session,
-        b.session <> held.session OR b.divided IS NOT NULL OR b.key_revoked_at IS NOT NULL AS over,
-        EXISTS (
+        b.session <> held.session OR b.key_revoked_at IS NOT NULL AS over,
+        b.divided IS NULL AND EXISTS (
             SELECT FROM instructions i
             WHERE i.bank = held.bank AND i.answered_at IS NULL
                 AND (i.number IS NULL OR i.sent_session IS DISTINCT FROM held.session OR i.sent_at < $3)
