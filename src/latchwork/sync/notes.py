@@ -55,7 +55,7 @@ class Key:
         return sha256(self.name.encode() + b"\n" + bytes([self.kind]) + self.public).digest()[:4]
 
     def __str__(self) -> str:
-        return f"{self.name}+{self.id.hex()}+{_base64(bytes([self.kind]) + self.public)}"
+        return f"{self.name}+{self.id.hex()}+{base64_of(bytes([self.kind]) + self.public)}"
 
     @staticmethod
     def read(text: str) -> "Key":
@@ -63,7 +63,7 @@ class Key:
         found = _VKEY.fullmatch(text)
         if found is None:
             raise BadNote("not a key: it should read name+id+key")
-        raw = _bytes(found[3], "the key")
+        raw = unbase64(found[3], "the key")
         if not raw or raw[0] not in list(Kind) or len(raw) != 33:
             raise BadNote("not an Ed25519 key")
         key = Key(found[1], raw[1:], Kind(raw[0]))
@@ -97,7 +97,7 @@ class Note:
     signatures: tuple[Signature, ...]
 
     def __bytes__(self) -> bytes:
-        lines = (f"— {s.name} {_base64(s.key_id + s.value)}\n" for s in self.signatures)
+        lines = (f"— {s.name} {base64_of(s.key_id + s.value)}\n" for s in self.signatures)
         return f"{self.text}\n{''.join(lines)}".encode()
 
 
@@ -112,7 +112,7 @@ class Checkpoint:
 
     @property
     def text(self) -> str:
-        return "".join(f"{line}\n" for line in (self.origin, self.size, _base64(self.root), *self.extensions))
+        return "".join(f"{line}\n" for line in (self.origin, self.size, base64_of(self.root), *self.extensions))
 
 
 def origin(bank: BankId, epoch: int) -> str:
@@ -146,7 +146,7 @@ def read_checkpoint(text: str) -> Checkpoint:
         raise BadNote("not a checkpoint: it needs an origin, a size and a root, each on a line of its own")
     if _SIZE.fullmatch(lines[1]) is None or int(lines[1]) >= 2**64:
         raise BadNote("not a checkpoint: its size is not a number as it should be written")
-    root = _bytes(lines[2], "the root")
+    root = unbase64(lines[2], "the root")
     if len(root) != HASH_BYTES:
         raise BadNote(f"not a checkpoint: a root of {len(root)} bytes")
     return Checkpoint(lines[0], int(lines[1]), root, tuple(lines[3:]))
@@ -202,22 +202,22 @@ def _signature(line: str) -> Signature:
     found = _LINE.fullmatch(line)
     if found is None:
         raise BadNote("a line after the text that is no signature")
-    raw = _bytes(found[2], "a signature")
+    raw = unbase64(found[2], "a signature")
     if len(raw) < 5:
         raise BadNote("a signature that is too short")
     return Signature(found[1], raw[:4], raw[4:])
 
 
-def _base64(raw: bytes) -> str:
+def base64_of(raw: bytes) -> str:
     return base64.b64encode(raw).decode()
 
 
-def _bytes(text: str, what: str) -> bytes:
-    """Of the several spellings that decode to the same bytes, only the one that encoding gives."""
+def unbase64(text: str, what: str, bad: type[ValueError] = BadNote) -> bytes:
+    """Of the several spellings that decode to the same bytes, only the one that encoding gives. Raises `bad`."""
     try:
         raw = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raw = b""
-    if not raw or _base64(raw) != text:
-        raise BadNote(f"{what} is not base64 as it should be written")
+    if not raw or base64_of(raw) != text:
+        raise bad(f"{what} is not base64 as it should be written")
     return raw

@@ -5,8 +5,6 @@ and the bank's key. The same rules are written once more in `server/web/verify.h
 are permanent, like its format: whoever verifies makes them anew and compares.
 """
 
-import base64
-import binascii
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -21,7 +19,18 @@ from latchwork.domain.words import BankId
 from latchwork.sync.codec import Unreadable, read_envelope
 from latchwork.sync.custody import leaf_hash, verify_inclusion
 from latchwork.sync.keys import key_id
-from latchwork.sync.notes import BadNote, Key, Kind, Note, origin, read_checkpoint, read_note, signers
+from latchwork.sync.notes import (
+    BadNote,
+    Key,
+    Kind,
+    Note,
+    base64_of,
+    origin,
+    read_checkpoint,
+    read_note,
+    signers,
+    unbase64,
+)
 
 FORMAT = "latchwork receipt 1"
 RECEIPT_BYTES_MAX = 8 * 1024 * 1024
@@ -199,8 +208,8 @@ def _told(log: Proven, subject: Subject) -> _Log:
     for raw, path in log.entries:
         at, kind, body = body_of(raw)
         subject.concerns(body)
-        steps = tuple(_base64(step) for step in path)
-        entries.append(_Entry(read_envelope(raw).seq, at, words(kind, body), _base64(raw), steps))
+        steps = tuple(base64_of(step) for step in path)
+        entries.append(_Entry(read_envelope(raw).seq, at, words(kind, body), base64_of(raw), steps))
     checkpoint = bytes(Note(log.note.text, tuple(signatures))).decode()
     named = str(witness) if witness else None
     return _Log(log.bank, log.epoch, log.key.hex(), named, checkpoint, tuple(entries))
@@ -276,8 +285,8 @@ def _lines(log: _Log, signed: SignedLog, subject: Subject) -> list[Line]:
     lines = []
     for entry in log.entries:
         where = f"entry {entry.index}"
-        raw = _unbase64(entry.bytes, f"{where}: its bytes")
-        path = [_unbase64(step, f"{where}: its proof") for step in entry.path]
+        raw = unbase64(entry.bytes, f"{where}: it", BadReceipt)
+        path = [unbase64(step, f"{where}: its proof", BadReceipt) for step in entry.path]
         if not verify_inclusion(leaf_hash(raw), entry.index, signed.size, path, signed.root):
             raise BadReceipt(f"{where}: its bytes do not stand at this place of the log that was signed")
         try:
@@ -308,21 +317,6 @@ def _texts(body: Mapping[str, Any]) -> Iterator[str]:
 
 def _ascending(values: Sequence[Any]) -> bool:
     return all(a < b for a, b in pairwise(values))
-
-
-def _base64(raw: bytes) -> str:
-    return base64.b64encode(raw).decode()
-
-
-def _unbase64(text: str, what: str) -> bytes:
-    """Of the several spellings that decode to the same bytes, only the one that encoding gives."""
-    try:
-        raw = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raw = b""
-    if not raw or _base64(raw) != text:
-        raise BadReceipt(f"{what}: not base64 as it should be written")
-    return raw
 
 
 def _hex(text: str, what: str) -> bytes:
