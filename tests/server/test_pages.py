@@ -107,6 +107,8 @@ async def test_an_operator_watches_a_wall_and_opens_a_door(database: str, tmp_pa
             await place.wall.sync()
             await page.locator("[data-doors] button.wall__door--occupied").nth(3).wait_for(timeout=30_000)
             await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+            await page.get_by_text("The wall's key, for its sticker").click()
+            await page.get_by_text("countersigns as").wait_for()
             await shot(page, "operator-bank-390")
             await page.set_viewport_size(DESK)  # type: ignore[arg-type]
 
