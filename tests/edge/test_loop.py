@@ -78,6 +78,8 @@ class Board:
 
 
 class Edge:
+    id = BANK
+
     def __init__(self, folder: Path) -> None:
         self.time = Time()
         self.folder = folder
@@ -89,7 +91,7 @@ class Edge:
         self.journal = SqliteJournal(self.folder)
         clock = BankClock(self.time.wall, self.time.monotonic)
         keyring = Keyring(b"k" * 32, 1, lambda: uuid4().hex)
-        self.loop = Loop(BANK, self.journal, self.board, clock, keyring, full=DiskFull)
+        self.loop = Loop(self.id, self.journal, self.board, clock, keyring, full=DiskFull)
 
     async def start(self) -> None:
         await self.loop.start(uuid4().hex, "test", FITTINGS)

@@ -1,9 +1,11 @@
 """A bank whose log has parted from the cloud's comes back in a new epoch, and nothing that the server had is lost."""
 
 import json
+import re
 import shutil
 from collections.abc import AsyncIterator, Callable
 from copy import deepcopy
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,12 +13,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.edge.test_loop import BANK, FITTINGS, Edge, Time
 from tests.server.clouds import Cloud, announcement, confirm_recovery, enrol, open_cloud, read, strays
 from tests.server.fake_bank import FakeBank
+from tests.server.town import town
 
 from latchwork.domain import commands as c
 from latchwork.domain import entries as e
 from latchwork.domain.apply import fold
 from latchwork.domain.bank import Bank
 from latchwork.domain.words import (
+    BankId,
     CompartmentId,
     CompartmentState,
     DoorState,
@@ -31,6 +35,7 @@ from latchwork.server.exchange import Exchange
 from latchwork.store.memory import MemoryStore
 from latchwork.store.postgres import PostgresStore
 from latchwork.store.sqlite import DiskFull, SqliteJournal
+from latchwork.sync import keys
 from latchwork.sync.codec import read_entry
 from latchwork.sync.custody import Frontier
 from latchwork.sync.exchange import Ask, Challenge, Down, Goodbye, Message, Page
@@ -45,18 +50,19 @@ class Cut(Exception):
 class Wall(Edge):
     """A real loop on a real journal, with the talk that a line carries."""
 
-    def __init__(self, folder: Path, key: bytes = b"d" * 32, time: Time | None = None) -> None:
+    def __init__(self, folder: Path, key: bytes = b"d" * 32, time: Time | None = None, bank: BankId = BANK) -> None:
         super().__init__(folder)
-        if time is not None:
+        self.id = bank
+        if time is not None or bank != BANK:
             self.journal.close()
-            self.time = time
+            self.time = time or self.time
             self.open()
         self.key = Ed25519PrivateKey.from_private_bytes(key)
 
     async def call(self, exchange: Exchange, messages_max: int = MESSAGES_MAX) -> str | None:
         """One connection until all is quiet. Why the server said goodbye, if it did. Raises Cut after so many."""
         public = self.key.public_key().public_bytes_raw()
-        talk = Talk(BANK, self.loop, self.journal, public, self.key.sign, "boot")
+        talk = Talk(self.id, self.loop, self.journal, public, self.key.sign, "boot")
         hello = talk.hello(Challenge(b"nonce", self.time.wall()), "test")
         answer: Message | None = await exchange.greet(hello, b"nonce")
         session = 0
@@ -64,15 +70,15 @@ class Wall(Edge):
             if isinstance(answer, Goodbye):
                 return answer.why
             if isinstance(answer, Ask | Page):
-                answer = await exchange.take(BANK, await talk.answer(answer))
+                answer = await exchange.take(self.id, await talk.answer(answer))
                 continue
             if isinstance(answer, Down):
                 session = answer.session
                 await talk.hear(answer)
             up = talk.next_up()
-            answer = await exchange.take(BANK, up) if up else await exchange.deliver(BANK, session)
+            answer = await exchange.take(self.id, up) if up else await exchange.deliver(self.id, session)
             if up is None and answer is None:
-                exchange.forget(BANK, session)
+                exchange.forget(self.id, session)
                 return None
         raise Cut
 
@@ -457,3 +463,53 @@ async def test_a_full_disk_puts_it_off(tmp_path: Path) -> None:
     assert await wall.call(story.exchange) is None
     await story.agreed()
     wall.journal.close()
+
+
+async def test_an_operator_decides_on_a_page_or_by_the_api(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path) as place:
+        await place.settle()
+        path = f"banks/{place.bank}/recovery"
+        assert (await place.ask("GET", path, 409))["reason"] == "not_divided"
+        assert (await place.ask("POST", path, 409))["reason"] == "not_divided"
+        code = (await place.ask("POST", f"banks/{place.bank}/enrolment-codes"))["enrolment_code"]
+        new = Wall(tmp_path / "new", b"n" * 32, bank=BankId(place.bank))
+        new.time.wall_ahead = datetime.now(UTC) - new.time.wall()
+        public = new.key.public_key().public_bytes_raw()
+        signature = new.key.sign(keys.enrol_text(code, public)).hex()
+        enrolment = {"code": code, "public_key": public.hex(), "signature": signature}
+        assert (await place.http.post("/api/v1/enrolments", json=enrolment)).is_success
+        await new.start()
+        exchange = Exchange(place.cloud.office.store, lambda: datetime.now(UTC))
+        assert await new.call(exchange) == "divided"
+        assert (await place.ask("GET", path, 409))["reason"] == "not_heard_yet"
+        assert await new.call(exchange) == "divided"
+        told = await place.ask("GET", path)
+        assert (told["lost"], told["own"], told["confirmed"]) == (place.wall.journal.size, new.journal.size, False)
+
+        pages = f"/operator/banks/{place.bank}"
+        await place.http.post("/operator/sign-in", data={"token": place.token}, headers={"Sec-Fetch-Site": "none"})
+        assert f'href="{pages}/recovery"' in (await place.http.get(pages)).text
+        shown = (await place.http.get(f"{pages}/recovery")).text
+        assert f"It lacks {told['lost']} of the entries" in shown and f"It wrote {told['own']} entries" in shown
+        seal = re.search(r'name="seal" value="([^"]+)"', shown)
+        assert seal is not None
+        answer = await place.http.post(f"{pages}/recovery", data={"seal": seal[1]}, headers={"Sec-Fetch-Site": "none"})
+        assert answer.status_code == 303
+        assert "It goes on from our log" in (await place.http.get(f"{pages}/recovery")).text
+        assert (await place.ask("POST", path, 202))["confirmed"] is True, "said twice is said once"
+
+        again = (await place.ask("POST", f"banks/{place.bank}/enrolment-codes"))["enrolment_code"]
+        third = new.key = Ed25519PrivateKey.from_private_bytes(b"t" * 32)
+        public = third.public_key().public_bytes_raw()
+        enrolment = {
+            "code": again,
+            "public_key": public.hex(),
+            "signature": third.sign(keys.enrol_text(again, public)).hex(),
+        }
+        assert (await place.http.post("/api/v1/enrolments", json=enrolment)).is_success
+        assert (await place.ask("GET", path))["confirmed"] is False, "it was said of another controller"
+        await place.ask("POST", path, 202)
+        assert await new.call(exchange) is None
+        assert new.loop.bank.passes.keys() == place.wall.bank.passes.keys() and new.loop.bank.epoch == 2
+        assert (await place.ask("GET", path, 409))["reason"] == "not_divided"
+        new.journal.close()

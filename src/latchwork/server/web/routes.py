@@ -10,7 +10,7 @@ from litestar.response import Redirect
 from litestar.static_files import create_static_files_router
 
 from latchwork.server.actions.office import Declined, Unavailable
-from latchwork.server.web.operator import session, walls
+from latchwork.server.web.operator import recovery, session, walls
 from latchwork.server.web.render import STATIC, page, the_office
 from latchwork.server.web.resident import parcel
 from latchwork.server.web.verify import verify_page
@@ -42,7 +42,7 @@ def routers() -> list[Router]:
         ),
         Router(
             "/",
-            route_handlers=[session.sign_out, *walls.HANDLERS],
+            route_handlers=[session.sign_out, *walls.HANDLERS, *recovery.HANDLERS],
             dependencies={"office": office, "who": Provide(session.operator), "seal": Provide(session.seal)},
             request_max_body_size=FORM_BYTES_MAX,
         ),

@@ -37,7 +37,7 @@ RETURNING banks.id
 -- name: recovery
 -- For the person who decides: what the controller lacks of our log, and what it has written on its own.
 SELECT
-    p.confirmed_key = b.device_key AS confirmed, p.refused, p.size - p.fork AS own,
+    coalesce(p.confirmed_key = b.device_key, false) AS confirmed, p.refused, p.size - p.fork AS own,
     (
         SELECT min(s.at) FROM strays s
         WHERE s.bank = p.bank AND s.epoch = p.epoch AND s.seq >= p.fork AND s.seq < p.size
