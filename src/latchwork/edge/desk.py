@@ -1,28 +1,36 @@
 """The one place where commands queue for the bank: kiosk, hardware, link and timers all come here, and take turns."""
 
 import asyncio
+import logging
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 
 from latchwork.domain.bank import Bank
 from latchwork.domain.commands import Command, Decision, Offer, See, Ticket
 from latchwork.domain.words import Lookup
+from latchwork.edge.kiosk.photos import Photos
 from latchwork.edge.loop import Loop
 from latchwork.store.sqlite import SqliteJournal
 
 WAKE_SECONDS_MAX = 60.0
 
+log = logging.getLogger(__name__)
+
 
 class EdgeDesk:
-    """`turn` is held by whoever works with the loop; it is the bank's single thread of steps."""
+    """`turn` is held by whoever works with the loop; it is the bank's single thread of steps.
 
-    def __init__(self, loop: Loop, journal: SqliteJournal) -> None:
+    `photos`: the folder where pictures of what was put in are kept; without one there are none."""
+
+    def __init__(self, loop: Loop, journal: SqliteJournal, photos: Path | None = None) -> None:
         self.turn = asyncio.Lock()
         self.heard_at: datetime | None = None
         """When the cloud was last heard, by this machine's clock."""
         self._loop = loop
         loop.told = self.stir
         self._journal = journal
+        self._photos = Photos(photos) if photos else None
         self._changed = asyncio.Event()
         self._seen: asyncio.Queue[See] = asyncio.Queue()
 
@@ -81,6 +89,15 @@ class EdgeDesk:
 
     def document(self, name: str) -> bytes | None:
         return self._journal.document(name)
+
+    def keep_photo(self, jpeg: bytes) -> str | None:
+        if self._photos is None or self._journal.tight:
+            return None
+        try:
+            return self._photos.keep(jpeg)
+        except OSError as error:
+            log.warning("a photo could not be kept: %s", error.strerror)
+            return None
 
     def link_heard_at(self) -> datetime | None:
         return self.heard_at

@@ -72,7 +72,7 @@ async def _work(config: Config, who: identity.Identity, journal: SqliteJournal) 
     keyring = Keyring(bytes.fromhex(who.code_key), who.generation, lambda: uuid4().hex)
     wall = wall_of(config.buses, config.wiring, config.contacts)
     loop = Loop(who.bank, journal, wall, BankClock(), keyring, full=DiskFull)
-    desk = EdgeDesk(loop, journal)
+    desk = EdgeDesk(loop, journal, config.state / "photos")
     await loop.start(boot, software, config.fittings)
     key = who.key
     talk = Talk(who.bank, loop, journal, key.public_key().public_bytes_raw(), key.sign, boot)

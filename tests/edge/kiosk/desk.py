@@ -62,7 +62,9 @@ class TestDesk:
 
     __test__ = False
 
-    def __init__(self, built: tuple[Fitting, ...] = fittings(), *, hands: bool = False) -> None:
+    def __init__(
+        self, built: tuple[Fitting, ...] = fittings(), *, hands: bool = False, policy: Policy | None = None
+    ) -> None:
         self._bank = Bank(BankId("b" * 32))
         self.log: list[e.Body] = []
         self.now = T0
@@ -70,15 +72,16 @@ class TestDesk:
         self.silent = False
         self.hands = hands
         self.full = False
+        self.photos: list[bytes] = []
         self.documents: dict[str, bytes] = {"directory": DIRECTORY, "wall": WALL}
         self._ids = itertools.count(1)
         self._change = asyncio.Event()
         self.decide(c.Begin())
         self.decide(c.Fit(built))
-        self.instruct(c.Adopt(1, Policy((PARCEL, RETURN), TICKET_KEYS)))
+        self.instruct(c.Adopt(1, policy or Policy((PARCEL, RETURN), TICKET_KEYS)))
         self.instruct(c.GrantPass(PassId("c" * 32), Role.COURIER, DHX))
         self.instruct(c.GrantPass(PassId("e" * 32), Role.STAFF))
-        self.decide(c.See({f.id: DoorState.CLOSED for f in built}))
+        self.decide(c.See({f.id: DoorState.CLOSED for f in built if not f.shelf}))
 
     # What the kiosk uses
 
@@ -110,6 +113,10 @@ class TestDesk:
 
     def document(self, name: str) -> bytes | None:
         return self.documents.get(name)
+
+    def keep_photo(self, jpeg: bytes) -> str | None:
+        self.photos.append(jpeg)
+        return f"{len(self.photos):064x}"
 
     def link_heard_at(self) -> datetime | None:
         return None

@@ -104,6 +104,7 @@ def test_a_parcels_life_by_script(house: House, browser: TestClient[Any]) -> Non
     act(browser, "sign_out")
     assert act(browser, "code", code=desk.pickup(stay))["values"]["end"] == "collected"
     assert browser.get("/screen").json()["screen"] == "thanks"
+    assert act(browser, "sign_out")["screen"] == "start"
     assert not desk.bank.stays and not desk.bank.sessions
 
 
@@ -322,9 +323,10 @@ def test_pages_carry_the_policy_and_unknown_ones_are_problems(browser: TestClien
 def test_a_bad_document_costs_its_content_and_nothing_else(
     house: House, browser: TestClient[Any], document: bytes
 ) -> None:
-    house.desk.documents = {"directory": document, "wall": document}
+    house.desk.documents = {"directory": document, "wall": document, "partner rules": document}
     act(browser, "code", code=house.desk.courier)
-    assert act(browser, "no_label")["screen"] == "recipient"
+    assert act(browser, "no_label")["screen"] == "photo"
+    assert act(browser, "no_photo")["screen"] == "recipient"
     assert act(browser, "search", text="12")["values"]["people"] == []
 
 

@@ -144,7 +144,7 @@ def test_collecting_by_pin_with_a_finger(page: Page, served: Served) -> None:
     served.wall(served.desk.swing, "01")
     heading(page, "Thank you")
     shot(page, "thanks")
-    page.get_by_role("button", name="Next, please").click()
+    page.get_by_role("button", name="Yes, I have it all").click()
     heading(page, "Type your code")
     assert not served.desk.bank.stays
 
@@ -283,7 +283,7 @@ def test_staff_looks_into_a_forced_door(page: Page, served: Served) -> None:
     heading(page, "Which door?")
     shot(page, "staff")
     page.get_by_role("button", name="05, Look inside, Door open").click()
-    heading(page, "Why open door 05?")
+    heading(page, "Door 05")
     shot(page, "why")
     page.get_by_role("button", name="Inspection").click()
     heading(page, "Door 05 is open")

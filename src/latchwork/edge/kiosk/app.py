@@ -25,19 +25,22 @@ from litestar.exceptions import HTTPException
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 from litestar.static_files import create_static_files_router
 
-from latchwork.domain.words import PersonId
 from latchwork.edge.kiosk import render as rendering
-from latchwork.edge.kiosk.acts import At, act, tend
+from latchwork.edge.kiosk.acts import act, tend
+from latchwork.edge.kiosk.at import At
 from latchwork.edge.kiosk.desk import Desk
+from latchwork.edge.kiosk.papers import Papers, Person, read_papers, read_people
+from latchwork.edge.kiosk.picture import Screen
 from latchwork.edge.kiosk.presses import Press
 from latchwork.edge.kiosk.render import Render, refusal_values
-from latchwork.edge.kiosk.screens import Papers, Person, Screen, show
+from latchwork.edge.kiosk.screens import show
 from latchwork.edge.kiosk.seats import Seat, Seats, new_key
 from latchwork.ui import pages
 from latchwork.ui.words import languages
 
 COOKIE = "latchwork_kiosk"
-BODY_BYTES_MAX = 16_384
+BODY_BYTES_MAX = 100_000
+"""A photo in base64 is the longest press."""
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 TICK_S = 1.0
 HEARTBEAT_S = 15.0
@@ -45,6 +48,7 @@ HEARTBEAT_S = 15.0
 log = logging.getLogger(__name__)
 
 _press = msgspec.json.Decoder(Press)
+_camera = {"Permissions-Policy": "camera=(self), geolocation=(), microphone=()"}
 _plain = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 
@@ -178,38 +182,9 @@ class Kiosk:
     def papers(self) -> Papers:
         directory = self.desk.document("directory")
         if directory != self._directory[0]:
-            self._directory = (directory, _people(directory))
-        return _papers(self._directory[1], self.desk.document("wall"), self.desk.link_heard_at())
-
-
-# Documents come from elsewhere: one that cannot be read costs its content, never the screen.
-
-
-def _people(text: bytes | None) -> tuple[Person, ...]:
-    rows = _json(text, list)
-    people = (row for row in rows if isinstance(row, dict) and row.get("id") and row.get("name"))
-    return tuple(Person(PersonId(str(x["id"])), str(x["name"]), str(x.get("unit") or "")) for x in people)
-
-
-def _papers(people: tuple[Person, ...], text: bytes | None, heard_at: datetime | None) -> Papers:
-    wall = _json(text, dict)
-    written = wall.get("columns")
-    places = {
-        str(door): (x, y)
-        for x, column in enumerate(written if isinstance(written, list) else ())
-        for y, door in enumerate(column if isinstance(column, list) else ())
-    }
-    name, site, phone = (str(wall.get(key) or "") for key in ("name", "site", "help"))
-    return Papers(people, name, site, phone, places, heard_at)
-
-
-def _json(text: bytes | None, kind: type) -> Any:
-    try:
-        read = json.loads(text) if text else kind()
-    except ValueError:
-        log.warning("a document of this kiosk is not JSON; going on without it")
-        return kind()
-    return read if isinstance(read, kind) else kind()
+            self._directory = (directory, read_people(directory))
+        rules = self.desk.document("partner rules")
+        return read_papers(self._directory[1], self.desk.document("wall"), rules, self.desk.link_heard_at())
 
 
 # Routes
@@ -237,7 +212,9 @@ async def _page(request: Request[Any, Any, State]) -> Response[str]:
     kiosk, seat = _kiosk(request), _seat(request)
     screen = await kiosk.look(seat)
     html = kiosk.render.page(kiosk.desk.bank, seat.turn, kiosk.papers(), screen)
-    return Response(html, media_type=MediaType.HTML, headers=dict(pages.PAGE_HEADERS), cookies=_cookie(request, seat))
+    return Response(
+        html, media_type=MediaType.HTML, headers={**pages.PAGE_HEADERS, **_camera}, cookies=_cookie(request, seat)
+    )
 
 
 @get("/screen")

@@ -34,7 +34,13 @@ class Desk(Protocol):
 
     def document(self, name: str) -> bytes | None:
         """JSON. `directory`: [{"id", "name": "J. D.", "unit": "12"}]. `wall`: {"name", "site", and perhaps "help"
-        (a phone number) and "columns" (lists of door labels, left to right, each from the top)}."""
+        (a phone number), "columns" (lists of door labels, left to right, each from the top) and "carriers" (names by
+        party)}. `partner rules`: {party: {"prefixes": [...], "otherwise": "accept" or "refuse"}}, of
+        labels of returns."""
+        ...
+
+    def keep_photo(self, jpeg: bytes) -> str | None:
+        """The hash by which entries speak of this picture; None: there is no room for it."""
         ...
 
     def link_heard_at(self) -> datetime | None:

@@ -1,12 +1,16 @@
 """A screen as markup, in the turn's language. Lays out pictures; decides nothing."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from latchwork.domain import policy
 from latchwork.domain.bank import Bank
-from latchwork.edge.kiosk.screens import Papers, Screen, audience
+from latchwork.domain.words import Reason
+from latchwork.edge.kiosk.papers import Papers
+from latchwork.edge.kiosk.picture import Screen
+from latchwork.edge.kiosk.screens import audience
 from latchwork.edge.kiosk.turn import Turn
 from latchwork.ui.pages import environment
 from latchwork.ui.wall import Column, Door, columns
@@ -35,7 +39,8 @@ class Render:
             v=screen.values,
             columns=_columns(screen.values),
             refusal=refusal_values(bank, turn),
-            heard=local(bank, datetime.fromisoformat(heard)).strftime("%H:%M") if heard else None,
+            heard=when(bank, heard, words(turn.language)) if heard else None,
+            when=lambda at: when(bank, at, words(turn.language)),
         )
 
     def _common(self, turn: Turn, papers: Papers) -> Mapping[str, Any]:
@@ -56,14 +61,22 @@ def refusal_values(bank: Bank, turn: Turn) -> Mapping[str, str | None] | None:
     spoken: Words = words(turn.language)
     said = spoken.reason(turn.refusal.reason, audience(bank, turn))
     until = turn.refusal.until.isoformat() if turn.refusal.until else None
-    return {"reason": str(turn.refusal.reason), "until": until, "words": said.what, "next": said.next}
+    following = said.next
+    if until and turn.refusal.reason is Reason.OUTSIDE_HOURS:
+        following = spoken.say("kiosk.opens", time=when(bank, until, spoken))
+    return {"reason": str(turn.refusal.reason), "until": until, "words": said.what, "next": following}
 
 
 def _columns(values: Mapping[str, Any]) -> tuple[Column, ...]:
     return columns(Door(**door) for door in values.get("wall", ()))
 
 
-def local(bank: Bank, at: datetime) -> datetime:
-    """Wall-clock time at the site, by the table that the bank has of it."""
-    offsets = [minutes for since, minutes in bank.policy.utc_offsets if since <= at]
-    return at + timedelta(minutes=offsets[-1] if offsets else 0)
+def when(bank: Bank, at: str, spoken: Words) -> str:
+    """An instant on the site's own clock; with its weekday and date where it is not today."""
+    there = policy.local(bank, datetime.fromisoformat(at))
+    today = policy.local(bank, bank.at).date() if bank.at else None
+    clock = there.strftime("%H:%M")
+    if there.date() == today:
+        return clock
+    day = spoken.say(f"kiosk.day.{there.isoweekday()}")
+    return spoken.say("kiosk.date", day=day, n_day=there.day, n_month=there.month, time=clock)

@@ -4,57 +4,34 @@ One question a screen. Values are JSON: no words (those depend on the language),
 not being asked about.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
-
-from latchwork.domain.bank import Bank, Compartment, Opening, OpeningState, Session, Stay
-from latchwork.domain.rules.collect import may_take
-from latchwork.domain.words import STAFF_REASONS, CompartmentState, DoorState, PersonId, Purpose, Role, Size
-from latchwork.edge.kiosk.turn import Draft, Turn, current, left_open
-
-Values = dict[str, Any]
+from latchwork.domain.bank import Bank, Opening, OpeningState, Session, Stay
+from latchwork.domain.words import (
+    REPORTS,
+    STAFF_REASONS,
+    UNDELIVERED,
+    CompartmentState,
+    Purpose,
+    Reason,
+    Role,
+    StayState,
+)
+from latchwork.edge.kiosk.papers import Papers
+from latchwork.edge.kiosk.picture import Screen, Values, gates, shelves, sizes, walk_ins, wall
+from latchwork.edge.kiosk.putting_in import holds_unknown
+from latchwork.edge.kiosk.staff import is_checked, next_to_check, to_audit
+from latchwork.edge.kiosk.turn import Ask, Draft, Mode, Question, Turn, current, just_taken, left_open, takeable
 
 MATCHES_MAX = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Screen:
-    name: str
-    values: Values
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    id: PersonId
-    name: str
-    unit: str
-
-
-@dataclass(frozen=True, slots=True)
-class Papers:
-    """Documents, read: what only a screen needs."""
-
-    people: tuple[Person, ...] = ()
-    bank_name: str = ""
-    site: str = ""
-    help_phone: str = ""
-    columns: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    """Column and row of each door, where somebody wrote them down."""
-    heard_at: datetime | None = None
-
-    def person(self, person: PersonId | None) -> Person | None:
-        return next((p for p in self.people if p.id == person), None)
-
-
 def show(bank: Bank, turn: Turn, papers: Papers) -> Screen:
     session = bank.sessions.get(turn.session) if turn.session else None
-    screen = _ended(turn) if turn.end else _asked(bank, turn, papers, session)
+    screen = _ended(bank, turn, session) if turn.end else _asked(bank, turn, papers, session)
     screen.values.update(
         role=str(session.role) if session else None,
         close_first=left_open(bank, turn),
         warn_until=turn.warn_until.isoformat() if turn.warn_until else None,
+        told=_told(turn),
     )
     return screen
 
@@ -66,23 +43,47 @@ def audience(bank: Bank, turn: Turn) -> str:
     return "courier" if session.role is Role.COURIER else "operator"
 
 
+def _told(turn: Turn) -> Values | None:
+    told = turn.told
+    if told is None:
+        return None
+    reason = str(told.reason) if told.reason else None
+    return {"what": told.what, "door": told.door, "reason": reason, "fallback": told.fallback}
+
+
 def _asked(bank: Bank, turn: Turn, papers: Papers, session: Session | None) -> Screen:
     if session is None:
+        if turn.ask is not None and turn.ask.question is Question.SERVICES:
+            return Screen("services", {"services": walk_ins(bank)})
         until = turn.refusal.until if turn.refusal else None
-        return Screen("start", {"until": until.isoformat() if until else None})
+        return Screen("start", {"until": until.isoformat() if until else None, "walk_in": walk_ins(bank)})
     opening = current(bank, turn)
+    if turn.ask is not None and (asked := _question(bank, turn, turn.ask, papers, session, opening)) is not None:
+        return asked
     if opening is not None and turn.draft is None:
         return _at_a_door(bank, opening, papers)
+    if turn.draft is not None:
+        return _draft(bank, turn, turn.draft, papers, session)
+    if session.role is not Role.PERSON and turn.shelf is not None:
+        return _intake(bank, turn, papers, session)
     if session.role is Role.PERSON:
-        return _person(bank, turn, session)
+        return _person(bank, turn, papers, session)
     if session.role is Role.COURIER:
         return _courier(bank, turn, papers, session)
     return _staff(bank, turn, papers)
 
 
-def _ended(turn: Turn) -> Screen:
+def _ended(bank: Bank, turn: Turn, session: Session | None) -> Screen:
     assert turn.end is not None
-    return Screen("thanks", {"end": str(turn.end), "door": turn.end_door})
+    compartment = bank.compartments.get(turn.end_door) if turn.end_door else None
+    values: Values = {"end": str(turn.end), "door": turn.end_door, "last": _last(bank, session)}
+    return Screen("thanks", values | {"shelf": compartment is not None and compartment.fitting.shelf})
+
+
+def _last(bank: Bank, session: Session | None) -> Values | None:
+    """What has just come out, to come back to."""
+    took = just_taken(bank, session) if session and session.role is Role.PERSON else []
+    return {"door": took[-1].compartment, "stays": [stay.id for stay in took]} if took else None
 
 
 # At a door
@@ -97,13 +98,20 @@ _DOOR_SCREENS = {
 
 
 def _at_a_door(bank: Bank, opening: Opening, papers: Papers) -> Screen:
+    claim = bank.claims.get(opening.claim) if opening.claim else None
+    stay = bank.stays.get(opening.stays[0]) if opening.stays else None
+    deposit = opening.purpose is Purpose.DEPOSIT
     values: Values = {
         "door": opening.compartment,
-        "purpose": "check" if opening.purpose is Purpose.CHECK else str(opening.purpose),
+        "purpose": "move" if opening.why is Reason.MOVED else str(opening.purpose),
         "opening": opening.id,
         "again": opening.attempt > 1 or (opening.attempt == 1 and opening.state is OpeningState.WANTED),
         "queued": opening.state is OpeningState.WANTED and bank.moving is not None,
-        "can_cancel": opening.state is OpeningState.WANTED and opening.purpose is Purpose.DEPOSIT,
+        "can_cancel": opening.state is OpeningState.WANTED and deposit,
+        "shared": deposit and claim is not None and len(claim.stays) > 1,
+        "moves": claim is not None and claim.moves is not None,
+        "stays": list(opening.stays),
+        "shelf": stay.compartment if stay and not deposit and stay.compartment != opening.compartment else None,
         "wall": wall(bank, papers, here=opening.compartment),
     }
     if opening.state is OpeningState.UNRESOLVED:
@@ -112,136 +120,141 @@ def _at_a_door(bank: Bank, opening: Opening, papers: Papers) -> Screen:
     return Screen(_DOOR_SCREENS[opening.state], values)
 
 
-def wall(
-    bank: Bank, papers: Papers, *, here: str | None = None, states: bool = False, of: set[str] | None = None
-) -> list[Values]:
-    """The wall as values. Whose compartments are full is nobody's business but staff's: `states`."""
-    doors = []
-    for compartment in sorted(bank.compartments.values(), key=lambda x: x.id):
-        column, row = papers.columns.get(compartment.id, (None, None))
-        doors.append(
-            {
-                "id": compartment.id,
-                "width_mm": compartment.fitting.size.width_mm,
-                "height_mm": compartment.fitting.size.height_mm,
-                "state": str(compartment.state) if states else "",
-                "door": str(compartment.door) if states else "",
-                "here": compartment.id == here or (of is not None and compartment.id in of),
-                "column": column,
-                "row": row,
-            }
-        )
-    return doors
+# What somebody asked for
+
+_FIRST_ASKED = (Reason.NO_SUITABLE_COMPARTMENT, Reason.TOO_BIG, Reason.UNKNOWN_RECIPIENT, Reason.REFUSED)
 
 
-# A recipient, or somebody who drops off
+def _question(
+    bank: Bank, turn: Turn, ask: Ask, papers: Papers, session: Session, opening: Opening | None
+) -> Screen | None:
+    if ask.question is Question.PARCELS:
+        return Screen("parcels", {"outcomes": outcomes(bank, session, papers)})
+    if ask.question is Question.CANNOT_DELIVER:
+        reasons = [*_FIRST_ASKED, *sorted(UNDELIVERED - set(_FIRST_ASKED))]
+        return Screen("cannot_deliver", {"reasons": [str(r) for r in reasons], "fallbacks": [*bank.policy.fallbacks]})
+    if ask.question is Question.SHELVES:
+        places = [{"shelf": x.id, "gate": x.fitting.behind, "withdrawn": x.withdrawn} for x in shelves(bank)]
+        carriers = dict(papers.carriers) if session.role is Role.STAFF else {}
+        return Screen("shelves", {"shelves": places, "carriers": carriers})
+    if ask.question is Question.WRONG:
+        return _wrong(bank, ask, session, opening)
+    stay = bank.stays.get(ask.stay) if ask.stay else None
+    if stay is None or session.role is not Role.STAFF:
+        return None
+    values = _thing(bank, stay, papers)
+    return Screen("second" if ask.question is Question.SECOND else "thing", values)
 
 
-def _person(bank: Bank, turn: Turn, session: Session) -> Screen:
-    if session.purpose is Purpose.DEPOSIT and turn.refusal is None:
+def _wrong(bank: Bank, ask: Ask, session: Session, opening: Opening | None) -> Screen:
+    took = just_taken(bank, session)
+    if opening is not None and opening.purpose is Purpose.COLLECT:
+        door, stays = str(opening.compartment), [*opening.stays]
+    else:
+        door, stays = str(took[-1].compartment) if took else "", [stay.id for stay in took]
+    if ask.stay is None and len(stays) > 1:
+        return Screen("which", {"what": str(ask.what) if ask.what else None, "stays": stays, "door": door})
+    stay = ask.stay or (stays[0] if stays else None)
+    about: Values = {"stay": stay, "door": door, "open": opening is not None and opening.state is OpeningState.OPENED}
+    if ask.what is None:
+        return Screen("wrong", about | {"what": [str(what) for what in sorted(REPORTS)]})
+    return Screen("sure", about | {"what": str(ask.what)})
+
+
+# A recipient, or somebody who leaves something
+
+
+def _person(bank: Bank, turn: Turn, papers: Papers, session: Session) -> Screen:
+    if session.service is not None:
+        return Screen("bring", {"service": session.service, "in_reach": turn.in_reach})
+    if session.purpose is Purpose.DEPOSIT:
         stay = bank.stays.get(session.stay) if session.stay else None
-        if stay is not None and stay.about.size is None and len(sizes(bank)) > 1:
-            return Screen("size", {"sizes": sizes(bank), "for": None})
-        return Screen("dropoff", {})
-    return Screen("sorry", {"purpose": str(session.purpose) if session.purpose else None})
+        if stay is not None and stay.about.size is None and stay.claim is None and len(sizes(bank)) > 1:
+            return _size(bank, turn, None)
+        return Screen("dropoff", {"in_reach": turn.in_reach})
+    theirs = takeable(bank, session)
+    if theirs:
+        return Screen("mine", {"stays": [_mine(bank, stay) for stay in theirs], "last": _last(bank, session)})
+    heard = papers.heard_at.isoformat() if papers.heard_at else None
+    return Screen("sorry", {"purpose": str(session.purpose) if session.purpose else None, "heard_at": heard})
+
+
+def _mine(bank: Bank, stay: Stay) -> Values:
+    service = bank.services[stay.about.service]
+    return {
+        "stay": stay.id,
+        "door": stay.compartment,
+        "state": str(stay.state),
+        "until": stay.deadline.isoformat() if stay.deadline else None,
+        "can_extend": stay.extensions < service.extensions_max,
+    }
+
+
+def _size(bank: Bank, turn: Turn, named: Values | None) -> Screen:
+    return Screen("size", {"sizes": sizes(bank), "for": named, "in_reach": turn.in_reach})
 
 
 # A courier
 
 
-def _courier(bank: Bank, turn: Turn, papers: Papers, session: Session) -> Screen:
-    if turn.draft is not None:
-        return _draft(bank, turn.draft, papers)
-    to_take = takeable(bank, session)
-    if turn.listing:
-        doors = [{"stay": stay.id, "door": stay.compartment, "state": str(stay.state)} for stay in to_take]
-        here = {str(stay.compartment) for stay in to_take}
-        return Screen(
-            "takeout",
-            {"stays": doors, "taken": turn.taken, "told": _told(turn), "wall": wall(bank, papers, of=here)},
+def outcomes(bank: Bank, session: Session, papers: Papers) -> list[Values]:
+    """What became of each thing in hand, the last one first: from the log, so a power cut takes nothing away."""
+    rows = []
+    for stay_id, outcome in reversed(session.outcomes):
+        stay = bank.stays.get(stay_id)
+        who = papers.person(stay.about.recipient) if stay else None
+        rows.append(
+            {
+                "stay": stay_id,
+                "outcome": str(outcome),
+                "delivered": outcome is StayState.DEPOSITED,
+                "taken": outcome in (StayState.COLLECTED, StayState.RECALLED),
+                "door": stay.compartment if stay else None,
+                "for": {"name": who.name, "unit": who.unit} if who else None,
+            }
         )
-    return Screen("courier", {"stored": turn.stored, "taken": turn.taken, "to_take": len(to_take), "told": _told(turn)})
+    return rows
 
 
-def _told(turn: Turn) -> Values | None:
-    return {"what": turn.told.what, "door": turn.told.door} if turn.told else None
+def _courier(bank: Bank, turn: Turn, papers: Papers, session: Session) -> Screen:
+    done = outcomes(bank, session, papers)
+    counts: Values = {"stored": sum(x["delivered"] for x in done), "taken": sum(x["taken"] for x in done)}
+    counts["undelivered"] = len(done) - counts["stored"] - counts["taken"]
+    to_take = takeable(bank, session)
+    if turn.mode is Mode.TAKE_OUT:
+        stays = [
+            {"stay": s.id, "door": s.compartment, "state": str(s.state), "why": str(s.why) if s.why else None}
+            for s in to_take
+        ]
+        here = {str(stay.compartment) for stay in to_take}
+        return Screen("takeout", counts | {"stays": stays, "wall": wall(bank, papers, of=here)})
+    places = {"gates": gates(bank), "shelves": [x.id for x in shelves(bank)]}
+    return Screen("courier", counts | places | {"to_take": len(to_take), "outcomes": done})
 
 
-def takeable(bank: Bank, session: Session) -> list[Stay]:
-    """What this courier may take out now, door by door."""
-    due = [stay for stay in bank.stays.values() if stay.compartment is not None and may_take(bank, session, stay)]
-    return sorted(due, key=lambda stay: (len(stay.compartment or ""), stay.compartment or "", stay.id))
+def _intake(bank: Bank, turn: Turn, papers: Papers, session: Session) -> Screen:
+    done = outcomes(bank, session, papers)
+    stored = sum(x["delivered"] for x in done)
+    return Screen("intake", {"shelf": turn.shelf, "party": turn.party, "stored": stored, "outcomes": done})
 
 
-def _draft(bank: Bank, draft: Draft, papers: Papers) -> Screen:
+def _draft(bank: Bank, turn: Turn, draft: Draft, papers: Papers, session: Session) -> Screen:
     stay = bank.stays.get(draft.stay) if draft.stay else None
     who = papers.person(stay.about.recipient if stay else draft.recipient)
     label = draft.text or None
-    if stay is None and draft.recipient is None:
-        found = matches(papers, draft.query)
+    if draft.wants_photo:
+        return Screen("photo", {"label": label})
+    if stay is None and draft.recipient is None and not draft.agreed:
+        found = papers.matches(draft.query)
         people = [{"id": p.id, "name": p.name, "unit": p.unit} for p in found[:MATCHES_MAX]]
-        more = len(found) > MATCHES_MAX
-        return Screen("recipient", {"label": label, "query": draft.query, "people": people, "more": more})
+        heard = papers.heard_at.isoformat() if papers.heard_at else None
+        values: Values = {"label": label, "query": draft.query, "people": people, "more": len(found) > MATCHES_MAX}
+        return Screen("recipient", values | {"held": holds_unknown(bank, session, turn), "heard_at": heard})
     named = {"name": who.name, "unit": who.unit} if who else None
     if not draft.agreed:
-        return Screen("confirm", {"label": label, "recipient": named, "expected": stay is not None})
-    return Screen("size", {"sizes": sizes(bank), "for": named})
-
-
-def matches(papers: Papers, query: str) -> list[Person]:
-    """People whose unit begins with a typed word, or whose initials do. Nothing typed, nobody shown."""
-    wanted = [_plain(word) for word in query.split()]
-    if not any(wanted):
-        return []
-    found = [
-        p for p in papers.people if all(_plain(p.unit).startswith(w) or _plain(p.name).startswith(w) for w in wanted)
-    ]
-    return sorted(found, key=lambda p: (_plain(p.unit) not in wanted, len(p.unit), p.unit, p.name))
-
-
-def _plain(text: str) -> str:
-    return "".join(c for c in text.casefold() if c.isalnum())
-
-
-# Sizes
-
-_NAMES: Mapping[int, tuple[str, ...]] = {
-    1: ("only",),
-    2: ("small", "large"),
-    3: ("small", "medium", "large"),
-    4: ("small", "medium", "large", "extra_large"),
-    5: ("extra_small", "small", "medium", "large", "extra_large"),
-}
-
-
-def sizes(bank: Bank) -> list[Values]:
-    """The sizes of this wall, smallest first, at most five, each with how many are free now."""
-    built = sorted({c.fitting.size for c in bank.compartments.values()}, key=lambda s: (s.volume_mm3, size_key(s)))
-    if len(built) > 5:
-        built = [built[round(i * (len(built) - 1) / 4)] for i in range(5)]
-    return (
-        [
-            {
-                "size": size_key(size),
-                "name": name,
-                "width_mm": size.width_mm,
-                "height_mm": size.height_mm,
-                "depth_mm": size.depth_mm,
-                "free": sum(c.fitting.size == size and is_free(c) for c in bank.compartments.values()),
-            }
-            for size, name in zip(built, _NAMES[len(built)], strict=True)
-        ]
-        if built
-        else []
-    )
-
-
-def size_key(size: Size) -> str:
-    return f"{size.width_mm}x{size.height_mm}x{size.depth_mm}"
-
-
-def is_free(compartment: Compartment) -> bool:
-    return compartment.state is CompartmentState.VACANT and compartment.door is DoorState.CLOSED
+        photo = draft.photo is not None
+        return Screen("confirm", {"label": label, "recipient": named, "expected": stay is not None, "photo": photo})
+    return _size(bank, turn, named)
 
 
 # Staff
@@ -249,17 +262,52 @@ def is_free(compartment: Compartment) -> bool:
 
 def _staff(bank: Bank, turn: Turn, papers: Papers) -> Screen:
     if turn.look is not None:
-        return Screen("look", {"door": turn.look, "wall": wall(bank, papers, here=turn.look)})
+        compartment = bank.compartments.get(turn.look)
+        recorded = {"recorded_empty": compartment is None or compartment.claim is None}
+        seen: Values = {"door": turn.look, "audit": turn.mode is Mode.AUDIT}
+        return Screen("look", seen | recorded | {"wall": wall(bank, papers, here=turn.look)})
     if turn.door is not None and turn.door in bank.compartments:
-        compartment = bank.compartments[turn.door]
-        return Screen(
-            "why",
-            {
-                "door": turn.door,
-                "state": str(compartment.state),
-                "leaf": str(compartment.door),
-                "reasons": sorted(str(reason) for reason in STAFF_REASONS),
-            },
-        )
+        return _door(bank, turn.door, papers)
     heard = papers.heard_at.isoformat() if papers.heard_at else None
-    return Screen("staff", {"wall": wall(bank, papers, states=True), "heard_at": heard})
+    if turn.mode is Mode.AUDIT:
+        doors, following = to_audit(bank), next_to_check(bank, turn)
+        progress: Values = {"total": len(doors), "done": sum(is_checked(bank, x) for x in doors)}
+        progress |= {"door": following.id if following else None, "skipped": sorted(turn.skipped)}
+        shown = wall(bank, papers, here=following.id if following else None, states=True)
+        return Screen("audit", progress | {"wall": shown})
+    places = [x.id for x in shelves(bank)]
+    return Screen("staff", {"wall": wall(bank, papers, states=True), "heard_at": heard, "shelves": places})
+
+
+def _door(bank: Bank, door: str, papers: Papers) -> Screen:
+    compartment = next(x for x in bank.compartments.values() if x.id == door)
+    inside = sorted((s for s in bank.stays.values() if s.compartment == door), key=lambda s: s.id)
+    return Screen(
+        "why",
+        {
+            "door": door,
+            "state": str(compartment.state),
+            "leaf": str(compartment.door),
+            "shelf": compartment.fitting.shelf,
+            "gate": compartment.fitting.gate,
+            "withdrawn": compartment.withdrawn,
+            "why": str(compartment.why) if compartment.why else None,
+            "stays": [_thing(bank, stay, papers) for stay in inside],
+            "reasons": sorted(str(reason) for reason in STAFF_REASONS),
+        },
+    )
+
+
+def _thing(bank: Bank, stay: Stay, papers: Papers) -> Values:
+    who = papers.person(stay.about.recipient)
+    compartment = bank.compartments.get(stay.compartment) if stay.compartment else None
+    return {
+        "stay": stay.id,
+        "door": stay.compartment,
+        "state": str(stay.state),
+        "why": str(stay.why) if stay.why else None,
+        "for": {"name": who.name, "unit": who.unit} if who else None,
+        "at_end": str(bank.services[stay.about.service].at_end),
+        "until": stay.deadline.isoformat() if stay.deadline else None,
+        "may_be_missing": compartment is not None and compartment.state is CompartmentState.NEEDS_CHECK,
+    }

@@ -53,6 +53,7 @@ function show(answer, anew = false) {
     if (input) input.value = value;
   }
   suitKeys();
+  look();
   settle(same && heldId ? document.getElementById(heldId) : null);
   count();
 }
@@ -83,6 +84,7 @@ function suitKeys() {
 }
 
 document.addEventListener("click", (event) => {
+  if (event.target.closest("[data-photo]")) return shoot();
   const acting = event.target.closest("[data-act]");
   if (acting) return void press(JSON.parse(acting.dataset.act));
   const key = event.target.closest("[data-key]");
@@ -105,7 +107,8 @@ document.addEventListener("submit", (event) => {
 function enter(kind, field) {
   const text = field.value.trim();
   if (kind !== "search") field.value = "";
-  press(meaning(kind, text, field.name));
+  const more = field.form?.dataset.more;
+  press(more ? { do: kind, ...JSON.parse(more), [field.name]: text } : meaning(kind, text, field.name));
 }
 
 // A scanner types like a keyboard: what it typed is told by its look, wherever it arrives.
@@ -159,6 +162,41 @@ function count() {
 }
 setInterval(count, 500);
 
+// The camera runs only while its screen is shown. A picture is made small here; the edge takes no large one.
+const PHOTO_CHARACTERS_MAX = 80000;
+let camera = null;
+async function look() {
+  const view = document.getElementById("camera");
+  if (!view) {
+    camera?.getTracks().forEach((track) => track.stop());
+    camera = null;
+    return;
+  }
+  try {
+    camera ??= await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", width: 1280 } });
+    view.srcObject = camera;
+    await view.play();
+    document.getElementById("shoot").disabled = false;
+  } catch {
+    view.hidden = true;
+    document.getElementById("shoot").hidden = true;
+    document.getElementById("no-camera").hidden = false;
+  }
+  if (!view.isConnected) look(); // the screen has gone while the camera was being asked for
+}
+
+function shoot() {
+  const view = document.getElementById("camera");
+  const canvas = document.createElement("canvas");
+  for (let width = Math.min(view.videoWidth, 960), jpeg; width > 100; width *= 0.75) {
+    canvas.width = width;
+    canvas.height = (width * view.videoHeight) / view.videoWidth;
+    canvas.getContext("2d").drawImage(view, 0, 0, canvas.width, canvas.height);
+    jpeg = canvas.toDataURL("image/jpeg", 0.7).split(",")[1];
+    if (jpeg.length <= PHOTO_CHARACTERS_MAX) return void press({ do: "photo", jpeg });
+  }
+}
+
 // A second sense beside the eye before time runs out.
 function beep() {
   try {
@@ -205,6 +243,7 @@ async function sitDown() {
 }
 
 suitKeys();
+look();
 settle(null);
 count();
 listen();
