@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import shutil
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from tests.journeys.processes import latchwork
 
 from latchwork.domain.words import BankId
 from latchwork.edge.identity import Identity
-from latchwork.simulator.clients import Hands, Kiosk, Unseen, seen
+from latchwork.simulator.clients import Hands, Kiosk, Refused, Unseen, seen
 from latchwork.simulator.scenery import CAMPUS, LOBBY, DemoWall, write_config
 from latchwork.simulator.stage import Ports, Stage, enrolling
 
@@ -75,6 +76,25 @@ class World:
                 return None
 
         await seen("the kiosk", look)
+
+    async def goes_on(self, wall: DemoWall) -> dict[str, Any]:
+        """A divided wall is told to go on from the server's log, and does. How they had parted."""
+        path = f"banks/{self.stage.made.banks[wall.key]}"
+
+        async def parted() -> dict[str, Any] | None:
+            try:
+                found: dict[str, Any] = await self.stage.api.get(f"{path}/recovery")
+            except Refused:
+                return None
+            return found
+
+        async def whole() -> bool | None:
+            return (await self.stage.api.get(path))["divided"] is None or None
+
+        before = await seen("how the logs parted", parted, 60)
+        await self.stage.api.post(f"{path}/recovery")
+        await seen("a wall that goes on", whole, 90)
+        return before
 
     async def board(self, wall: DemoWall, path: str) -> None:
         async with httpx.AsyncClient() as client:
@@ -225,6 +245,53 @@ async def test_a_revoked_key_is_told_and_a_new_code_brings_the_bank_back(world: 
     await seen("a bank with a good key", lambda: _trusted(world, bank))
     child.part = usual
     await world.becomes(await world.announce("KEY-3", CAMPUS), "expected")
+
+
+async def test_an_old_image_of_a_bank_goes_on_from_what_the_server_had(world: World) -> None:
+    child, state = world.stage.children["lobby"], world.stage.data / "lobby" / "state"
+    child.kill()
+    image = shutil.copytree(state, world.stage.data / "image")
+    await world.restart(LOBBY)
+    stay = await world.announce("IMAGE-1", LOBBY)
+    async with await world.courier(LOBBY) as kiosk:
+        await kiosk.press("label", label="IMAGE-1")
+        await kiosk.press("agree")
+        await kiosk.shows("open")
+        door = kiosk.door
+        await world.hands["lobby"].do(LOBBY.channel(door), "put")
+        await world.hands["lobby"].shut(LOBBY.channel(door))
+        await kiosk.shows("closed")
+        await kiosk.press("confirm")
+        await kiosk.press("sign_out")
+    await world.becomes(stay, "deposited")
+    child.kill()
+    shutil.rmtree(state)
+    shutil.copytree(image, state)
+    await world.restart(LOBBY)
+    before = await world.goes_on(LOBBY)
+    assert before["lost"] > 5 and before["own"] > 0
+    await world.becomes(stay, "deposited")
+    doors = await world.compartments(LOBBY)
+    assert doors[door]["state"] == "occupied" and doors[door]["stay"] == stay
+    assert "vacant" not in {each["state"] for each in doors.values()}
+    await world.becomes(await world.announce("IMAGE-2", LOBBY), "expected")
+
+
+async def test_a_replaced_controller_goes_on_where_the_lost_one_ended(world: World) -> None:
+    child, bank = world.stage.children["campus"], world.stage.made.banks["campus"]
+    had = await world.compartments(CAMPUS)
+    child.kill()
+    shutil.rmtree(world.stage.data / "campus" / "state")
+    code = (await world.stage.api.post(f"banks/{bank}/enrolment-codes"))["enrolment_code"]
+    usual = child.part
+    child.start(enrolling(usual, code))
+    assert (await world.goes_on(CAMPUS))["lost"] > 5
+    child.part = usual
+    now = await world.compartments(CAMPUS)
+    assert {key: each["stay"] for key, each in now.items()} == {key: each["stay"] for key, each in had.items()}
+    async with await world.courier(CAMPUS) as kiosk:  # the codes are the same
+        await kiosk.press("sign_out")
+    await world.becomes(await world.announce("NEW-1", CAMPUS), "expected")
 
 
 async def test_a_wrong_enrolment_code_is_one_clear_line(world: World, tmp_path: Path) -> None:
