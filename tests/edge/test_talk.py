@@ -135,6 +135,8 @@ async def test_a_server_that_states_another_history_is_not_obeyed(line: Line) ->
     for stated, root in ((size, other), (3, other), (size + 1, up.root), (size, EMPTY_ROOT)):
         await line.say(stated, root, None, order)
         assert line.talk.server_differs
+        line.edge.time.seconds += 5
+        assert line.talk.quiet_seconds() == HEARTBEAT_SECONDS, "nothing is signed for it, and nothing spins"
         assert line.talk.next_up() is not None, "it still hears what we have"
     assert line.edge.bodies(e.Adopted) == [] and line.edge.loop.bank.instructions_through == through
     await line.say(3, line.edge.journal.frontier(3).root(), None, order)

@@ -23,6 +23,7 @@ from latchwork.domain.words import (
     Shares,
     Size,
     StayId,
+    StayState,
 )
 from latchwork.edge.clock import BankClock
 from latchwork.edge.keyring import Keyring
@@ -169,6 +170,16 @@ async def test_a_reservation_that_is_made_longer_keeps_the_doubt_about_its_compa
     assert wall.bank.stays[StayId("s")].compartment == LARGE
 
 
+async def test_a_doubtful_compartment_that_was_reserved_and_withdrawn_comes_back_doubtful() -> None:
+    wall = Wall()
+    wall.instruct(c.Expect(StayId("s"), about(), claim=ClaimId("c"), until=T0 + timedelta(hours=1)))
+    wall.do(c.See({SMALL: DoorState.OPEN}))
+    wall.do(c.See({SMALL: DoorState.CLOSED}))
+    wall.instruct(c.Withdraw((SMALL,)))
+    wall.instruct(c.Withdraw((SMALL,), back=True))
+    assert wall.state(SMALL) is CompartmentState.NEEDS_CHECK
+
+
 async def test_an_abandoned_deposit_beside_another_parcel_leaves_no_opening() -> None:
     wall = Wall()
     wall.instruct(c.Adopt(2, Policy((SHARED,))))
@@ -181,6 +192,36 @@ async def test_an_abandoned_deposit_beside_another_parcel_leaves_no_opening() ->
     wall.door(opening, DoorState.CLOSED)
     assert not wall.bank.openings
     assert wall.state(SMALL) is CompartmentState.OCCUPIED
+
+
+async def test_a_stuck_door_of_a_thing_taken_elsewhere_leaves_no_opening_beside_another_parcel() -> None:
+    wall = Wall()
+    wall.instruct(c.Adopt(2, Policy((SHARED,))))
+    there = stored_parcel(wall)
+    session = wall.sign_in("courier")
+    opening, _ = wall.deposit(session, about=about())
+    wall.unlock()
+    wall.do(c.Elapse(opening, unsent=True))
+    wall.do(c.Replace(session, opening, Reason.COMPARTMENT_BROKEN, OpeningId("new"), ClaimId("new")))
+    recipient = wall.sign_in(str(wall.bank.stays[there].pickup))
+    wall.do(c.Abandon(session, OpeningId("new")))
+    wall.do(c.Collect(recipient, OpeningId("collect"), there))
+    wall.unlock()
+    wall.swing(OpeningId("collect"))
+    assert there not in wall.bank.stays and not wall.bank.openings
+
+
+async def test_a_look_inside_settles_every_deposit_in_doubt_that_shares_a_compartment() -> None:
+    wall = Wall()
+    wall.instruct(c.Adopt(2, Policy((SHARED,))))
+    stored_parcel(wall)
+    tries = [wall.deposit(wall.sign_in("courier"), about=about())[0] for _ in range(2)]
+    for opening in tries:
+        wall.unlock()
+        wall.do(c.Elapse(opening, unsent=True))
+    wall.do(c.Inspect(wall.sign_in("staff"), SMALL, empty=False))
+    assert not wall.bank.openings
+    assert {stay.state for stay in wall.bank.stays.values()} == {StayState.DEPOSITED}
 
 
 async def test_what_is_missing_from_a_shelf_puts_no_shelf_in_doubt() -> None:

@@ -351,7 +351,7 @@ def _unlocked(bank: Bank, body: e.Unlocked) -> Bank:
     stuck = bank.compartments[body.compartment].stuck
     if stuck is not None and stuck != body.opening:  # a later opening now owns whatever this door does
         old = bank.openings.get(stuck)
-        if old is not None and not (old.purpose is Purpose.DEPOSIT and old.claim in bank.claims):
+        if old is not None and not _waits(bank, old):
             bank = replace(bank, openings=bank.openings.drop(stuck))
         bank = _set(bank, body.compartment, stuck=None)
     return bank
@@ -386,10 +386,7 @@ def _opened(bank: Bank, body: e.Opened) -> Bank:
 
 def _closed(bank: Bank, body: e.Closed) -> Bank:
     bank = _step(bank, body.opening, OpeningState.SHUT)
-    opening = bank.openings[body.opening]
-    claim = bank.claims.get(opening.claim) if opening.claim else None
-    waits = claim is not None and bool({claim.moves, *claim.stays} & set(opening.stays))
-    if opening.purpose is not Purpose.DEPOSIT or not waits:  # nothing more can come of it
+    if not _waits(bank, bank.openings[body.opening]):  # nothing more can come of it
         bank = replace(bank, openings=bank.openings.drop(body.opening))
     return _set(bank, body.compartment, door=DoorState.CLOSED)
 
@@ -443,6 +440,13 @@ def _outcome(bank: Bank, session_id: SessionId | None, stay: StayId, outcome: Re
         return bank
     session = replace(session, outcomes=(*session.outcomes, (stay, outcome)))
     return replace(bank, sessions=bank.sessions.put(session.id, session))
+
+
+def _waits(bank: Bank, opening: Opening) -> bool:
+    """For the word "it is in"; not where the thing was taken back, though others lie there."""
+    claim = bank.claims.get(opening.claim) if opening.claim else None
+    claimed = {claim.moves, *claim.stays} if claim else set()
+    return opening.purpose is Purpose.DEPOSIT and bool(claimed & set(opening.stays))
 
 
 def _without_claim(bank: Bank, claim_id: ClaimId, stay: StayId) -> Bank:

@@ -99,6 +99,8 @@ def shared(bank: Bank, about: About) -> Compartment | None:
         compartment = bank.compartments[claim.compartment]
         if claim.service != service.id or compartment.state is not CompartmentState.OCCUPIED or compartment.withdrawn:
             continue
+        if compartment.door is not DoorState.CLOSED or any(bank.stays[stay].moving for stay in claim.stays):
+            continue
         inside = [bank.stays[stay].about for stay in claim.stays]
         same = all(
             a.party == about.party if service.shares is Shares.PARTY else a.recipient == about.recipient for a in inside

@@ -53,14 +53,15 @@ class Talk:
         self._boot = boot
         self._recovery = Recovery(loop, shelf)
         self._end: BankEnd | None = None
-        self._signed_size = 0
+        self._signed = (0, 0)
+        """Of which epoch, and how many entries."""
         self._signed_at = float("-inf")
         self.server_differs = False
         """Whether the server states another history than ours: nothing that it asks is done."""
 
     def hello(self, challenge: Challenge, software: str) -> Hello:
         self._end = None
-        self._signed_size = 0  # this server may have lost what we signed
+        self._signed = (0, 0)  # this server may have lost what we signed
         self._loop.clock.confirm(challenge.time, fresh=True)
         return Hello(
             self._bank,
@@ -117,17 +118,19 @@ class Talk:
 
     def quiet_seconds(self) -> float:
         """How long to say nothing: until the next heartbeat, or until the newest entries may be signed."""
-        if self.overdue or self._shelf.size in (0, self._signed_size):
+        end, epoch, size = self._end, self._loop.bank.epoch, self._shelf.size
+        unsigned = size > 0 and (epoch, size) != self._signed
+        if end is None or end.awaiting is not None or end.epoch != epoch or self.server_differs or not unsigned:
             return HEARTBEAT_SECONDS
         return max(0.0, self._signed_at + CHECKPOINT_SECONDS_MIN - self._loop.clock.monotonic())
 
     def _checkpoint(self, root: bytes) -> bytes | None:
         """Of the whole log, where it grew since the last one; it may have to wait for `quiet_seconds`."""
-        size, now = self._shelf.size, self._loop.clock.monotonic()
-        if size in (0, self._signed_size) or now < self._signed_at + CHECKPOINT_SECONDS_MIN:
+        epoch, size, now = self._loop.bank.epoch, self._shelf.size, self._loop.clock.monotonic()
+        if (epoch, size) == self._signed or not size or now < self._signed_at + CHECKPOINT_SECONDS_MIN:
             return None
-        note = signed_checkpoint(self._bank, self._loop.bank.epoch, size, root, self._public, self._sign)
-        self._signed_size, self._signed_at = size, now
+        note = signed_checkpoint(self._bank, epoch, size, root, self._public, self._sign)
+        self._signed, self._signed_at = (epoch, size), now
         self._shelf.keep_checkpoint(note)
         return note
 

@@ -69,13 +69,19 @@ def look(bank: Bank, compartment_id: CompartmentId, empty: bool, now: datetime, 
     if claim is None:
         state = emptied(bank, compartment_id) if empty else CompartmentState.NEEDS_CHECK
         return yes(e.Checked(compartment_id, state, **who))
-    deposit = next((o for o in bank.openings.values() if o.claim == claim.id and holds_deposit(bank, o)), None)
-    if deposit is not None:
-        if deposit.state not in (OpeningState.UNRESOLVED, OpeningState.NOT_OPENED):
-            return no(Reason.BUSY)  # a deposit under way answers for itself
-        state = emptied(bank, compartment_id, bank.stays[deposit.stays[0]]) if empty else CompartmentState.OCCUPIED
-        settled = release(bank, deposit, state, Reason.INSPECTION) if empty else stored(bank, deposit, now, True)
-        return yes(settled, e.Checked(compartment_id, state, **who))
+    deposits = sorted(
+        (o for o in bank.openings.values() if o.claim == claim.id and holds_deposit(bank, o)), key=lambda o: o.id
+    )
+    if any(o.state not in (OpeningState.UNRESOLVED, OpeningState.NOT_OPENED) for o in deposits):
+        return no(Reason.BUSY)  # a deposit under way answers for itself
+    if deposits:
+        left = emptied(bank, compartment_id, *(bank.stays[o.stays[0]] for o in deposits))
+        missing = empty and left is CompartmentState.OCCUPIED  # what lay beside it
+        state = CompartmentState.NEEDS_CHECK if missing else left if empty else CompartmentState.OCCUPIED
+        settled = [
+            release(bank, o, state, Reason.INSPECTION) if empty else stored(bank, o, now, True) for o in deposits
+        ]
+        return yes(*settled, e.Checked(compartment_id, state, **who))
     reserved = all(bank.stays[stay].state is StayState.RESERVED for stay in claim.stays)
     as_logged = CompartmentState.RESERVED if reserved else CompartmentState.OCCUPIED
     if as_logged is CompartmentState.OCCUPIED and compartment.state is CompartmentState.OUT_OF_SERVICE:
@@ -216,7 +222,7 @@ def withdraw(bank: Bank, cmd: c.Withdraw, now: datetime) -> Decision:
         return no(Reason.UNKNOWN_COMPARTMENT)
     chosen = [bank.compartments[x] for x in cmd.compartments or sorted(bank.compartments)]
     released = [] if cmd.back else [entry for compartment in chosen for entry in _unreserved(bank, compartment)]
-    free = {entry.compartment for entry in released}
+    free = {x.compartment for x in released if x.compartment_state is not CompartmentState.NEEDS_CHECK}
     states = {x.id: _withdrawn_state(x, cmd, x.id in free) for x in chosen if not x.fitting.gate}
     return yes(*released, e.Withdrawn(states, out=not cmd.back, session=cmd.session))
 
