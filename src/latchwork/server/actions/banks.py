@@ -9,7 +9,8 @@ from hashlib import sha256
 import msgspec
 
 from latchwork.domain import commands as c
-from latchwork.domain.bank import Policy, Service
+from latchwork.domain.bank import Policy
+from latchwork.domain.bank import Service as Service
 from latchwork.domain.words import BankId, CompartmentId, Role, ServiceId
 from latchwork.server.actions import people, places
 from latchwork.server.actions.office import LIST_MAX, Asked, Declined, Office, Who, is_id, not_found, order

@@ -6,7 +6,6 @@ import msgspec
 from litestar import delete, get, post, put
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from latchwork.domain.bank import Service
 from latchwork.server.actions import access, banks, places, wall
 from latchwork.server.actions.office import Asked
 from latchwork.server.api.bodies import (
@@ -66,7 +65,7 @@ async def bank(office: TheOffice, who: Asker, bank_id: FromPath[str]) -> banks.B
 
 
 @get("/banks/{bank_id:str}/services", tags=TAG, summary="The services that a bank was asked to offer")
-async def services(office: TheOffice, who: Asker, bank_id: FromPath[str]) -> list[Service]:
+async def services(office: TheOffice, who: Asker, bank_id: FromPath[str]) -> list[banks.Service]:
     return await banks.services(office, who, bank_id)
 
 
@@ -148,10 +147,10 @@ async def replace_rules(office: TheOffice, who: Asker, bank_id: FromPath[str], d
     return await banks.replace_rules(office, who, bank_id, msgspec.convert(data, banks.Rules, from_attributes=True))
 
 
-def _offered(services: Services | None) -> tuple[Service, ...]:
+def _offered(services: Services | None) -> tuple[banks.Service, ...]:
     if services is None:
         return banks.DEFAULT_SERVICES
-    return tuple(msgspec.convert(s, Service, from_attributes=True) for s in services)
+    return tuple(msgspec.convert(s, banks.Service, from_attributes=True) for s in services)
 
 
 HANDLERS = [
