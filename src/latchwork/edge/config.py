@@ -20,6 +20,7 @@ channel = 0                            # on bus 0 unless `bus` says otherwise; t
 # gate = true                          # a door with no inside: an entrance, a parcel room, a cage
 # reach_mm = 900                       # height of the middle of the door above the floor
 # features = ["power"]
+# open_seconds = 0.3                   # from unlock to contact, as `latchwork edge commission` measured it
 
 [[compartment]]                        # a place for many things without a door of its own, so without a channel
 id = "A"
@@ -76,12 +77,16 @@ class CompartmentTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     gate: bool = False
     shelf: bool = False
     behind: str | None = None
+    open_seconds: float | None = None
+    """Measured once, to compare with when a lock gets slow. Nothing is decided by it."""
 
 
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A configuration file as it is written."""
+
     bank: BankTable
-    bus: list[BusTable]
-    compartment: list[CompartmentTable]
+    bus: tuple[BusTable, ...] = ()
+    compartment: tuple[CompartmentTable, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,19 +106,36 @@ class Config:
 
 def read_config(path: Path) -> Config:
     """Raises BadConfig."""
+    return check(read_tables(path), path)
+
+
+def read_tables(path: Path) -> Tables:
+    """A file that may not be a whole configuration yet. Raises BadConfig."""
     try:
-        file = msgspec.convert(tomllib.loads(path.read_text()), _File)
+        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Tables)
     except OSError as error:
         raise BadConfig(f"{path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise BadConfig(f"{path}: {error}") from None
+
+
+def check(file: Tables, path: Path) -> Config:
+    """What `file` means where it lies at `path`. Raises BadConfig."""
     try:
         return _checked(file, path)
     except BadConfig as error:
         raise BadConfig(f"{path}: {error}") from None
 
 
-def _checked(file: _File, path: Path) -> Config:
+def check_compartment(table: CompartmentTable) -> None:
+    """What can be said of one compartment without the others. Raises BadConfig."""
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,16}", table.id):
+        raise BadConfig(f'compartment id "{table.id}": use up to 16 letters, digits and dashes')
+    if min(table.size_mm) < 1 or max(table.size_mm) > 10_000:
+        raise BadConfig(f"compartment {table.id}: size_mm {list(table.size_mm)} is out of range")
+
+
+def _checked(file: Tables, path: Path) -> Config:
     if not re.match(r"https?://[^/]", file.bank.server):
         raise BadConfig(f'server = "{file.bank.server}" is no http(s) address')
     if not file.bank.allow_plain_http and _is_plain(file.bank.server):
@@ -130,12 +152,9 @@ def _checked(file: _File, path: Path) -> Config:
     wired: dict[tuple[int, int], str] = {}
     seen: set[str] = set()
     for table in file.compartment:
-        if not re.fullmatch(r"[A-Za-z0-9-]{1,16}", table.id):
-            raise BadConfig(f'compartment id "{table.id}": use up to 16 letters, digits and dashes')
+        check_compartment(table)
         if table.id in seen:
             raise BadConfig(f"compartment {table.id} is there twice")
-        if min(table.size_mm) < 1 or max(table.size_mm) > 10_000:
-            raise BadConfig(f"compartment {table.id}: size_mm {list(table.size_mm)} is out of range")
         seen.add(table.id)
         _check_kind(table, file.compartment)
         if table.channel is None:
@@ -155,14 +174,14 @@ def _checked(file: _File, path: Path) -> Config:
         kiosk_host=host,
         kiosk_port=int(port),
         kiosk_names=(host, *file.bank.kiosk_names),
-        buses=tuple(file.bus),
+        buses=file.bus,
         fittings=tuple(_fitting(table) for table in file.compartment),
         wiring=wiring,
         contacts={CompartmentId(table.id): table.contact for table in file.compartment if table.contact is not None},
     )
 
 
-def _check_kind(table: CompartmentTable, others: list[CompartmentTable]) -> None:
+def _check_kind(table: CompartmentTable, others: tuple[CompartmentTable, ...]) -> None:
     if table.shelf and (table.gate or table.channel is not None or table.contact is not None):
         raise BadConfig(f"compartment {table.id} is a shelf: it has no door, so no channel and no contact")
     if not table.shelf and table.channel is None:

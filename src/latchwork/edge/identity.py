@@ -55,7 +55,7 @@ async def enrol(server: str, code: str, state: Path) -> Identity:
 
     The key is on disk before the server hears of it, so that an answer lost on the way can be asked for again.
     """
-    key = _device_key(state / "device.key")
+    key = _key_to_be(state)
     public = key.public_key().public_bytes_raw()
     request = {"code": code, "public_key": public.hex(), "signature": key.sign(enrol_text(code, public)).hex()}
     async with httpx.AsyncClient(timeout=10) as client:
@@ -74,7 +74,7 @@ async def enrol(server: str, code: str, state: Path) -> Identity:
     identity = Identity(
         answer.bank, key.private_bytes_raw().hex(), answer.code_key, answer.generation, answer.name, answer.site
     )
-    _write_private(state / "identity.json", msgspec.json.encode(identity))
+    write_safely(state / "identity.json", msgspec.json.encode(identity))
     (state / "device.key").unlink()
     return identity
 
@@ -86,17 +86,26 @@ def _why(response: httpx.Response) -> str:
         return f"HTTP {response.status_code}"
 
 
-def _device_key(path: Path) -> Ed25519PrivateKey:
+def device_key(state: Path) -> Ed25519PrivateKey:
+    """The key of this controller. Before it is enrolled, the one that it will enrol with."""
+    who = load(state)
+    return who.key if who is not None else _key_to_be(state)
+
+
+def _key_to_be(state: Path) -> Ed25519PrivateKey:
+    path = state / "device.key"
     if path.exists():
         return Ed25519PrivateKey.from_private_bytes(path.read_bytes())
     key = Ed25519PrivateKey.generate()
-    _write_private(path, key.private_bytes_raw())
+    write_safely(path, key.private_bytes_raw())
     return key
 
 
-def _write_private(path: Path, content: bytes) -> None:
-    new = path.with_suffix(".new")
-    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+def write_safely(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """All or nothing, and on the disk on return."""
+    new = path.with_name(f".{path.name}.new")
+    new.unlink(missing_ok=True)
+    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(handle, "wb") as file:
         file.write(content)
         file.flush()

@@ -51,6 +51,21 @@ class Challenge(msgspec.Struct, frozen=True, tag=True):
     protocol: int = PROTOCOL
 
 
+class Configuration(msgspec.Struct, frozen=True):
+    """What a bank says of the configuration that it runs, and of the last one that it would not take."""
+
+    version: int
+    """0 where it has none."""
+    sha256: str
+    """Of its text, in hex."""
+    standing: str
+    """Whose it is: `signed` by this controller, `changed` by hand, `strange` (another's), or `unsigned`."""
+    asked: int = 0
+    """The version that the cloud asked for last; 0: none yet."""
+    refused: str | None = None
+    """Why that one is not run, as a sentence without its full stop."""
+
+
 class Hello(msgspec.Struct, frozen=True, tag=True):
     """`signature` is over `keys.hello_text(bank, nonce)` by the device key; `root` is that of the first `size`."""
 
@@ -65,6 +80,7 @@ class Hello(msgspec.Struct, frozen=True, tag=True):
     boot: str
     software: str
     protocol: int = PROTOCOL
+    configuration: Configuration | None = None
 
 
 class Up(msgspec.Struct, frozen=True, tag=True):
@@ -80,6 +96,8 @@ class Up(msgspec.Struct, frozen=True, tag=True):
     documents: Mapping[str, int] = {}
     checkpoint: bytes | None = None
     """A signed note of `root`, by the device key, under the name `notes.origin(bank, epoch)`."""
+    configuration: Configuration | None = None
+    """Where it is not what was said last."""
 
 
 class Order(msgspec.Struct, frozen=True):
