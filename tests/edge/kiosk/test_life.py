@@ -103,7 +103,10 @@ def test_open_again_right_after_it_closed_and_with_the_code_within_minutes() -> 
     assert me.see().values["end"] == "collected"
     me(p.SignOut())
     other = Visitor(desk)
-    assert other(p.Code(code)).name == "open"
+    screen = other(p.Code(code))
+    assert (screen.name, screen.values["end"], screen.values["door"]) == ("thanks", "collected", "01")
+    assert desk.bank.compartments[CompartmentId("01")].door is DoorState.CLOSED
+    assert other(p.Again()).name == "open"
     desk.swing("01")
     other.see()
     other(p.SignOut())

@@ -23,9 +23,15 @@ from latchwork.edge.kiosk.turn import (
 
 
 async def begin(at: At, turn: Turn, session: Session) -> Turn:
-    """A person's code says what they came for; no question is left but the size of what they bring."""
+    """A person's code says what they came for; no question is left but the size of what they bring.
+
+    A code that was used asks first: for some minutes a press opens that door again.
+    """
     if session.service is not None:
         return turn
+    took = just_taken(at.desk.bank, session)
+    if took and took[-1].compartment is not None:
+        return after_taking(at.desk.bank, turn, session, took[-1].compartment, None)
     if session.purpose is Purpose.DEPOSIT:
         return turn if needs_size(at, turn) else await deposit(at, turn, p.Deposit())
     if session.stay is not None:

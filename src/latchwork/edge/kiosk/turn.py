@@ -253,7 +253,7 @@ def follow(bank: Bank, turn: Turn) -> Turn:
     return replace(ended, look=door)
 
 
-def after_taking(bank: Bank, turn: Turn, session: Session, door: CompartmentId, told: Told) -> Turn:
+def after_taking(bank: Bank, turn: Turn, session: Session, door: CompartmentId, told: Told | None) -> Turn:
     """On to the person's next compartment, or to the end."""
     if takeable(bank, session):
         return replace(turn, told=told)

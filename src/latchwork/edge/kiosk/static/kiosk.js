@@ -136,14 +136,14 @@ document.addEventListener("keydown", (event) => {
   if (field && printable && event.key !== " ") return void field.focus();
   const place = stage.querySelector("[data-scan]");
   if (!place) return;
-  if (event.timeStamp - scannedAt > 100) scanned = "";
+  if (event.timeStamp - scannedAt > 1000) scanned = "";
   if (printable) {
     scanned += event.key;
     scannedAt = event.timeStamp;
     if (scanned.length > 1) event.preventDefault();
   } else if (event.key === "Enter" && scanned.length > 3) {
     event.preventDefault();
-    press(meaning(place.dataset.scan, scanned, "label"));
+    press(meaning(place.dataset.scan, scanned, place.dataset.scan));
     scanned = "";
   }
 });
