@@ -544,6 +544,24 @@ def test_throwing_away_takes_two() -> None:
     holds(w)
 
 
+def test_opening_every_door_takes_two_and_is_a_queue() -> None:
+    w = wall()
+    staff, courier = w.sign_in("staff"), w.sign_in("courier")
+    codes = {x: w.bank.passes[PassId(x)].grant.lookup for x in ("staff", "staff2", "courier")}
+    ids = tuple(OpeningId(f"o{n}") for n in range(9))
+    for second in (None, codes["staff"], codes["courier"]):
+        assert why(w.do(c.OpenAll(staff, ids, Reason.EMERGENCY, second))) is Reason.SECOND_PERSON
+    assert why(w.do(c.OpenAll(courier, ids, Reason.EMERGENCY, codes["staff2"]))) is Reason.NO_ACCESS
+    wanted = w.do(c.OpenAll(staff, ids, Reason.EMERGENCY, codes["staff2"])).entries
+    assert [(x.compartment, x.second) for x in wanted if isinstance(x, e.Wanted)] == [
+        (door, PassId("staff2")) for door in (SMALL, LARGE)
+    ], "each door once, and no gate"
+    assert w.bank.queue == ids[:2]
+    assert not w.do(c.OpenAll(staff, ids[2:], Reason.EMERGENCY, codes["staff2"])).entries, "under way already"
+    w.unlock()
+    assert w.bank.moving == ids[0] and w.bank.queue == ids[1:2]
+
+
 def test_a_parcel_moves_and_is_never_nowhere() -> None:
     w = wall()
     stay = put_in(w, about())

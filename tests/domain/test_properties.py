@@ -133,7 +133,16 @@ class Asker:
         number = bank.instructions_through + self.random.choice([1, 1, 1, 2, 0, -1])
         server_now = self.random.choice([None, now, self.time(now)])
         body = self.instruction(bank, now)
-        return c.Instructed(number, self.new("inst"), "0", body, server_now, self.offer(), self.random.random() < 0.05)
+        return c.Instructed(
+            number,
+            self.new("inst"),
+            "0",
+            body,
+            server_now,
+            self.offer(),
+            self.random.random() < 0.05,
+            too_many=self.random.random() < 0.1,
+        )
 
     def command(self, bank: Bank, now: datetime, log: list[e.Entry]) -> c.Command:
         session, opening = self.one(*bank.sessions), self.one(*bank.openings)
@@ -165,6 +174,9 @@ class Asker:
             lambda: c.Report(session, stay, self.random.choice([*REPORTS]), self.random.random() < 0.8),
             lambda: c.Remove(session, self.new("open"), stay, self.random.choice(REMOVALS), self.random.choice(codes)),
             lambda: c.Move(session, stay, self.new("open"), self.new("open"), self.new("claim"), prefer),
+            lambda: c.OpenAll(
+                session, tuple(self.new("open") for _ in range(4)), Reason.OTHER, self.random.choice(codes)
+            ),
             lambda: c.Extend(stay, session),
             lambda: self.withdraw(bank, session),
             lambda: c.SenseItems({door: self.random.random() < 0.5}),
@@ -276,7 +288,9 @@ def live(random: Random, steps: int) -> Iterator[tuple[World, c.Command, c.Decis
         before = world.bank
         decision = world.do(command)
         assert (
-            decision.refusal is None or world.bank is before or isinstance(command, c.SignIn | c.Instructed | c.Remove)
+            decision.refusal is None
+            or world.bank is before
+            or isinstance(command, c.SignIn | c.Instructed | c.Remove | c.OpenAll)
         )
         yield world, command, decision
         opening = next_opening(world.bank)
@@ -294,7 +308,7 @@ def test_any_commands_keep_the_bank_whole(seed: int) -> None:
     for world, command, decision in live(Random(seed), 150):
         whole(world.bank)
         if decision.refusal is not None:
-            assert isinstance(command, c.SignIn | c.Remove) or not decision.entries, (
+            assert isinstance(command, c.SignIn | c.Remove | c.OpenAll) or not decision.entries, (
                 "a no changes nothing but a guess throttle"
             )
     assert fold(Bank(BANK), world.log) == world.bank

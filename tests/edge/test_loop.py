@@ -63,6 +63,7 @@ class Board:
         self.folder = folder
         self.pulsed: list[CompartmentId] = []
         self.cut = False
+        self.breaks: BaseException | None = None
 
     async def pulse(self, compartment: CompartmentId) -> None:
         copy = self.folder.parent / "copy"
@@ -74,6 +75,8 @@ class Board:
         assert isinstance(last, e.Unlocked) and last.compartment == compartment, "acted before it was written"
         if self.cut:
             raise Fault("the line is cut")
+        if self.breaks is not None:
+            raise self.breaks
         self.pulsed.append(compartment)
 
 
@@ -299,15 +302,11 @@ async def test_a_pulse_that_is_cancelled_still_comes_to_an_end(edge: Edge) -> No
     class Cancelled(BaseException):
         pass
 
-    class Breaking(Board):
-        async def pulse(self, compartment: CompartmentId) -> None:
-            raise Cancelled
-
-    edge.loop._board = Breaking(edge.folder)
+    edge.board.breaks = Cancelled()
     with pytest.raises(Cancelled):
         await edge.deposit(session)
     assert edge.loop.bank.moving is not None
-    edge.loop._board = edge.board
+    edge.board.breaks = None
     await edge.pass_time(1.6)
     await edge.pass_time(0.7)
     assert edge.board.pulsed == ["01"], "the second try"

@@ -210,6 +210,16 @@ class Remove:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenAll:
+    """Two of the staff have every door opened, one after the other. `openings`: an id for each compartment."""
+
+    session: SessionId
+    openings: tuple[OpeningId, ...]
+    reason: Reason
+    second: Lookup | Ticket | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Move:
     """Staff takes a thing from one compartment to another: the old door opens, then the new one."""
 
@@ -359,7 +369,8 @@ Instruction = (
 
 @dataclass(frozen=True, slots=True)
 class Instructed:
-    """An instruction as it arrived. `offer`: a code, should it need one; `void`: it expired before it was sent."""
+    """An instruction as it arrived. `offer`: a code, should it need one; `void`: it expired before it was sent;
+    `too_many`: it opens a door, and more were opened from afar lately than the wall allows."""
 
     number: int
     id: InstructionId
@@ -368,6 +379,7 @@ class Instructed:
     server_now: datetime | None
     offer: Offer | None = None
     void: bool = False
+    too_many: bool = False
 
 
 # From the machine
@@ -472,6 +484,7 @@ Command = (
     | Visit
     | Inspect
     | Remove
+    | OpenAll
     | Move
     | Extend
     | Withdraw

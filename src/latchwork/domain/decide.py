@@ -33,6 +33,7 @@ _RULES: dict[type, _Rule] = {
     c.Visit: operate.visit,
     c.Inspect: operate.inspect,
     c.Remove: operate.remove,
+    c.OpenAll: operate.open_all,
     c.Move: operate.move,
     c.Extend: operate.extend,
     c.Withdraw: operate.withdraw,

@@ -10,6 +10,7 @@ kiosk = "127.0.0.1:8090"               # where its own screen is served
 driver = "kerong-cu16"
 port = "/dev/serial/by-id/usb-..."     # or "socket://192.168.0.7:23"
 boards = [0]
+# supply = "left"                      # buses on one power supply have one name, or none at all
 # options = { locks_per_board = 12 }   # of those in the driver's manifest
 
 [[compartment]]
@@ -62,6 +63,8 @@ class BusTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     boards: tuple[int, ...] = ()
     """None: those that the driver's manifest names."""
     options: dict[str, Any] = {}
+    supply: str = ""
+    """What feeds its coils: two coils of one supply never have power together."""
 
 
 class CompartmentTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

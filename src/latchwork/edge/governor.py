@@ -1,34 +1,112 @@
-"""Keeps the wall from hurting itself: when may which coil be pulsed. Answers "now" or "not before".
+"""Keeps the wall from hurting itself: the one way to a driver's pulse, and when it is open for which coil.
 
-Limits from the electrical notes: locker solenoids are intermittent-duty, and two coils at once can brown out the
-supply. It never holds an unlock: whoever asked asks again.
+Limits from the electrical notes: locker solenoids are intermittent-duty, and two coils at once can brown out their
+supply. It answers "now" or "not before" and never holds an unlock: whoever asked asks again.
 """
 
 from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-from latchwork.domain.words import CompartmentId
+from latchwork.edge.drivers.protocol import Fault
 
-GAP_SECONDS = 0.65
-"""Between any two pulses of a bank: the board's 550 ms and 100 ms for the supply to recover."""
+PULSE_MS_MAX = 1_500
+"""Longer, and a locker's solenoid may burn: no bus may be configured so."""
+RECOVER_SECONDS = 0.1
+"""For a supply, after the coil before has let go."""
 BURST_PULSES = 3
 BURST_SECONDS = 30.0
-REST_SECONDS = 5.0
-"""A coil that was pulsed three times in 30 s rests this long after the last."""
+REST_SECONDS_MIN = 5.0
+REST_PULSES = 9
+"""A coil that was pulsed three times in 30 s rests for nine pulses, so that it has power a tenth of the time."""
+
+REMOTE_BURST = 5
+REMOTE_EVERY_SECONDS = 30.0
+"""What a server may open: so many doors at once, and one more each time. Opening all takes people at the wall."""
+
+K = TypeVar("K")
 
 
-class Governor:
-    def __init__(self) -> None:
-        self._last = float("-inf")
-        self._pulses: dict[CompartmentId, deque[float]] = {}
+@dataclass(frozen=True, slots=True)
+class Coil:
+    supply: str = ""
+    """Coils of one supply never have power together."""
+    pulse_s: float = 0.55
 
-    def not_before(self, compartment: CompartmentId, now: float) -> float:
-        """The monotonic second from which this coil may be pulsed; at or below `now` means now."""
-        earliest = self._last + GAP_SECONDS
-        recent = self._pulses.get(compartment)
-        if recent and len(recent) == BURST_PULSES and recent[-1] - recent[0] < BURST_SECONDS:
-            earliest = max(earliest, recent[-1] + REST_SECONDS)
-        return earliest
 
-    def pulsed(self, compartment: CompartmentId, now: float) -> None:
-        self._last = now
-        self._pulses.setdefault(compartment, deque(maxlen=BURST_PULSES)).append(now)
+class TooSoon(Fault):
+    """A pulse that the limits forbid now. Nothing was sent."""
+
+
+class Governor(Generic[K]):
+    """`pulse` sends one unlock, and is called from here only; `monotonic` gives seconds.
+
+    `rested`: nothing can have been pulsed lately, because this wall has no past. Else every coil begins tired, for
+    nobody knows what a process that crashed was doing.
+    """
+
+    def __init__(
+        self,
+        pulse: Callable[[K], Awaitable[None]],
+        coils: Mapping[K, Coil],
+        monotonic: Callable[[], float],
+        *,
+        rested: bool = False,
+    ) -> None:
+        self._pulse = pulse
+        self._coils = coils
+        self._monotonic = monotonic
+        self._began = float("-inf") if rested else monotonic()
+        self._free: dict[str, float] = {}
+        """From when on each supply has recovered."""
+        self._pulses: dict[K, deque[float]] = {}
+        """When each coil last had power, newest last."""
+
+    def not_before(self, coil: K) -> float:
+        """The monotonic second from which this coil may be pulsed; at or below the present one means now."""
+        made, last = self._made(coil), self._last(coil)
+        if last[-1] - last[0] < BURST_SECONDS:
+            return max(self._supply_free(made), last[-1] + max(REST_SECONDS_MIN, REST_PULSES * made.pulse_s))
+        return self._supply_free(made)
+
+    async def pulse(self, coil: K) -> None:
+        """Raises TooSoon, or what the driver raises: then the coil may have had power all the same."""
+        if self.not_before(coil) > self._monotonic():
+            raise TooSoon(f"the coil of {coil}, or its supply, needs rest")
+        made, last = self._made(coil), self._last(coil)
+        last.append(self._monotonic())
+        self._free[made.supply] = float("inf")  # while the frame is on its way
+        try:
+            await self._pulse(coil)
+        finally:
+            last[-1] = self._monotonic()
+            self._free[made.supply] = last[-1] + made.pulse_s + RECOVER_SECONDS
+
+    def _made(self, coil: K) -> Coil:
+        return self._coils.get(coil, Coil())
+
+    def _last(self, coil: K) -> deque[float]:
+        return self._pulses.setdefault(coil, deque([self._began] * BURST_PULSES, maxlen=BURST_PULSES))
+
+    def _supply_free(self, made: Coil) -> float:
+        return self._free.get(made.supply, self._began + PULSE_MS_MAX / 1000 + RECOVER_SECONDS)
+
+
+class RemoteLimit:
+    """How fast doors open because somebody elsewhere wants them to: a hostile server opens no whole wall."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._taken: deque[float] = deque()
+        """When each of the slots in use is free again."""
+
+    def take(self) -> bool:
+        """Whether one more may be asked for now."""
+        now = self._monotonic()
+        while self._taken and self._taken[0] <= now:
+            self._taken.popleft()
+        if len(self._taken) >= REMOTE_BURST:
+            return False
+        self._taken.append(max(now, self._taken[-1] if self._taken else now) + REMOTE_EVERY_SECONDS)
+        return True

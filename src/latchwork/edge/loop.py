@@ -5,7 +5,7 @@ loop calls it from one place. It awaits only its ports and imports no asyncio, s
 pretend time.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -20,7 +20,7 @@ from latchwork.domain.entries import Body, Entry, EpochBegan
 from latchwork.domain.words import BankId, CompartmentId, DoorState, OpeningId, Reason, Role
 from latchwork.edge.clock import BankClock
 from latchwork.edge.drivers.protocol import Fault
-from latchwork.edge.governor import Governor
+from latchwork.edge.governor import Coil, Governor, RemoteLimit
 from latchwork.edge.keyring import Keyring
 from latchwork.sync.codec import TooLarge, Unreadable, body_hash, encode_entry, read_entry, read_instruction
 from latchwork.sync.custody import Frontier
@@ -63,7 +63,7 @@ class Unfit(Exception):
 
 
 class Loop:
-    """`full`: the exception by which the journal says that its disk is full."""
+    """`full`: the exception by which the journal says that its disk is full. `coils`: those of its board."""
 
     def __init__(
         self,
@@ -73,17 +73,18 @@ class Loop:
         clock: BankClock,
         keyring: Keyring,
         full: type[Exception] = OSError,
+        coils: Mapping[CompartmentId, Coil] | None = None,
     ) -> None:
         self.bank = Bank(bank)
         self.journal = journal
         self.frontier = Frontier()
         self.keyring = keyring
         self.clock = clock
-        self._board = board
         self.full = full
         self.told: Callable[[], None] = lambda: None
         """Called after each step that changed the bank."""
-        self._governor = Governor()
+        self._governor = Governor(board.pulse, coils or {}, clock.monotonic, rested=journal.size == 0)
+        self._remote = RemoteLimit(clock.monotonic)
         self._proof_by: dict[OpeningId, float] = {}
         self._unwritten: list[c.See | c.Elapse] = []
         """What the hardware said while the disk was full: it will not say it again."""
@@ -189,13 +190,12 @@ class Loop:
         return Decision(refusal=Refusal(Reason.DISK_FULL))
 
     def _grant(self, batch: "_Batch") -> None:
-        """The next lock, if the governor has a slot now. A door that stands open needs no pulse, so the next may go."""
+        """The next lock, if the governor has a slot now. One a step: it counts from when the pulse is out."""
         while (opening := next_opening(batch.bank)) is not None:
-            now = self.clock.monotonic()
-            if self._governor.not_before(opening.compartment, now) > now:
+            if self._governor.not_before(opening.compartment) > self.clock.monotonic():
                 return
-            for unlocked in pulses(batch.decide(c.Unlock(opening.id, self.clock.server_now())).entries):
-                self._governor.pulsed(unlocked.compartment, now)
+            if pulses(batch.decide(c.Unlock(opening.id, self.clock.server_now())).entries):
+                return
 
     async def _act(self, committed: Iterable[Body]) -> None:
         for unlocked in pulses(committed):
@@ -203,7 +203,7 @@ class Loop:
             # Set before as well: whatever becomes of this call, the opening must come to an end.
             self._proof_by[unlocked.opening] = self.clock.monotonic() + proof_s
             try:
-                await self._board.pulse(unlocked.compartment)
+                await self._governor.pulse(unlocked.compartment)
             except Fault:
                 del self._proof_by[unlocked.opening]
                 await self.do(c.Elapse(unlocked.opening, unsent=True))
@@ -223,6 +223,7 @@ class Loop:
             # The cloud derives the digits from the pass that it named, so its codes must be made from that one.
             self.keyring.offer(self.bank, named, body.role if isinstance(body, c.GrantPass) else Role.PERSON),
             order.void,
+            isinstance(body, c.Open) and not order.void and not self._remote.take(),
         )
         try:
             return await self.do(instructed)
@@ -252,7 +253,7 @@ class Loop:
         times = [by - now for by in self._proof_by.values()]
         opening = next_opening(self.bank)
         if opening is not None:
-            times.append(self._governor.not_before(opening.compartment, now) - now)
+            times.append(self._governor.not_before(opening.compartment) - now)
         deadline = next_deadline(self.bank)
         if deadline is not None:
             times.append((deadline - self._now()).total_seconds())

@@ -71,7 +71,7 @@ async def _work(config: Config, who: identity.Identity, journal: SqliteJournal) 
     software, boot = version("latchwork"), uuid4().hex
     keyring = Keyring(bytes.fromhex(who.code_key), who.generation, lambda: uuid4().hex)
     wall = wall_of(config.buses, config.wiring, config.contacts)
-    loop = Loop(who.bank, journal, wall, BankClock(), keyring, full=DiskFull)
+    loop = Loop(who.bank, journal, wall, BankClock(), keyring, DiskFull, wall.coils)
     desk = EdgeDesk(loop, journal, config.state / "photos")
     await loop.start(boot, software, config.fittings)
     key = who.key

@@ -20,6 +20,7 @@ import msgspec
 from latchwork.edge import drivers
 from latchwork.edge.config import BadConfig, BusTable
 from latchwork.edge.drivers.protocol import BusSettings, Contact, Driver
+from latchwork.edge.governor import PULSE_MS_MAX
 
 GROUP = "latchwork.drivers"
 
@@ -75,6 +76,14 @@ class Family:
                 raise BadConfig(f'bus {bus.port}: {bus.driver} has no option "{name}" (it has: {has})')
             if type(value) is not type(defaults[name]):
                 raise BadConfig(f"bus {bus.port}: {name} = {value!r} should be like {defaults[name]!r}")
+        if self.manifest.capabilities.pulse == "host-timed" and bus.options.get("accept_host_timed") is not True:
+            raise BadConfig(
+                f"bus {bus.port}: with {bus.driver} this computer would end each pulse itself, and would leave a coil "
+                "on if it died inside one: use a board that times its own pulse, or put a hardware timer behind each "
+                "coil and set accept_host_timed = true"
+            )
+        if not 0 < self.pulse_ms(bus) <= PULSE_MS_MAX:
+            raise BadConfig(f"bus {bus.port}: pulse_ms = {self.pulse_ms(bus)} is not from 1 to {PULSE_MS_MAX}")
         try:
             return self.make(BusSettings(bus.port, bus.boards or self.manifest.boards, {**defaults, **bus.options}))
         except ValueError as error:

@@ -12,6 +12,7 @@ from latchwork.edge import registry
 from latchwork.edge.config import BadConfig, BusTable
 from latchwork.edge.contacts import BOUNCE_S, Contacts
 from latchwork.edge.drivers.protocol import BoardLost, Contact, Driver, Reading
+from latchwork.edge.governor import Coil
 
 COIL_S = 0.6
 COIL_MARGIN_S = 0.05
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 class Wall:
-    """`turned` and `coil_s` as in `Contacts`."""
+    """`turned` and `coil_s` as in `Contacts`; `coils` for the governor, through whom alone it is to be pulsed."""
 
     def __init__(
         self,
@@ -28,7 +29,9 @@ class Wall:
         wiring: Mapping[CompartmentId, tuple[int, int]],
         turned: AbstractSet[CompartmentId] = frozenset(),
         coil_s: float = COIL_S,
+        coils: Mapping[CompartmentId, Coil] | None = None,
     ) -> None:
+        self.coils = coils or {}
         self._drivers = drivers
         self._wiring = wiring
         self._places = {place: compartment for compartment, place in wiring.items()}
@@ -95,5 +98,6 @@ def wall_of(
             raise BadConfig(f"compartment {compartment}: bus {index} has no channel {channel}")
     expected = {door: families[index].manifest.capabilities.contact for door, (index, _) in wiring.items()}
     turned = {door for door, contact in (contacts or {}).items() if contact is not expected[door]}
-    pulse_ms = max(family.pulse_ms(bus) for family, bus in zip(families, buses, strict=True))
-    return Wall(drivers, wiring, turned, pulse_ms / 1000 + COIL_MARGIN_S)
+    made = [Coil(bus.supply, family.pulse_ms(bus) / 1000) for family, bus in zip(families, buses, strict=True)]
+    coils = {door: made[index] for door, (index, _) in wiring.items()}
+    return Wall(drivers, wiring, turned, max(coil.pulse_s for coil in made) + COIL_MARGIN_S, coils)

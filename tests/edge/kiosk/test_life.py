@@ -462,6 +462,30 @@ def test_staff_sends_back_and_throws_away_by_two() -> None:
     assert isinstance(gone, e.Removed) and gone.second == "f" * 32 and clerk.see().name == "staff"
 
 
+def test_two_of_the_staff_open_every_door() -> None:
+    desk = TestDesk(fittings(2, 1, 0))
+    desk.instruct(c.GrantPass(PassId("f" * 32), Role.STAFF))
+    clerk = Visitor(desk)
+    clerk(p.Code(desk.staff))
+    assert clerk(p.OpenAll()).name == "open_all"
+    screen = clerk(p.OpenAll(Reason.MAINTENANCE))
+    assert (screen.name, screen.values["do"], screen.values["more"]) == (
+        "second",
+        "open_all",
+        {"reason": "maintenance"},
+    )
+    assert clerk(p.OpenAll(Reason.MAINTENANCE, desk.staff)).name == "second"
+    assert clerk.refused() is Reason.SECOND_PERSON and not desk.bank.openings
+    screen = clerk(p.OpenAll(Reason.MAINTENANCE, desk.digits(PassId("f" * 32))))
+    assert (screen.name, screen.values["door"], screen.values["close_first"]) == ("open", "01", ["02", "03"])
+    for door in ("01", "02", "03"):
+        desk.swing(door)
+    assert clerk.see().name == "staff"
+    courier = signed_in(desk)
+    courier(p.OpenAll(Reason.MAINTENANCE, desk.staff))
+    assert courier.refused() is Reason.NO_ACCESS
+
+
 def test_looked_and_not_there() -> None:
     desk = TestDesk()
     stay = desk.stored("A11")

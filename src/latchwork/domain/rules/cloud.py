@@ -185,6 +185,8 @@ def _open(bank: Bank, cmd: c.Instructed, body: c.Open, now: datetime) -> Decisio
         return no(Reason.UNKNOWN_COMPARTMENT)
     if body.opening in bank.openings:
         return no(Reason.NUMBER_REUSED)
+    if cmd.too_many:
+        return no(Reason.SLOW_DOWN)
     return yes(
         e.Wanted(
             body.opening,

@@ -7,7 +7,7 @@ from typing import Any
 from latchwork.domain import commands as c
 from latchwork.domain import entries as e
 from latchwork.domain import policy
-from latchwork.domain.bank import Bank, Compartment, OpeningState, Stay
+from latchwork.domain.bank import Bank, Compartment, OpeningState, Session, Stay
 from latchwork.domain.commands import Decision
 from latchwork.domain.rules.collect import may_take, taken
 from latchwork.domain.rules.people import shown
@@ -24,6 +24,7 @@ from latchwork.domain.rules.pieces import (
     release,
     staff,
     stored,
+    under_way,
     want,
     yes,
 )
@@ -31,7 +32,10 @@ from latchwork.domain.words import (
     STAFF_REASONS,
     CompartmentId,
     CompartmentState,
+    DoorState,
     Ending,
+    Lookup,
+    PassId,
     Purpose,
     Reason,
     Role,
@@ -108,14 +112,10 @@ def remove(bank: Bank, cmd: c.Remove, now: datetime) -> Decision:
     if cmd.why is Reason.DISPOSED:
         if bank.services[stay.about.service].at_end is not Ending.DISPOSE and stay.state is StayState.DEPOSITED:
             return no(Reason.NO_ACCESS)
-        if cmd.second is None:
-            return no(Reason.SECOND_PERSON)
-        other = shown(bank, cmd.second, now)
+        other = _second(bank, session, cmd.second, now)
         if isinstance(other, Decision):
             return other
-        second = other.grant.pass_id
-        if other.grant.role is not Role.STAFF or second == session.pass_id:
-            return no(Reason.SECOND_PERSON)
+        second = other
     ends = StayState.RETURNED if cmd.why is Reason.RETURN_TO_SENDER else StayState.EXCEPTION
     door = door_of(bank, stay.compartment)
     if door is None:
@@ -133,6 +133,41 @@ def remove(bank: Bank, cmd: c.Remove, now: datetime) -> Decision:
             second=second,
         )
     )
+
+
+def open_all(bank: Bank, cmd: c.OpenAll, now: datetime) -> Decision:
+    """A queue like any other: each door waits for the governor and for the one before it. Gates stay shut."""
+    session = staff(bank, cmd.session)
+    if isinstance(session, Reason):
+        return no(session)
+    if cmd.reason not in STAFF_REASONS:
+        return no(Reason.NO_ACCESS)
+    second = _second(bank, session, cmd.second, now)
+    if isinstance(second, Decision):
+        return second
+    doors = sorted(
+        x.id
+        for x in bank.compartments.values()
+        if not (x.fitting.gate or x.fitting.shelf or x.door is DoorState.OPEN or under_way(bank, x.id))
+    )
+    return yes(
+        *(
+            want(opening, door, Purpose.VISIT, by=session, reason=cmd.reason, second=second)
+            for opening, door in zip(cmd.openings, doors, strict=False)
+        )
+    )
+
+
+def _second(bank: Bank, session: Session, code: Lookup | c.Ticket | None, now: datetime) -> PassId | Decision:
+    """The pass of another of the staff, or the no."""
+    if code is None:
+        return no(Reason.SECOND_PERSON)
+    other = shown(bank, code, now)
+    if isinstance(other, Decision):
+        return other
+    if other.grant.role is not Role.STAFF or other.grant.pass_id == session.pass_id:
+        return no(Reason.SECOND_PERSON)
+    return other.grant.pass_id
 
 
 def move(bank: Bank, cmd: c.Move, now: datetime) -> Decision:

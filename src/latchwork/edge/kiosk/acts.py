@@ -230,6 +230,7 @@ _DO: dict[type, Callable[[At, Turn, Any], Awaitable[Turn]]] = {
     p.Thing: staff.thing,
     p.Move: staff.move,
     p.Remove: staff.remove,
+    p.OpenAll: staff.open_all,
     p.Withdraw: staff.withdraw,
     p.Audit: staff.audit,
     p.Skip: staff.skip,

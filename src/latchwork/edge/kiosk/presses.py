@@ -213,6 +213,13 @@ class Remove(_Press, tag="remove"):
     second: Annotated[str, Meta(min_length=1, max_length=400)] | None = None
 
 
+class OpenAll(_Press, tag="open_all"):
+    """Every door in turn. Without `reason` asks why; without `second`, another member's code or QR text, for that."""
+
+    reason: Reason | None = None
+    second: Annotated[str, Meta(min_length=1, max_length=400)] | None = None
+
+
 class Withdraw(_Press, tag="withdraw"):
     """Out of service, or `back`; `now` even where something is inside."""
 
@@ -289,6 +296,7 @@ Press = (
     | Thing
     | Move
     | Remove
+    | OpenAll
     | Withdraw
     | Audit
     | Skip

@@ -137,13 +137,19 @@ def _question(
         places = [{"shelf": x.id, "gate": x.fitting.behind, "withdrawn": x.withdrawn} for x in shelves(bank)]
         carriers = dict(papers.carriers) if session.role is Role.STAFF else {}
         return Screen("shelves", {"shelves": places, "carriers": carriers})
+    if ask.question is Question.OPEN_ALL and session.role is Role.STAFF:
+        if ask.what is None:
+            return Screen("open_all", {"reasons": sorted(str(reason) for reason in STAFF_REASONS)})
+        return Screen("second", {"door": None, "do": "open_all", "more": {"reason": str(ask.what)}})
     if ask.question is Question.WRONG:
         return _wrong(bank, ask, session, opening)
     stay = bank.stays.get(ask.stay) if ask.stay else None
     if stay is None or session.role is not Role.STAFF:
         return None
-    values = _thing(bank, stay, papers)
-    return Screen("second" if ask.question is Question.SECOND else "thing", values)
+    if ask.question is Question.SECOND:
+        more = {"stay": stay.id, "why": str(Reason.DISPOSED)}
+        return Screen("second", {"door": stay.compartment, "do": "remove", "more": more})
+    return Screen("thing", _thing(bank, stay, papers))
 
 
 def _wrong(bank: Bank, ask: Ask, session: Session, opening: Opening | None) -> Screen:

@@ -84,12 +84,10 @@ async def move(at: At, turn: Turn, press: p.Move) -> Turn:
 
 
 async def remove(at: At, turn: Turn, press: p.Remove) -> Turn:
-    second: Lookup | Ticket | None = None
-    if press.second is not None:
-        try:
-            second = _shown(at, press.second)
-        except BadTicket:
-            return refused(turn, Reason.NOT_UNDERSTOOD)
+    try:
+        second = _shown(at, press.second)
+    except BadTicket:
+        return refused(turn, Reason.NOT_UNDERSTOOD)
     turn = await settled(at, turn)
     if turn.refusal or turn.session is None:
         return turn
@@ -103,7 +101,26 @@ async def remove(at: At, turn: Turn, press: p.Remove) -> Turn:
     return turn
 
 
-def _shown(at: At, text: str) -> Lookup | Ticket:
+async def open_all(at: At, turn: Turn, press: p.OpenAll) -> Turn:
+    if at.of_role(turn, Role.STAFF) is None:
+        return refused(turn, Reason.NO_ACCESS)
+    if press.reason is None or press.second is None:
+        return asking(turn, Question.OPEN_ALL, what=press.reason)
+    try:
+        second = _shown(at, press.second)
+    except BadTicket:
+        return refused(turn, Reason.NOT_UNDERSTOOD)
+    turn = await settled(at, turn)
+    if turn.refusal or turn.session is None:
+        return turn
+    ids = tuple(OpeningId(at.desk.new_id()) for _ in at.desk.bank.compartments)
+    return await at.do(turn, c.OpenAll(turn.session, ids, press.reason, second))
+
+
+def _shown(at: At, text: str | None) -> Lookup | Ticket | None:
+    """Raises BadTicket."""
+    if text is None:
+        return None
     digits = "".join(text.split()).replace("-", "")
     return at.desk.code(digits) if digits.isdigit() else at.desk.ticket(digits.upper())
 

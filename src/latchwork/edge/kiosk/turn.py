@@ -53,6 +53,7 @@ class Question(StrEnum):
     SERVICES = "services"
     WRONG = "wrong"
     SECOND = "second"
+    OPEN_ALL = "open_all"
     THING = "thing"
 
 

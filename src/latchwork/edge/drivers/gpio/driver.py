@@ -148,9 +148,4 @@ def make(settings: BusSettings) -> Gpio:
     options = settings.options
     if settings.port != PORT:
         raise ValueError(f'port should be "{PORT}"')
-    if not options["accept_host_timed"]:
-        raise ValueError(
-            "this computer would have to end each pulse itself, and would leave a coil on if it died inside one: use a "
-            "board that times its own pulse, or put a hardware timer behind each pin and set accept_host_timed = true"
-        )
     return Gpio(options["relays"], options["contacts"], options["pulse_ms"], active_high=options["active_high"])
