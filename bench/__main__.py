@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-PARTS = ("collect", "unlock", "race", "lives")
+PARTS = ("guess", "collect", "unlock", "race", "lives")
 KEYS = (
     "lives_per_s",
     "pgbench_lives_per_s",
@@ -19,6 +19,9 @@ KEYS = (
     "collect_ms",
     "race_last_winners",
     "race_free_successes",
+    "guess_codes_a_day",
+    "guess_chance_a_day",
+    "guess_wait_s_max",
 )
 FILE = Path(__file__).parents[1] / "var" / "bench.json"
 

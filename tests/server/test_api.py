@@ -16,6 +16,7 @@ from tests.server.town import Town, WallBank, town
 
 from latchwork.domain import commands as c
 from latchwork.domain.words import BankId, CompartmentId, CompartmentState, ServiceId, Size
+from latchwork.server.actions.office import WRONG_MAX
 from latchwork.sync.keys import enrol_text
 
 OPEN_TO_ALL = {("POST", "/api/v1/enrolments"), ("POST", "/operator/sign-in")}
@@ -286,14 +287,28 @@ async def test_enrolment_answers_the_same_key_again_and_nobody_else(database: st
         is_problem(await place.http.post("/api/v1/enrolments", json={"code": code}), 400)
 
 
-async def test_guessing_enrolment_codes_is_slowed_down(database: str, tmp_path: Path) -> None:
+async def test_guessing_is_slowed_down_and_a_right_one_is_served(database: str, tmp_path: Path) -> None:
+    """Enrolment codes, API tokens and the links of parcel pages; whatever a caller says of itself."""
     async with town(database, tmp_path) as place:
-        answers = [
-            await place.http.post("/api/v1/enrolments", json=NOBODYS_KEY | {"code": f"GUESS-{n}"}) for n in range(11)
-        ]
-        assert [x.status_code for x in answers] == [403] * 10 + [429]
-        assert int(is_problem(answers[-1], 429)["status"]) == 429
-        assert int(answers[-1].headers["retry-after"]) > 0
+        await place.settle()
+        stay = (await place.announce("LW-1"))["id"]
+
+        async def enrol(n: int) -> httpx.Response:
+            return await place.http.post("/api/v1/enrolments", json=NOBODYS_KEY | {"code": f"GUESS-{n}"})
+
+        async def token(n: int) -> httpx.Response:
+            headers = {"authorization": f"Bearer lw_guess{n}", "x-forwarded-for": f"192.0.2.{n}"}
+            return await place.http.get("/api/v1/sites", headers=headers)
+
+        async def link(n: int) -> httpx.Response:
+            return await place.http.get(f"/p/guess{n}", headers={"x-forwarded-for": f"192.0.2.{n}"})
+
+        for guess, status in ((enrol, 403), (token, 401), (link, 404)):
+            answers = [await guess(n) for n in range(WRONG_MAX + 2)]
+            assert [x.status_code for x in answers] == [status] * WRONG_MAX + [429, 429]
+            assert guess is link or int(answers[-1].headers["retry-after"]) > 0
+        assert (await place.ask("GET", f"stays/{stay}"))["id"] == stay
+        assert (await place.http.get(f"/p/{place.cloud.office.vault.link(stay)}")).status_code == 200
 
 
 async def test_a_revoked_key_is_turned_away(database: str, tmp_path: Path) -> None:

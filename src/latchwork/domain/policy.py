@@ -20,9 +20,15 @@ ATTEMPTS_MAX = 2
 """Pulses for one opening; a person is asked to push or gets another door after that."""
 
 FREE_GUESSES = 3
-GUESS_DELAY_MAX = timedelta(seconds=60)
+GUESSES_REMEMBERED = 30
+GUESS_DELAY_MAX = timedelta(seconds=120)
+"""So long at most the next code waits, whoever types it: about 745 wrong codes a day fit in."""
 GUESS_FORGET = timedelta(minutes=10)
 """One wrong code is forgotten for each such time without one."""
+DIGITS_MIN = 8
+CODES_OF_DIGITS_MIN = 12
+"""So many codes of `DIGITS_MIN` digits; of each further digit ten times as many. With the delay above, a day of
+guessing finds one of them with a chance below 1 in 10,000 (`make bench ONLY=guess`)."""
 
 REACH_MM = range(380, 1221)
 """Height above the floor that a wheelchair user reaches (ADA 308; EN 301 549, 8.3)."""
@@ -192,19 +198,25 @@ def opens_at(bank: Bank, service: Service, now: datetime) -> datetime | None:
 # Codes
 
 
-def code_digits(waiting: int, role: Role = Role.PERSON) -> int:
-    """How long a new code must be: a guess can match any of those waiting (OWASP ASVS 5.0, 6.5.4).
+def code_digits(held: int, role: Role = Role.PERSON) -> int:
+    """How long a new code must be where so many are held: a guess can match any of them (OWASP ASVS 5.0, 6.5.4).
 
-    A courier's or staff member's code lives long and opens much, so it is long from the start.
+    A courier's or staff member's code lives long and opens much, so it is longer from the start.
     """
-    return 6 if waiting < 50 and role is Role.PERSON else 8
+    digits = DIGITS_MIN + (role is not Role.PERSON)
+    while held >= CODES_OF_DIGITS_MIN * 10 ** (digits - DIGITS_MIN):
+        digits += 1
+    return digits
 
 
 def after_wrong_code(guesses: Guesses, now: datetime) -> Guesses:
-    """A few slips cost nothing; then each further wrong code doubles the wait, up to a minute."""
+    """A few slips cost nothing; then every fourth wrong code doubles the wait, up to `GUESS_DELAY_MAX`.
+
+    What is remembered has an end too, so that a wall that was guessed at all day forgives within hours.
+    """
     forgotten = int((now - guesses.at) / GUESS_FORGET) if guesses.at else 0
-    failures = max(0, guesses.failures - forgotten) + 1
+    failures = min(max(0, guesses.failures - forgotten) + 1, GUESSES_REMEMBERED)
     if failures <= FREE_GUESSES:
         return Guesses(failures, now, None)
-    delay = min(timedelta(seconds=2 ** min(failures - FREE_GUESSES, 16)), GUESS_DELAY_MAX)
-    return Guesses(failures, now, now + delay)
+    delay = timedelta(seconds=2 ** ((failures - FREE_GUESSES + 3) // 4))
+    return Guesses(failures, now, now + min(delay, GUESS_DELAY_MAX))

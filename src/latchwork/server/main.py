@@ -22,7 +22,6 @@ from litestar import Litestar, Request, Response, get
 from litestar.datastructures import State
 
 from latchwork.server.actions import access
-from latchwork.server.actions.enrolment import Throttle
 from latchwork.server.actions.letters import NotSent, letter
 from latchwork.server.actions.live import Live
 from latchwork.server.actions.office import Office, Unavailable
@@ -225,7 +224,7 @@ async def running(given: Settings, dsn: str) -> AsyncIterator[Cloud]:
 def application(office: Office, live: Live, link: Link) -> Litestar:
     return Litestar(
         [health, link.handler(), *api.routers(), *web.routers()],
-        state=State({"office": office, "live": live, "throttle": Throttle()}),
+        state=State({"office": office, "live": live}),
         openapi_config=api.openapi(),
         exception_handlers={Exception: _excuse},
         logging_config=None,

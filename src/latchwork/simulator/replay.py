@@ -398,7 +398,7 @@ class _Bank:
         public = key.public_key().public_bytes_raw()
         code = invited.enrolment_code
         signature = key.sign(enrol_text(code, public))
-        identity = await enrolment.enrol(office, enrolment.Throttle(), "replay", code, public, signature)
+        identity = await enrolment.enrol(office, code, public, signature)
         granted = await passes.grant(office, who, invited.bank, Role.COURIER, organisation.party)
 
         bank = BankId(identity.bank)

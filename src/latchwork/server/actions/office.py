@@ -1,9 +1,10 @@
 """What every action works with, and the one way in which an action says no. It decides nothing."""
 
 import re
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from latchwork.domain import commands as c
@@ -20,6 +21,10 @@ LIST_MAX: Final = 500
 """No list of ours is longer."""
 
 
+WRONG_MAX: Final = 60
+"""Wrong secrets of one kind in a minute; further ones are not even called wrong."""
+
+
 @dataclass(frozen=True, slots=True)
 class Office:
     store: PostgresStore
@@ -33,8 +38,30 @@ class Office:
     seen: "dict[str, tuple[datetime, object]]" = field(default_factory=dict)
     """Answers worth keeping for a few seconds."""
 
+    wrong: "dict[str, deque[datetime]]" = field(default_factory=dict)
+    """When wrong secrets came lately, by their kind; in this process, and by nothing that a caller sends."""
+
     def new_id(self) -> str:
         return self.draw(16).hex()
+
+    def guessed(self, kind: str) -> None:
+        """Somebody came with a wrong one. Declines with 429 where that is too frequent.
+
+        A right one is looked at before, so it is always served: its own length is what protects it.
+        """
+        now, recent = self.now(), self.wrong.setdefault(kind, deque(maxlen=WRONG_MAX))
+        if len(recent) == WRONG_MAX and (wait := recent[0] + timedelta(minutes=1) - now) > timedelta():
+            detail = f"Too many wrong ones lately. Check your {kind}; a right one is served at once."
+            raise Declined(429, "slow_down", detail, int(wait.total_seconds()) + 1)
+        recent.append(now)
+
+    def stay_of(self, link: str) -> str:
+        """The stay that a parcel page's secret link names. Declines with 404 for one that we did not make."""
+        stay = self.vault.linked(link)
+        if stay is None:
+            self.guessed("link")
+            raise not_found("parcel")
+        return stay
 
     def wake(self, bank: str) -> None:
         """A hint that something waits for this bank; losing it costs a second."""

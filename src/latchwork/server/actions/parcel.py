@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import pairwise
 
 from latchwork.domain.words import StayState
 from latchwork.server.actions import places, stays
-from latchwork.server.actions.office import Office, not_found
+from latchwork.server.actions.office import Office
 
 QR_DAYS_MAX = 14
 """A QR code outlives the deadline by so much, because an expired stay stays collectible (rule 14). It is also how
@@ -60,10 +61,7 @@ class Parcel:
 
 async def parcel(office: Office, token: str, *, with_story: bool = True) -> Parcel:
     """Declines with 404 for a link that we did not make."""
-    stay = office.vault.linked(token)
-    if stay is None:
-        raise not_found("parcel")
-    row = await stays.row(office, stay, None)
+    row = await stays.row(office, office.stay_of(token), None)
     found = told(office, row, tuple(await stays.story(office, row)) if with_story else ())
     if found.compartment is None:
         return found
@@ -118,6 +116,8 @@ def _local(event: stays.Event, at: datetime | None) -> stays.Event:
 
 
 def grouped(digits: str) -> str:
-    """In threes, or in fours where that divides better: people read and type groups."""
-    step = 4 if len(digits) % 4 == 0 else 3
-    return " ".join(digits[i : i + step] for i in range(0, len(digits), step))
+    """In threes and fours, as people read and type."""
+    groups = -(-len(digits) // 4)
+    size, longer = divmod(len(digits), groups)
+    ends = (n * size + min(n, longer) for n in range(groups + 1))
+    return " ".join(digits[a:b] for a, b in pairwise(ends))

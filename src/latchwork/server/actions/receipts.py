@@ -6,7 +6,7 @@ from functools import partial
 
 from latchwork.domain.words import BankId
 from latchwork.server.actions import stays
-from latchwork.server.actions.office import Declined, Office, Who, not_found
+from latchwork.server.actions.office import Declined, Office, Who
 from latchwork.store.rows import CheckpointRow
 from latchwork.sync import receipts
 from latchwork.sync.codec import Unreadable
@@ -49,10 +49,7 @@ async def of_stay(office: Office, who: Who, stay_id: str) -> Receipt:
 
 async def of_link(office: Office, token: str) -> Receipt:
     """For whoever has the parcel's own link."""
-    stay = office.vault.linked(token)
-    if stay is None:
-        raise not_found("parcel")
-    return await _receipt(office, await stays.row(office, stay, None))
+    return await _receipt(office, await stays.row(office, office.stay_of(token), None))
 
 
 async def _receipt(office: Office, row: stays.Row) -> Receipt:

@@ -18,8 +18,10 @@ async def bearer(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRo
     kind, _space, token = connection.headers.get("authorization", "").partition(" ")
     if kind.lower() != "bearer" or not token:
         raise Declined(401, "no_token", "Send an API token: `Authorization: Bearer lw_...`.")
-    who = await access.who_is(connection.app.state.office, token.strip())
+    office: Office = connection.app.state.office
+    who = await access.who_is(office, token.strip())
     if who is None:
+        office.guessed("API token")
         raise Declined(401, "wrong_token", "This API token is unknown or was revoked.")
     connection.scope.setdefault("state", {})["who"] = who
 

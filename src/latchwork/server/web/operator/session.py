@@ -65,6 +65,7 @@ async def sign_in(request: AnyRequest, office: TheOffice, data: Form) -> Respons
     same_site(request, office)
     who = await access.who_is(office, data.get("token", "").strip())
     if who is None:
+        office.guessed("API token")
         return page("operator/sign_in.html", status=403, layer="operator", wrong=True)
     cookie = Cookie(
         COOKIE,
