@@ -26,6 +26,7 @@ SUBCOMMANDS: Mapping[str, Subcommand] = {
     "server": Subcommand("latchwork.server.main", "the cloud: API, pages and the banks' exchange"),
     "verify": Subcommand("latchwork.store.main", "check a receipt, a journal or the cloud's logs against their proofs"),
     "edge": Subcommand("latchwork.edge.main", "one locker bank: its loop, its link and its kiosk"),
+    "edge commission": Subcommand("latchwork.edge.commission.main", "find out which door is where, and write it down"),
 }
 
 
@@ -36,6 +37,9 @@ class Missing(Exception):
 def main(argv: Sequence[str] | None = None, table: Mapping[str, Subcommand] = SUBCOMMANDS) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     parser, branches = _parser(table)
+    for name in (name for name in table if " " in name):
+        if words[: len(parts := name.split())] == parts:
+            words[: len(parts)] = [name]
     called = next((word for word in words if not word.startswith("-")), None)
     module = None
     if called is not None and called in table:

@@ -1,10 +1,11 @@
 """A bank's configuration file: a good one is read, a bad one gets one clear sentence."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from latchwork.edge.config import BadConfig, read_config
+from latchwork.edge.config import BadConfig, read_config, read_tables, written
 from latchwork.edge.drivers.protocol import Contact
 from latchwork.edge.wall import wall_of
 
@@ -135,3 +136,15 @@ def test_where_words_may_travel(tmp_path: Path, server: str, more: str) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadConfig, match=r"nowhere.toml: No such file"):
         read_config(tmp_path / "nowhere.toml")
+
+
+def test_what_is_written_is_read_as_the_same(tmp_path: Path) -> None:
+    strange = 'a "quoted" \\ é \t \x7f \n name'
+    options = (
+        f"options = {{ locks_per_board = 12, local_echo = false }}\nport = {json.dumps(strange, ensure_ascii=True)}"
+    )
+    text = (GOOD + SHELF).replace('port = "/dev/ttyUSB0"', options)
+    tables = read_tables(write(tmp_path, text))
+    assert tables.bus[0].port == strange and tables.bus[0].options == {"locks_per_board": 12, "local_echo": False}
+    assert read_tables(write(tmp_path, written(tables))) == tables
+    assert "open_seconds" not in written(tables) and "shelf = false" not in written(tables)

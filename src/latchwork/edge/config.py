@@ -30,8 +30,10 @@ shelf = true
 # behind = "01"                        # the gate that it is behind
 """
 
+import json
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -120,6 +122,29 @@ def read_tables(path: Path) -> Tables:
         raise BadConfig(f"{path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise BadConfig(f"{path}: {error}") from None
+
+
+def written(file: Tables) -> str:
+    """As TOML, without what is said by default. `read_tables` reads the same from it."""
+    tables = [f"[bank]\n{_lines(file.bank)}"]
+    tables += [f"[[bus]]\n{_lines(bus)}" for bus in file.bus]
+    tables += [f"[[compartment]]\n{_lines(compartment)}" for compartment in file.compartment]
+    return "\n".join(tables)
+
+
+def _lines(table: msgspec.Struct) -> str:
+    defaults = {field.name: field.default for field in msgspec.structs.fields(table)}
+    fields = msgspec.structs.asdict(table).items()
+    return "".join(f"{name} = {_toml(value)}\n" for name, value in fields if value not in (defaults[name], {}))
+
+
+def _toml(value: Any) -> str:
+    """Strings and numbers are in TOML as in JSON, but for DEL."""
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{json.dumps(name)} = {_toml(each)}" for name, each in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def check(file: Tables, path: Path) -> Config:

@@ -122,6 +122,6 @@ def _text(said: object, key: str) -> str:
 def _loaded(payload: bytes) -> Answer:
     try:
         loaded = json.loads(payload)
-    except (ValueError, RecursionError):
+    except ValueError:
         return {}
     return loaded if isinstance(loaded, dict) else {}
