@@ -19,6 +19,10 @@ _STILL_TRUE: dict[str, frozenset[str]] = {
     Notice.COLLECTED: frozenset({StayState.COLLECTED}),
     Notice.EXPIRED: frozenset({StayState.EXPIRED}),
     Notice.RECALLED: frozenset({StayState.RECALLED, StayState.RETURNED}),
+    Notice.EXTENDED: frozenset({StayState.DEPOSITED}),
+    Notice.MOVED: frozenset({StayState.DEPOSITED, StayState.EXPIRED}),
+    Notice.NOT_DELIVERED: frozenset({StayState.EXPECTED, StayState.CANCELLED}),
+    Notice.RETURNED: frozenset({StayState.RETURNED}),
 }
 
 
