@@ -170,8 +170,10 @@ class Asker:
             lambda: c.Shelve(session, self.new("stay"), shelf, self.offer(), self.about()),
             lambda: c.GiveUp(session, stay, self.random.choice([Reason.TOO_BIG, Reason.OTHER, Reason.BUSY])),
             lambda: c.GiveUp(session, self.new("stay"), Reason.OTHER, self.about()),
-            lambda: c.Report(session, stay, self.random.choice([*REPORTS, Reason.BUSY]), self.random.random() < 0.8),
-            lambda: c.Report(session, stay, self.random.choice([*REPORTS]), self.random.random() < 0.8),
+            lambda: c.Report(
+                session, stay, self.random.choice([*sorted(REPORTS), Reason.BUSY]), self.random.random() < 0.8
+            ),
+            lambda: c.Report(session, stay, self.random.choice(sorted(REPORTS)), self.random.random() < 0.8),
             lambda: c.Remove(session, self.new("open"), stay, self.random.choice(REMOVALS), self.random.choice(codes)),
             lambda: c.Move(session, stay, self.new("open"), self.new("open"), self.new("claim"), prefer),
             lambda: c.OpenAll(

@@ -274,7 +274,7 @@ CASES: list[tuple[e.Body, dict[str, list[dict[str, Any]]]]] = [
     (
         e.Checked(DOOR, CompartmentState.VACANT),
         compartment(state="vacant", looked_at=T0)
-        | settled("not_opened", "unresolved", "missing", "mismatch", "forced_door", "recovered"),
+        | settled("not_opened", "unresolved", "missing", "mismatch", "will_not_close", "forced_door", "recovered"),
     ),
     (
         e.NotDelivered(STAY, ABOUT, Reason.TOO_BIG, False, SessionId("s")),
@@ -373,6 +373,22 @@ def test_a_deposit_that_came_to_nothing_leaves_nothing_behind() -> None:
     assert (one.state, one.compartment, one.pickup_pass, one.reserved_at) == ("expected", None, None, None)
     (again,) = rows_of(e.Released(CLAIM, DOOR, CompartmentState.VACANT, Reason.TOO_BIG, STAY), CLAIMED).stays
     assert (again.state, again.ended_at, again.reason) == ("reserved", None, None)
+
+
+@pytest.mark.parametrize(
+    ("why", "kind"),
+    [
+        (Reason.COMPARTMENT_OCCUPIED, "missing"),
+        (Reason.DOOR_WILL_NOT_CLOSE, "will_not_close"),
+        (Reason.COMPARTMENT_BROKEN, "not_opened"),
+    ],
+)
+def test_what_a_courier_says_of_a_compartment_is_on_somebodys_list(why: Reason, kind: str) -> None:
+    doubtful = e.Released(CLAIM, DOOR, CompartmentState.NEEDS_CHECK, why, STAY, StayState.EXPECTED, OPENING)
+    (task,) = rows_of(doubtful).tasks
+    assert (task.kind, task.about, task.detail, task.closed_at) == (kind, "07", why.value, None)
+    (looked,) = rows_of(doubtful, e.Checked(DOOR, CompartmentState.VACANT)).tasks
+    assert looked.closed_at == NOW
 
 
 def test_a_door_taken_off_the_wall_takes_its_changes_along() -> None:

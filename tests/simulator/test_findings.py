@@ -239,4 +239,19 @@ async def test_what_is_missing_from_a_shelf_puts_no_shelf_in_doubt() -> None:
     assert wall.state(SHELF) is CompartmentState.VACANT
 
 
+async def test_seed_60_what_is_missing_from_a_withdrawn_compartment_leaves_it_in_doubt() -> None:
+    """It came back into service as vacant, and nobody but the recipient had looked inside."""
+    wall = Wall()
+    stay = stored_parcel(wall)
+    wall.instruct(c.Withdraw((SMALL,)))
+    session = wall.sign_in(str(wall.bank.stays[stay].pickup))
+    wall.do(c.Collect(session, OpeningId("collect"), stay))
+    wall.unlock()
+    wall.door(OpeningId("collect"), DoorState.OPEN)
+    assert wall.do(c.Report(session, stay, Reason.COMPARTMENT_EMPTY)).refusal is None
+    wall.door(OpeningId("collect"), DoorState.CLOSED)
+    wall.instruct(c.Withdraw((SMALL,), back=True))
+    assert wall.state(SMALL) is CompartmentState.NEEDS_CHECK
+
+
 SHELF_BEHIND_SMALL = Fitting(SHELF, Size(9, 9, 9), shelf=True, behind=SMALL)

@@ -37,7 +37,7 @@ _STAYS_DOUBTS = (Task.WRONG_RECIPIENT, Task.REFUSED, Task.UNKNOWN_RECIPIENT, Tas
 _DOORS_DOUBTS = (Task.NOT_OPENED, Task.UNRESOLVED)
 """Settled by the door itself when it moves after all, or by a person who puts in or takes out."""
 _TAKERS_DOUBTS = (*_DOORS_DOUBTS, Task.MISSING, Task.MISMATCH)
-_LOOKERS_DOUBTS = (*_TAKERS_DOUBTS, Task.FORCED_DOOR, Task.RECOVERED)
+_LOOKERS_DOUBTS = (*_TAKERS_DOUBTS, Task.WILL_NOT_CLOSE, Task.FORCED_DOOR, Task.RECOVERED)
 
 
 def rows(organisation: str, raws: Iterable[bytes], nodes: Iterable[bytes], now: datetime) -> Rows:
@@ -361,6 +361,15 @@ def _released(page: _Page, body: e.Released) -> None:
     else:  # it was on its way here from another compartment, and is still there
         page.stay_entries.append(StayEntryRow(body.stay, page.bank, page.epoch, page.seq))
     _left(page, body.compartment, body.compartment_state, body.why)
+    if body.opening is not None and body.compartment_state is CompartmentState.NEEDS_CHECK:
+        page.task(_DEPOSITORS_DOUBTS.get(body.why, Task.NOT_OPENED), body.compartment, body.why.value)
+
+
+_DEPOSITORS_DOUBTS = {
+    Reason.COMPARTMENT_OCCUPIED: Task.MISSING,
+    Reason.INSPECTION: Task.MISSING,
+    Reason.DOOR_WILL_NOT_CLOSE: Task.WILL_NOT_CLOSE,
+}
 
 
 def _left(page: _Page, compartment: str, state: CompartmentState, why: Reason | None = None) -> None:

@@ -41,9 +41,11 @@ class Archive(Protocol):
     def was_lost(self, instruction: InstructionId) -> bool:
         """Whether a restore has lost it before the bank had it."""
 
-    def has_task(self, bank: BankId, compartment: str) -> bool: ...
+    def tasks(self, bank: BankId) -> Mapping[str, str]:
+        """What the open ones are about, each with one of their kinds."""
+
     def notices_waiting(self) -> Sequence[str]: ...
-    def is_settled(self, stay: str, kind: str) -> bool:
+    def is_settled(self, stay: str, kind: str, person: str) -> bool:
         """Whether a notice was given up for a reason."""
 
 
@@ -91,12 +93,13 @@ class MemoryArchive:
     def was_lost(self, instruction: InstructionId) -> bool:
         return instruction not in self._store.instructions
 
-    def has_task(self, bank: BankId, compartment: str) -> bool:
-        row = self._store.compartments.get((bank, compartment))
-        return row is not None and row["state"] == "needs_check"
+    def tasks(self, bank: BankId) -> Mapping[str, str]:
+        rows = self._store.tasks.values()
+        return {row["about"]: row["kind"] for row in rows if row["bank"] == bank and row["closed_at"] is None}
 
     def notices_waiting(self) -> Sequence[str]:
         return [row["kind"] for row in self._store.outbox.values() if not row["sent_at"] and not row["dead"]]
 
-    def is_settled(self, stay: str, kind: str) -> bool:
-        return any(r["stay"] == stay and r["kind"] == kind and r["dead"] for r in self._store.outbox.values())
+    def is_settled(self, stay: str, kind: str, person: str) -> bool:
+        rows = (row for row in self._store.outbox.values() if row["dead"])
+        return any((row["stay"], row["kind"], row["person"]) == (stay, kind, person) for row in rows)

@@ -4,7 +4,7 @@ The wall itself is the one that stands behind the simulated boards; this adds wh
 controller's view of it: a board to pulse, and doors to look at.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from random import Random
@@ -38,14 +38,19 @@ class Cabinet:
     def __init__(self, bank: BankId, fittings: tuple[Fitting, ...], schedule: Schedule, random: Random) -> None:
         self.bank = bank
         self.fittings = fittings
-        self.wall = Wall(range(len(fittings)))
-        self.channels = {fitting.id: channel for channel, fitting in enumerate(fittings)}
+        doors = [fitting.id for fitting in fittings if not fitting.shelf]
+        self.wall = Wall(range(len(doors)))
+        self.channels = {door: channel for channel, door in enumerate(doors)}
+        self.behind = {fitting.id: fitting.behind for fitting in fittings if fitting.shelf}
+        """Shelves, each with its gate; None: it stands in the open."""
         self.inside: dict[CompartmentId, list[Thing]] = {fitting.id: [] for fitting in fittings}
         self.doubtful: dict[CompartmentId, str] = {}
         """Where a contact or a person has told a lie: there, the log cannot be held to the truth."""
         self.lost: dict[int, None] = {}
         """Boards that do not answer."""
         self.flapping: dict[CompartmentId, None] = {}
+        self.sensors = False
+        """Whether something inside each compartment tells whether it is empty."""
         self.moved: Signal = Signal(schedule)
         self.watched_until = 0.0
         """The boards are polled fast until then."""
@@ -79,7 +84,11 @@ class Cabinet:
     # People's view
 
     def is_open(self, compartment: CompartmentId) -> bool:
+        """Of a shelf: whether one can reach it."""
         self.settle()
+        if compartment in self.behind:
+            gate = self.behind[compartment]
+            return gate is None or self.is_open(gate)
         return self.wall.doors[self.channels[compartment]].is_open
 
     async def wait_open(self, compartment: CompartmentId, seconds: float) -> bool:
@@ -89,6 +98,11 @@ class Cabinet:
             if left <= 0 or not await wait(self.moved, left):
                 return self.is_open(compartment)
         return True
+
+    def is_free(self, compartment: CompartmentId, things: Sequence[Thing]) -> bool:
+        """Whether all of these go in, and nothing else is there."""
+        space = next(f.size for f in self.fittings if f.id == compartment)
+        return not self.inside[compartment] and all(thing.size.fits_into(space) for thing in things)
 
     @contextmanager
     def attended(self, compartment: CompartmentId) -> Iterator[None]:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from latchwork.domain.bank import Bank, OpeningState
-from latchwork.domain.commands import Command, Decision, Offer, See, SignOut
+from latchwork.domain.commands import Command, Decision, Offer, See, SenseItems, SignOut
+from latchwork.domain.entries import Entry
 from latchwork.domain.words import BankId, CompartmentId, DoorState, Reason, SessionId
 from latchwork.edge.clock import BankClock
 from latchwork.edge.drivers.protocol import Fault
@@ -26,7 +27,7 @@ from latchwork.simulator.schedule import Host, Promise, Signal, Turn, die, sleep
 from latchwork.simulator.wire import Cut, End, Silent
 from latchwork.store.sqlite import DiskFull
 from latchwork.sync.codec import Unreadable
-from latchwork.sync.exchange import SILENCE_SECONDS_MAX, Challenge, Down, Message, pack, unpack
+from latchwork.sync.exchange import SILENCE_SECONDS_MAX, Ask, Challenge, Down, Message, Page, pack, unpack
 
 if TYPE_CHECKING:
     from latchwork.simulator.world import World
@@ -64,6 +65,8 @@ class Controller(Host):
         self._touched: dict[SessionId, float] = {}
         self._turn = Turn(world.schedule)
         self._boots = 0
+        self._written: list[Entry] = []
+        """By the step that is being taken."""
 
     @property
     def random(self) -> Random:
@@ -97,7 +100,7 @@ class Controller(Host):
         await sleep(self.random.uniform(0, 0.01))
 
     def _wrote(self, raws: Sequence[bytes]) -> None:
-        self.world.wrote(self.bank, raws)
+        self._written += self.world.wrote(self.bank, raws)
 
     async def _run(self) -> None:
         await sleep(BOOT_S)
@@ -155,7 +158,9 @@ class Controller(Host):
 
     async def _serve(self, loop: Loop, command: Command, promise: Promise[Decision]) -> None:
         async with self._turn:
+            self._written = []
             decision = await loop.do(command)
+            self.world.told("decided", self.bank, command, decision, self._written)
         self._promises.pop(promise, None)
         promise.keep(decision)
 
@@ -190,8 +195,11 @@ class Controller(Host):
     async def _drive(self) -> None:
         told: dict[CompartmentId, DoorState] = {}
         lost: dict[int, None] = {}
+        felt: dict[CompartmentId, bool] = {}
         while True:
             await self._poll(told, lost)
+            if self.cabinet.sensors:
+                await self._feel(felt)
             fast = self.cabinet.watched_until > self.world.time.now or self.cabinet.flapping
             await wait(self.cabinet.moved, 0.5 if fast else None)
             await sleep(self.random.uniform(0, self.world.weather.poll_s))
@@ -212,7 +220,19 @@ class Controller(Host):
             if news:
                 await self._tell(See(news))
 
-    async def _tell(self, see: See) -> None:
+    async def _feel(self, felt: dict[CompartmentId, bool]) -> None:
+        """What sensors behind shut doors say, when it is another thing than before; some of it is not so."""
+        shut = [x for x in self.cabinet.channels if not self.cabinet.is_open(x)]
+        news = {x: bool(self.cabinet.inside[x]) for x in shut}
+        news = {x: item for x, item in news.items() if felt.get(x) is not item}
+        felt.update(news)
+        for x in news:
+            if self.random.random() < self.world.weather.sensor_lies:
+                news[x] = not news[x]
+        if news:
+            await self._tell(SenseItems(news))
+
+    async def _tell(self, see: See | SenseItems) -> None:
         loop = self.loop
         assert loop is not None
         async with self._turn:
@@ -259,6 +279,11 @@ class Controller(Host):
         try:
             while True:
                 message: Message = unpack(await near.receive(HEARTBEAT_S + SILENCE_SECONDS_MAX))
+                if isinstance(message, Ask | Page):
+                    async with self._turn:
+                        answer = await talk.answer(message)
+                    near.send(pack(answer))
+                    continue
                 if not isinstance(message, Down):
                     raise Cut
                 async with self._turn:

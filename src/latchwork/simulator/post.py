@@ -6,24 +6,14 @@ from typing import TYPE_CHECKING
 
 from latchwork.domain.commands import Ticket
 from latchwork.domain.effects import Notice
-from latchwork.domain.words import BankId, PassId, StayState
+from latchwork.domain.words import BankId, PassId
+from latchwork.server.actions.letters import STILL_TRUE
 from latchwork.server.notices import NothingToSay, Undelivered
 from latchwork.store.outbox import DueNotice
 from latchwork.sync.keys import digits_of, sign_ticket
 
 if TYPE_CHECKING:
     from latchwork.simulator.world import World
-
-_STILL_TRUE: dict[str, frozenset[str]] = {
-    Notice.READY: frozenset({StayState.DEPOSITED, StayState.EXPIRED}),
-    Notice.COLLECTED: frozenset({StayState.COLLECTED}),
-    Notice.EXPIRED: frozenset({StayState.EXPIRED}),
-    Notice.RECALLED: frozenset({StayState.RECALLED, StayState.RETURNED}),
-    Notice.EXTENDED: frozenset({StayState.DEPOSITED}),
-    Notice.MOVED: frozenset({StayState.DEPOSITED, StayState.EXPIRED}),
-    Notice.NOT_DELIVERED: frozenset({StayState.EXPECTED, StayState.CANCELLED}),
-    Notice.RETURNED: frozenset({StayState.RETURNED}),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +40,7 @@ class Post:
         world = self._world
         stay = world.archive.stay(notice.stay)
         coded = notice.kind in (Notice.READY, Notice.EXPIRED)
-        if (coded and stay.pickup_pass is None) or stay.state not in _STILL_TRUE[notice.kind]:
+        if (coded and stay.pickup_pass is None) or stay.state not in STILL_TRUE.get(notice.kind, ()):
             self.outdated[notice.id] = notice.kind
             raise NothingToSay("outdated")
         bank = BankId(notice.bank)

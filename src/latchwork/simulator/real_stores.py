@@ -6,7 +6,7 @@ what the world in memory is for.
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -122,11 +122,11 @@ class PostgresArchive:
     def was_lost(self, instruction: InstructionId) -> bool:
         return not self._ask(_sim["instruction"], instruction)
 
-    def has_task(self, bank: BankId, compartment: str) -> bool:
-        return (CompartmentId(compartment), "needs_check") in self.compartments_of(bank)
+    def tasks(self, bank: BankId) -> Mapping[str, str]:
+        return {row["about"]: row["kind"] for row in self._ask(_sim["tasks"], bank)}
 
     def notices_waiting(self) -> Sequence[str]:
         return [row["kind"] for row in self._ask(_sim["waiting"])]
 
-    def is_settled(self, stay: str, kind: str) -> bool:
-        return bool(self._ask(_sim["given_up"], stay, kind))
+    def is_settled(self, stay: str, kind: str, person: str) -> bool:
+        return bool(self._ask(_sim["given_up"], stay, kind, person))

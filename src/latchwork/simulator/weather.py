@@ -48,6 +48,8 @@ class Weather:
     contact: float = 0.0
     """A contact breaks: it says closed for ever, or open for ever, until somebody repairs it."""
     flap_every_h: float = 0.0
+    sensor_lies: float = 0.0
+    """What a sensor inside says once a door is shut, and is not so."""
     poll_s: float = 0.3
     # People
     parcels_a_day: float = 16.0
@@ -57,6 +59,8 @@ class Weather:
     """Walks away, or does the next thing before the last has ended."""
     careless: float = 0.0
     """Opens and takes nothing, or says something that is not so."""
+    fuss: float = 0.0
+    """Something out of the ordinary, said or done at the wall or in the office: none of it is anybody's fault."""
     late: float = 0.1
     never: float = 0.05
     by_qr: float = 0.4
@@ -97,6 +101,8 @@ _FAULTS: tuple[tuple[str, float, float], ...] = (
     ("contact", 0.005, 0.05),
     ("flap_every_h", 8.0, 1.0),
     ("careless", 0.01, 0.1),
+    ("fuss", 0.15, 0.5),
+    ("sensor_lies", 0.02, 0.2),
     ("guesses_a_day", 5.0, 300.0),
 )
 _OFF, _EXTREME = 0.55, 0.12

@@ -12,7 +12,8 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from latchwork.domain import entries as e
-from latchwork.domain.bank import Fitting
+from latchwork.domain.apply import apply
+from latchwork.domain.bank import Bank, Fitting
 from latchwork.domain.words import (
     BankId,
     CompartmentId,
@@ -20,13 +21,14 @@ from latchwork.domain.words import (
     OpeningId,
     Purpose,
     Reason,
+    Size,
 )
 from latchwork.edge.loop import Loop
 from latchwork.server.exchange import Exchange
 from latchwork.simulator.archive import Archive
 from latchwork.simulator.cabinet import SIZES, Cabinet, Thing
-from latchwork.simulator.checkers import CHECKERS
-from latchwork.simulator.clock import Time
+from latchwork.simulator.checkers import CHECKERS, Checker
+from latchwork.simulator.clock import BEGIN, Time
 from latchwork.simulator.controller import Controller
 from latchwork.simulator.elements import Elements
 from latchwork.simulator.office import Office
@@ -40,8 +42,15 @@ from latchwork.simulator.wire import Network
 from latchwork.sync import keys
 from latchwork.sync.codec import read_entry
 
-SETTLE_HOURS_MAX = 120.0
-SETTLE_HOURS_STEP = 6.0
+SETTLE_HOURS_MAX = 24.0
+"""After the faults stop and the last deadline is past, everything has ended or is on a list by then."""
+SETTLE_HOURS_STEP = 4.0
+GATE = CompartmentId("G")
+SHELVES = (
+    Fitting(GATE, Size(900, 2000, 100), gate=True),
+    Fitting(CompartmentId("S1"), Size(2000, 400, 600), shelf=True, behind=GATE),
+    Fitting(CompartmentId("S2"), Size(2000, 400, 600), shelf=True),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,7 @@ class Cast:
 
     loop: type[Loop] = Loop
     exchange: type[Exchange] = Exchange
+    checkers: tuple[type[Checker], ...] = CHECKERS
 
 
 class World:
@@ -76,6 +86,8 @@ class World:
         self.settling = False
         self.asked: dict[InstructionId, BankId] = {}
         """Every instruction that anybody asked for."""
+        self.pictures: dict[BankId, Bank] = {}
+        """Each bank as its entries made it, one after the other as they were written."""
         self.opens_asked: dict[str, tuple[BankId, CompartmentId, Reason]] = {}
         self.ticket_key = self._key()
         self.code_keys: dict[BankId, bytes] = {}
@@ -83,7 +95,7 @@ class World:
         self.controllers: dict[BankId, Controller] = {}
         self._unanswered: Counter[BankId] = Counter()
         self._purposes: dict[OpeningId, Purpose] = {}
-        self._checkers = [kind(self) for kind in CHECKERS]
+        self._checkers = [kind(self) for kind in cast.checkers]
         self._build()
 
     def _build(self) -> None:
@@ -93,9 +105,12 @@ class World:
             bank = BankId(self.new_id())
             doors = self.random.choice((4, 8, 14))
             fittings = tuple(Fitting(CompartmentId(f"{n + 1:02}"), SIZES[n % len(SIZES)]) for n in range(doors))
+            fittings += self.random.choice(((), SHELVES))
             key = self._key()
             self.code_keys[bank] = keys.code_key(master, bank, 1)
             self.cabinets[bank] = Cabinet(bank, fittings, self.schedule, self.random)
+            self.cabinets[bank].sensors = self.random.random() < 0.5
+            self.pictures[bank] = Bank(bank)
             self.controllers[bank] = Controller(self, bank, self.cabinets[bank], key, self.code_keys[bank])
             enrolled.append((bank, key.public_key().public_bytes_raw()))
         self.office = Office(self)
@@ -124,11 +139,14 @@ class World:
         self.settling = True
         self.weather = self.network.weather = calm(self.weather)
         self.elements.end()
-        began = self.time.now
-        while self.time.now - began < SETTLE_HOURS_MAX * HOUR:
+        last = self.time.now
+        while self.time.now - last < SETTLE_HOURS_MAX * HOUR and not self._is_quiet():
             self.schedule.run(self.time.now + SETTLE_HOURS_STEP * HOUR)
-            if self._is_quiet():
-                break
+            last = max(last, self._last_deadline())
+
+    def _last_deadline(self) -> float:
+        due = [bank.deadlines[-1][0] for bank in self.pictures.values() if bank.deadlines]
+        return max((at - BEGIN).total_seconds() for at in due) if due else 0.0
 
     def _is_quiet(self) -> bool:
         for bank, controller in self.controllers.items():
@@ -177,12 +195,13 @@ class World:
 
     # Facts
 
-    def wrote(self, bank: BankId, raws: Sequence[bytes]) -> None:
-        for raw in raws:
-            entry = read_entry(raw)
+    def wrote(self, bank: BankId, raws: Sequence[bytes]) -> list[e.Entry]:
+        entries = [read_entry(raw) for raw in raws]
+        for entry in entries:
             self.say(self.controllers[bank].name, f"{entry.seq} {_brief(entry.body)}")
             self.counts["entries"] += 1
-            self.told("wrote", bank, entry)
+            self.told("wrote", bank, entry)  # while the picture is still the one before it
+            self.pictures[bank] = apply(self.pictures[bank], entry)
             match entry.body:
                 case e.Answered():
                     self._unanswered[bank] -= 1
@@ -192,6 +211,11 @@ class World:
                     self.counts["collections"] += 1
                 case e.Recalled():
                     self.counts["recalls"] += 1
+                case e.Removed():
+                    self.counts["removals"] += 1
+                case e.Reported() | e.NotDelivered() | e.Moved() | e.Amended() | e.Withdrawn() | e.ItemSensed():
+                    self.counts[type(entry.body).__name__] += 1
+        return entries
 
     def pulsed(self, bank: BankId, compartment: CompartmentId) -> None:
         self.counts["pulses"] += 1

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from latchwork.store.postgres import PostgresStore
 from latchwork.store.queries import load
 
-TOPICS = ("access", "places", "people", "stays", "notices", "receipts", "recovery", "changes", "room", "tasks")
+TOPICS = ("access", "places", "people", "stays", "notices", "receipts", "recovery")
 
 T = TypeVar("T")
 

@@ -205,6 +205,7 @@ class Task(StrEnum):
     UNREADABLE_ENTRY = "unreadable_entry"
     FORCED_DOOR = "forced_door"
     NOT_OPENED = "not_opened"
+    WILL_NOT_CLOSE = "will_not_close"
     UNRESOLVED = "unresolved"
     WRONG_KEY = "wrong_key"
     """Somebody says to be this bank with another device key than the one that enrolled."""
@@ -310,11 +311,6 @@ class Announcement(NamedTuple):
     instruction_sha256: str
     asked_by: str | None
     at: datetime
-    in_reach: bool = False
-    wait_minutes: int | None = None
-    """With a place in the queue should there be no room: an offer is then kept so long."""
-    reserve_until: datetime | None = None
-    """Where it waits: so long the room is kept that is asked for now."""
 
 
 class Outcome(StrEnum):

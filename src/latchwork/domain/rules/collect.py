@@ -173,7 +173,7 @@ def report(bank: Bank, cmd: c.Report, now: datetime) -> Decision:
         if compartment.fitting.shelf:
             state = compartment.state
         else:
-            state = CompartmentState.NEEDS_CHECK if empty and left is CompartmentState.VACANT else left
+            state = CompartmentState.NEEDS_CHECK if empty and left is not CompartmentState.OCCUPIED else left
         said = e.Reported(thing.id, thing.about, cmd.what, ended, None, thing.compartment, state, session.id, True)
         return yes(said)
     held = bank.passes.get(session.pass_id) if session.pass_id else None

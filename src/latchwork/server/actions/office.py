@@ -5,7 +5,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Final
 
 from latchwork.domain import commands as c
@@ -44,10 +43,6 @@ class Office:
 
     def new_id(self) -> str:
         return self.draw(16).hex()
-
-    def id_for(self, who: "Who", what: str, key: str | None) -> str:
-        """The same for the same `key`, so that a repeated request makes nothing twice; without a key a new one."""
-        return sha256(f"{who.organisation}\0{what}\0{key}".encode()).hexdigest()[:32] if key else self.new_id()
 
     def guessed(self, kind: str) -> None:
         """Somebody came with a wrong one. Declines with 429 where that is too frequent.
@@ -104,14 +99,12 @@ def is_id(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """An instruction on its way. Accepted is not done: `GET instructions/{id}` tells what the wall answered, which was
-    last heard at `heard_at`."""
+    """An instruction on its way. Accepted is not done: `GET instructions/{id}` tells what the wall answered."""
 
     instruction: str
     bank: str
     kind: str
     not_after: datetime | None = None
-    heard_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +117,9 @@ class Order:
     sha256: str
 
 
-def order(office: Office, body: c.Instruction, name: str | None = None) -> Order:
+def order(office: Office, body: c.Instruction) -> Order:
     raw = encode_instruction(body)
-    return Order(name or office.new_id(), type(body).__name__, raw, body_hash(raw))
+    return Order(office.new_id(), type(body).__name__, raw, body_hash(raw))
 
 
 async def ask(

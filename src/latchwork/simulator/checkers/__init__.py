@@ -12,12 +12,19 @@ from latchwork.simulator.checkers.endings import Endings
 from latchwork.simulator.checkers.kept import Kept
 from latchwork.simulator.checkers.notices import Notices
 from latchwork.simulator.checkers.prefix import Prefix
+from latchwork.simulator.checkers.refusals import Refusals
+from latchwork.simulator.checkers.reservations import Reservations
 from latchwork.simulator.checkers.rights import Rights
+from latchwork.simulator.checkers.strangers import Strangers
+from latchwork.simulator.checkers.tasks import Tasks
 
 CHECKERS: tuple[type[Checker], ...] = (
     Doors,
     Rights,
+    Strangers,
+    Refusals,
     Claims,
+    Reservations,
     Doubts,
     Contents,
     Codes,
@@ -26,6 +33,7 @@ CHECKERS: tuple[type[Checker], ...] = (
     Answers,
     Agreement,
     Notices,
+    Tasks,
     Endings,
 )
 

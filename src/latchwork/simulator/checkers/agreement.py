@@ -1,35 +1,21 @@
-from typing import TYPE_CHECKING
-
-from latchwork.domain.apply import apply, fold
+from latchwork.domain.apply import fold
 from latchwork.domain.bank import Bank
-from latchwork.domain.entries import Entry
 from latchwork.domain.words import BankId
 from latchwork.simulator.checkers.checker import Checker
 from latchwork.sync.codec import read_entry
-
-if TYPE_CHECKING:
-    from latchwork.simulator.world import World
 
 
 class Agreement(Checker):
     sentence = "Both ends fold to the same bank, and so does a bank that has just woken up."
 
-    def __init__(self, world: "World") -> None:
-        super().__init__(world)
-        self._banks: dict[BankId, Bank] = {}
-        """Each as its entries made it, one after the other as they were written."""
-
-    def wrote(self, bank: BankId, entry: Entry) -> None:
-        self._banks[bank] = apply(self._banks.get(bank) or Bank(bank), entry)
-
     def booted(self, bank: BankId) -> None:
         loop = self.world.controllers[bank].loop
-        if loop is None or loop.bank != self._banks[bank]:
+        if loop is None or loop.bank != self.world.pictures[bank]:
             self.wrong(f"{bank[:4]} woke up as another than its journal says")
 
     def settled(self) -> None:
         for bank, controller in sorted(self.world.controllers.items()):
-            own = self._banks[bank]
+            own = self.world.pictures[bank]
             if controller.loop is None or controller.loop.bank != own:
                 self.wrong(f"what {bank[:4]} has in mind is not what it has on disk")
             if fold(Bank(bank), map(read_entry, self.world.archive.log(bank, 0))) != own:

@@ -31,7 +31,7 @@ class Answers(Checker):
                 self._numbers[bank, number] = instruction
             case e.Expected(stay):
                 self._once(f"the announcement of {stay[:6]}")
-            case e.PassGranted(grant):
+            case e.PassGranted(grant) if not grant.daily:
                 self._once(f"the grant of {grant.pass_id[:6]}")
 
     def settled(self) -> None:

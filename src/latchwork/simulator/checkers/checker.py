@@ -1,7 +1,9 @@
 """What a checker is: it hears everything that truly happens in a world, and says when its sentence is not so."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
+from latchwork.domain.commands import Command, Decision
 from latchwork.domain.entries import Entry
 from latchwork.domain.words import BankId, CompartmentId
 from latchwork.simulator.cabinet import Thing
@@ -29,7 +31,10 @@ class Checker:
         self.world = world
 
     def wrote(self, bank: BankId, entry: Entry) -> None:
-        """On the bank's disk from now on, whatever becomes of the machine."""
+        """On the bank's disk from now on, whatever becomes of the machine. The world's picture is still without it."""
+
+    def decided(self, bank: BankId, command: Command, decision: Decision, written: Sequence[Entry]) -> None:
+        """Somebody touched the screen, and this is what came of it."""
 
     def pulsed(self, bank: BankId, compartment: CompartmentId) -> None:
         """The coil has power."""

@@ -2,7 +2,7 @@ from typing import TYPE_CHECKING
 
 from latchwork.domain import entries as e
 from latchwork.domain.entries import Entry
-from latchwork.domain.words import BankId, ClaimId, CompartmentId, StayId
+from latchwork.domain.words import BankId, ClaimId, CompartmentId, Reason, StayId
 from latchwork.simulator.checkers.checker import Checker
 
 if TYPE_CHECKING:
@@ -16,18 +16,42 @@ class Claims(Checker):
         super().__init__(world)
         self._claims: dict[tuple[BankId, CompartmentId], ClaimId] = {}
         self._stays: dict[StayId, CompartmentId] = {}
+        self._holds: dict[ClaimId, dict[StayId, None]] = {}
 
     def wrote(self, bank: BankId, entry: Entry) -> None:
-        body = entry.body
-        if isinstance(body, e.Claimed):
-            held = self._claims.get((bank, body.compartment))
-            if held is not None:
-                self.wrong(f"{body.compartment} of {bank[:4]} is claimed by {body.claim[:6]} and by {held[:6]}")
-            if body.stay in self._stays:
-                self.wrong(f"{body.stay[:6]} gets {body.compartment} and has {self._stays[body.stay]}")
-            self._claims[bank, body.compartment] = body.claim
-            self._stays[body.stay] = body.compartment
-        elif isinstance(body, e.Released | e.Collected | e.Recalled):
-            if self._claims.pop((bank, body.compartment), None) != body.claim:
-                self.wrong(f"a claim on {body.compartment} of {bank[:4]} ends that was not there")
-            del self._stays[body.stay]
+        match body := entry.body:
+            case e.Claimed():
+                self._take(bank, body.compartment, body.claim, body.stay, body.moves, body.why)
+            case e.Moved(stay=stay, claim=claim):
+                self._leave(bank, body.left, self._claims.get((bank, body.left)), stay)
+                self._stays[stay], self._holds[claim] = body.compartment, {stay: None}
+            case e.Released() | e.Collected() | e.Recalled() | e.Removed() if body.claim is not None:
+                self._leave(bank, body.compartment, body.claim, body.stay)
+            case e.Reported(ended=True) if body.stay in self._stays:
+                self._leave(bank, body.compartment, self._claims.get((bank, body.compartment)), body.stay)
+            case e.Reported(ended=False, claim=claim) if claim is not None and body.stay not in self._stays:
+                self._take(bank, body.compartment, claim, body.stay, False, Reason.SHARED)
+
+    def _take(self, bank: BankId, where: CompartmentId, claim: ClaimId, stay: StayId, moves: bool, why: Reason) -> None:
+        held = self._claims.get((bank, where))
+        if held is not None and (held != claim or why not in (Reason.SHARED, Reason.RESERVED)):
+            self.wrong(f"{where} of {bank[:4]} is claimed by {claim[:6]} and by {held[:6]}")
+        if not moves and self._stays.get(stay, where) != where:
+            self.wrong(f"{stay[:6]} gets {where} and has {self._stays[stay]}")
+        self._claims[bank, where] = claim
+        if not moves:
+            self._stays[stay] = where
+            self._holds.setdefault(claim, {})[stay] = None
+
+    def _leave(self, bank: BankId, where: CompartmentId, claim: ClaimId | None, stay: StayId) -> None:
+        if self._claims.get((bank, where)) != claim:
+            self.wrong(f"a claim on {where} of {bank[:4]} ends that was not there")
+        if claim is None:  # it lay on a shelf
+            return
+        inside = self._holds.get(claim, {})
+        inside.pop(stay, None)
+        if self._stays.get(stay) == where:
+            del self._stays[stay]
+        if not inside:
+            self._holds.pop(claim, None)
+            del self._claims[bank, where]

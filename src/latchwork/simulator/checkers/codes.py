@@ -1,9 +1,10 @@
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from latchwork.domain import entries as e
-from latchwork.domain.bank import Grant
+from latchwork.domain.bank import Grant, PassState
 from latchwork.domain.entries import Entry
-from latchwork.domain.words import BankId
+from latchwork.domain.words import BankId, Purpose, Role, StayId
 from latchwork.simulator.checkers.checker import Checker
 
 if TYPE_CHECKING:
@@ -11,45 +12,57 @@ if TYPE_CHECKING:
 
 
 class Codes(Checker):
-    sentence = "A one-time code opens at most once, and no two live passes of a bank have the same code."
+    sentence = (
+        "A stay ends once; a spent code opens for some minutes, and only what nobody else has; "
+        "no two live passes of a bank have the same code."
+    )
 
     def __init__(self, world: "World") -> None:
         super().__init__(world)
-        self._once: dict[str, int] = {}
-        self._passes: dict[str, str] = {}
-        """The pass of each opening."""
-        self._codes: dict[tuple[BankId, str], Grant] = {}
-        self._by_stay: dict[str, Grant] = {}
+        self._ended: dict[StayId, str] = {}
 
     def wrote(self, bank: BankId, entry: Entry) -> None:
         match body := entry.body:
             case e.PassGranted(grant):
                 self._grant(bank, grant)
-            case e.Claimed() if body.pickup:
+            case e.Claimed() | e.Stored() | e.Amended() | e.Reported() if body.pickup:
                 self._grant(bank, body.pickup)
-                self._once.setdefault(body.pickup.pass_id, 0)
-                self._by_stay[body.stay] = body.pickup
-            case e.PassRevoked(pass_id=revoked):
-                self._codes = {k: g for k, g in self._codes.items() if g.pass_id != revoked}
-            case e.Released(stay=stay) | e.Collected(stay=stay) | e.Recalled(stay=stay):
-                held = self._by_stay.pop(stay, None)
-                if held is not None:
-                    self._codes.pop((bank, held.lookup), None)
-            case e.Stored(stay=stay) | e.Cancelled(stay=stay):
-                self._codes = {k: g for k, g in self._codes.items() if g.stay != stay or g == self._by_stay.get(stay)}
-            case e.Wanted() if body.pass_id is not None:
-                self._passes[body.opening] = body.pass_id
-                if self._once.get(body.pass_id, 0) > 0:
-                    self.wrong(f"{body.compartment} of {bank[:4]} is to open with a code that is spent")
-            case e.Opened(opening):
-                pass_id = self._passes.get(opening)
-                if pass_id in self._once:
-                    self._once[pass_id] += 1
-                    if self._once[pass_id] > 1:
-                        self.wrong(f"{body.compartment} of {bank[:4]} opened with a code that was spent")
+            case e.SessionBegan(pass_id=pass_id) if pass_id is not None:
+                self._sign_in(bank, entry, pass_id)
+            case e.Wanted(purpose=Purpose.VISIT):
+                self._again(bank, body)
+        match body:
+            case e.Collected() | e.Recalled() | e.Removed():
+                self._end(body.stay, type(body).__name__)
+            case e.Reported(ended=True):
+                self._ended[body.stay] = "reported"
+            case e.Reported(ended=False):
+                self._ended.pop(body.stay, None)
+
+    def _end(self, stay: StayId, how: str) -> None:
+        if stay in self._ended:
+            self.wrong(f"{stay[:6]} is {how.lower()}, and was {self._ended[stay].lower()} before")
+        self._ended[stay] = how
+
+    def _sign_in(self, bank: BankId, entry: Entry, pass_id: str) -> None:
+        picture = self.world.pictures[bank]
+        held = next((p for x, p in picture.passes.items() if x == pass_id), None)
+        if held is None or held.state is not PassState.SPENT:
+            return
+        minutes = max((s.reopen_minutes for s in picture.policy.services), default=0)
+        if held.since is None or entry.at >= held.since + timedelta(minutes=minutes):
+            self.wrong(f"somebody signs in with a code of {bank[:4]} that was spent at {held.since}")
+
+    def _again(self, bank: BankId, body: e.Wanted) -> None:
+        picture = self.world.pictures[bank]
+        session = picture.sessions.get(body.session) if body.session else None
+        compartment = picture.compartments[body.compartment]
+        if session is not None and session.role is Role.PERSON and compartment.claim is not None:
+            self.wrong(f"{body.compartment} of {bank[:4]} opens again, and is somebody else's now")
 
     def _grant(self, bank: BankId, grant: Grant) -> None:
-        held = self._codes.get((bank, grant.lookup))
-        if held is not None and held.pass_id != grant.pass_id:
-            self.wrong(f"passes {held.pass_id[:6]} and {grant.pass_id[:6]} of {bank[:4]} have one code")
-        self._codes[bank, grant.lookup] = grant
+        picture = self.world.pictures[bank]
+        held = picture.codes.get(grant.lookup)
+        if held is None or held == grant.pass_id or picture.passes[held].state is PassState.SPENT:
+            return
+        self.wrong(f"passes {held[:6]} and {grant.pass_id[:6]} of {bank[:4]} have one code")

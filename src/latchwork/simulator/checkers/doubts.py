@@ -2,7 +2,7 @@ from typing import TYPE_CHECKING
 
 from latchwork.domain import entries as e
 from latchwork.domain.entries import Entry
-from latchwork.domain.words import BankId, CompartmentId, CompartmentState, DoorState
+from latchwork.domain.words import BankId, CompartmentId, CompartmentState, DoorState, Reason
 from latchwork.simulator.checkers.checker import Checker
 
 if TYPE_CHECKING:
@@ -21,14 +21,15 @@ class Doubts(Checker):
         match body := entry.body:
             case e.Claimed():
                 where = bank, body.compartment
-                if where in self._doubts:
+                if where in self._doubts and body.compartment_state is not CompartmentState.NEEDS_CHECK:
                     self.wrong(f"{body.compartment} of {bank[:4]} is assigned after {self._doubts[where]}")
                 door = self._doors.get(where, DoorState.UNKNOWN)
-                if door is not DoorState.CLOSED:
+                kept = body.until is not None and body.why is Reason.RESERVED  # it has it already, and for how long
+                if door is not DoorState.CLOSED and not kept:
                     self.wrong(f"{body.compartment} of {bank[:4]} is assigned while its door is {door}")
             case e.NotOpened() | e.Unresolved():
                 self._doubts[bank, body.compartment] = type(body).__name__
-            case e.Released() | e.Checked() | e.Collected() | e.Recalled() | e.Stored():
+            case e.Released() | e.Checked() | e.Collected() | e.Recalled() | e.Stored() | e.Removed() | e.Reported():
                 state = getattr(body, "compartment_state", CompartmentState.OCCUPIED)
                 self._doubts.pop((bank, body.compartment), None)
                 if state is CompartmentState.NEEDS_CHECK:
@@ -37,6 +38,12 @@ class Doubts(Checker):
                 self._doors[bank, body.compartment] = DoorState.OPEN
             case e.Closed():
                 self._doors[bank, body.compartment] = DoorState.CLOSED
+            case e.Moved():
+                self._doubts.pop((bank, body.compartment), None)
+                if body.left_state is CompartmentState.VACANT:  # somebody stood before it
+                    self._doubts.pop((bank, body.left), None)
+            case e.ItemSensed():
+                self._doubts.update({(bank, x): "sensed" for x in body.doubted})
             case e.Sensed():
                 self._doors.update({(bank, x): door for x, door in body.doors.items()})
                 self._doubts.update({(bank, x): "forced" for x in body.forced})

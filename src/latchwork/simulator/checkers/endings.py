@@ -8,11 +8,10 @@ class Endings(Checker):
     def settled(self) -> None:
         for bank_id, controller in sorted(self.world.controllers.items()):
             assert controller.loop is not None
-            bank = controller.loop.bank
+            bank, tasks = controller.loop.bank, set(self.world.archive.tasks(bank_id))
             for stay in sorted(bank.stays.values(), key=lambda s: s.id):
                 where = bank.compartments.get(stay.compartment) if stay.compartment else None
-                listed = where is not None and where.state is CompartmentState.NEEDS_CHECK
-                if not listed or not self.world.archive.has_task(bank_id, where.id if where else ""):
+                if not tasks & {stay.id, where.id if where else stay.id}:
                     at = f" in {where.id}, {where.state}" if where else ""
                     late = ", uncollected" if stay.state is StayState.EXPIRED else ""
                     self.wrong(f"{stay.id[:6]} of {bank_id[:4]} is {stay.state}{late}{at} and nobody's task")
@@ -23,5 +22,5 @@ class Endings(Checker):
                     self.wrong(f"an opening of {opening.compartment} of {bank_id[:4]} is {opening.state} for ever")
             for compartment in bank.compartments.values():
                 idle = compartment.claim is None and compartment.state is not CompartmentState.VACANT
-                if idle and not self.world.archive.has_task(bank_id, compartment.id):
+                if idle and compartment.id not in tasks:
                     self.wrong(f"{compartment.id} of {bank_id[:4]} is {compartment.state} and nobody's task")

@@ -33,6 +33,9 @@ SELECT id, state FROM compartments WHERE bank = $1 ORDER BY id
 -- name: code
 SELECT n, digits FROM passes WHERE id = $1 AND state = 'live'
 
+-- name: tasks
+SELECT about, kind FROM tasks WHERE bank = $1 AND closed_at IS NULL ORDER BY id
+
 -- name: instruction
 SELECT id FROM instructions WHERE id = $1
 
@@ -40,4 +43,4 @@ SELECT id FROM instructions WHERE id = $1
 SELECT kind FROM outbox WHERE sent_at IS NULL AND NOT dead ORDER BY id
 
 -- name: given_up
-SELECT id FROM outbox WHERE stay = $1 AND kind = $2 AND dead
+SELECT id FROM outbox WHERE stay = $1 AND kind = $2 AND person = $3 AND dead
