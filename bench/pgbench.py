@@ -50,7 +50,7 @@ COLUMNS = (
 
 def script(organisation: str, party: str, person: str) -> str:
     """One life, as pgbench reads it. Variables: s, the bank's entries so far; n, lives so far; run."""
-    statements = [_announce(organisation, party, person), *_deliver()]
+    statements = [_announce(organisation, party, person), *_deliver(organisation)]
     at = 0
     for step in life.STEPS:
         statements.append(_append(organisation, party, person, step, at))
@@ -110,7 +110,7 @@ def _announce(organisation: str, party: str, person: str) -> str:
     return f"SELECT (announce_stays(ARRAY[{_row(announcement)}::announcement])).outcomes"
 
 
-def _deliver() -> list[str]:
+def _deliver(organisation: str) -> list[str]:
     """What the server asks when it is woken for a bank, and the sending."""
     queries = load("exchange")
     work, send = (" ".join(re.sub("--.*", "", queries[name]).split()) for name in ("work", "send_orders"))
@@ -118,7 +118,7 @@ def _deliver() -> list[str]:
         assert "$1::text[], $2::bigint[]" in text
     return [
         f"SELECT (SELECT count(*) FROM ({_filled(work, '$3')}) w)",
-        f"SELECT (SELECT count(*) FROM ({_filled(send, '$4')}) w)",
+        f"SELECT (SELECT count(*) FROM ({_filled(send, '$4')}) w)".replace("$6::text[]", f"ARRAY['{organisation}']"),
     ]
 
 

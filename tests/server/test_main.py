@@ -141,7 +141,7 @@ async def test_the_server_outlives_its_database(open_dir: Path, tmp_path: Path) 
                 if (await place.http.get("/health")).status_code == 200:
                     break
                 await asyncio.sleep(0.1)
-            assert (await place.announce("LW-1"))["state"] == "expected"
+            assert (await place.announce("LW-1"))["state"] == "asked"
             assert await place.ask("GET", "sites")
     finally:
         await asyncio.to_thread(postgres.stop)

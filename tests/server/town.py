@@ -21,6 +21,7 @@ from latchwork.server import catcher
 from latchwork.server.link import UVICORN
 from latchwork.server.main import TOKEN_FILE, Cloud, Settings, _greet_first, running
 from latchwork.server.ports import Server, listen
+from latchwork.store.roles import make_login
 from latchwork.sync import keys
 from latchwork.sync.codec import read_instruction
 from latchwork.sync.exchange import Challenge, Down, pack, unpack
@@ -167,7 +168,7 @@ async def town(database: str, folder: Path, *, mail: bool = False) -> AsyncItera
         tasks.append(asyncio.create_task(catcher.serve("127.0.0.1", mails[0], "127.0.0.1", mails[1], folder / "mails")))
     async with AsyncExitStack() as stack:
         stack.enter_context(sock)
-        cloud = await stack.enter_async_context(running(given, database))
+        cloud = await stack.enter_async_context(running(given, await make_login(database), database))
         await _greet_first(cloud.office, folder)
         server = Server(
             uvicorn.Config(cloud.app, log_level="warning", lifespan="off", ws="websockets-sansio", **UVICORN)

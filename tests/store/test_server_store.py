@@ -212,7 +212,7 @@ async def test_numbers_follow_what_the_bank_holds(cloud: Cloud) -> None:
     await cloud.instruct(instruction(bank.id, 1, adopt()))
     head = await cloud.welcome(bank.id, T0, "", "", 41, {"directory": 3})
     assert head is not None and dict(head.documents) == {"directory": 3}
-    op = SendOrders(bank.id, head.session, T0, T0 - timedelta(seconds=10), 32)
+    op = SendOrders(bank.id, ORGANISATION, head.session, T0, T0 - timedelta(seconds=10), 32)
     assert [order.number for order in await cloud.send_orders(op)] == [42]
     assert await cloud.send_orders(op) == [], "it was sent just now"
     assert await cloud.send_orders(op._replace(session=head.session - 1)) == []
@@ -329,7 +329,7 @@ async def test_batches_that_lock_each_others_banks_do_not_deadlock(database: str
                 await store.instruct(instruction(bank.id, n * 100 + until, adopt()))
                 head = await store.head(bank.id)
                 assert head is not None
-                ops = [store.send_orders(SendOrders(bank.id, head.session, T0, T0, 32))]
+                ops = [store.send_orders(SendOrders(bank.id, ORGANISATION, head.session, T0, T0, 32))]
                 if head.size < until:
                     assert await store.append(append_of(head, bank, until)) in (Appended.OK, Appended.MOVED)
                 await asyncio.gather(*ops)

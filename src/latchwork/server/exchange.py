@@ -410,7 +410,7 @@ class Exchange:
             return [], []
         orders: list[SentOrder] = []
         if work.orders and (line.epoch, line.frontier.size) >= line.stated:
-            asked = SendOrders(line.bank, line.session, now, resend_before, INSTRUCTIONS_MAX)
+            asked = SendOrders(line.bank, line.organisation, line.session, now, resend_before, INSTRUCTIONS_MAX)
             orders = await self._store.send_orders(asked)
         documents = await self._documents(line, now) if work.documents else []
         return [Order(o.number, InstructionId(o.id), o.body, o.void) for o in orders], documents

@@ -35,6 +35,7 @@ from latchwork.server.notices import Dispatcher, NothingToSay
 from latchwork.server.ports import PortTaken, Server, listen
 from latchwork.server.web import routes as web
 from latchwork.server.witness import Witness
+from latchwork.store import roles
 from latchwork.store.admin import Tables
 from latchwork.store.changes import Topic
 from latchwork.store.embedded import CannotStart, Embedded
@@ -42,6 +43,7 @@ from latchwork.store.lanes import lost
 from latchwork.store.migrate import MigrationFailed, SchemaMismatch, migrate
 from latchwork.store.outbox import DueNotice, PostgresOutbox
 from latchwork.store.postgres import PostgresStore
+from latchwork.store.roles import NoRoles
 
 RETRY_SECONDS = 1.0
 OUTBOX_SECONDS = 0.5
@@ -69,17 +71,21 @@ class Settings:
     smtp_url: str | None
     """None: notices wait in the outbox."""
     mail_from: str
+    owner_url: str | None = None
+    """Of a database of yours: who makes and changes the tables. None: who works with them."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--host", help="where to listen (LATCHWORK_HOST, 127.0.0.1)")
     parser.add_argument("--port", type=int, help="where to listen (LATCHWORK_PORT, 8080)")
+    parser.add_argument("--roles-sql", metavar="USER", help="print what an administrator of your PostgreSQL runs first")
     parser.add_argument("--state", type=Path, help="folder of secrets and database (LATCHWORK_STATE, var/server)")
     parser.epilog = (
         "Settings from the environment:\n"
         "  LATCHWORK_PUBLIC_URL          how the world reaches this server; stands in mails\n"
         "  LATCHWORK_DATABASE_URL        a PostgreSQL of yours, instead of the embedded one\n"
+        "  LATCHWORK_DATABASE_OWNER_URL  the same as the user who owns the tables, if that is another\n"
         "  LATCHWORK_MASTER_SECRET_FILE  the master secret, if not in the state folder\n"
         "  LATCHWORK_SMTP_URL            smtp://user:password@host:587 or smtps://host:465\n"
         "  LATCHWORK_MAIL_FROM           sender of mails, such as Lockers <lockers@example.org>\n"
@@ -105,10 +111,14 @@ def settings(args: argparse.Namespace, environment: Mapping[str, str]) -> Settin
         Path(master) if master else None,
         environment.get("LATCHWORK_SMTP_URL") or None,
         environment.get("LATCHWORK_MAIL_FROM") or "Latchwork <latchwork@localhost.localdomain>",
+        environment.get("LATCHWORK_DATABASE_OWNER_URL") or None,
     )
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.roles_sql:
+        print(roles.script(args.roles_sql), end="")
+        return 0
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     try:
         import uvloop
@@ -119,7 +129,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         with asyncio.Runner(loop_factory=loops) as runner:
             runner.run(serve(settings(args, os.environ)))
-    except (BadSetting, PortTaken, Unusable, CannotStart, SchemaMismatch, MigrationFailed, OSError) as error:
+    except (BadSetting, PortTaken, Unusable, CannotStart, NoRoles, SchemaMismatch, MigrationFailed, OSError) as error:
         print(f"latchwork server: {error}", file=sys.stderr)
         return 1
     return 0
@@ -133,10 +143,11 @@ async def serve(given: Settings) -> None:
     try:
         async with AsyncExitStack() as stack:
             listening = stack.enter_context(listen(given.host, given.port, "The server", "--port or LATCHWORK_PORT"))
-            dsn = given.database_url
+            dsn, owner = given.database_url, given.owner_url
             if dsn is None:
-                dsn = await stack.enter_async_context(Embedded(given.state / "postgres"))
-            cloud = await stack.enter_async_context(running(given, dsn))
+                owner = await stack.enter_async_context(Embedded(given.state / "postgres"))
+                dsn = await roles.make_login(owner)
+            cloud = await stack.enter_async_context(running(given, dsn, owner))
             await _greet_first(cloud.office, given.state)
             log.info("listening on http://%s:%s, known as %s", given.host, given.port, given.public_url)
             await stop.serving(cloud, listening)
@@ -187,11 +198,14 @@ class Cloud:
 
 
 @asynccontextmanager
-async def running(given: Settings, dsn: str) -> AsyncIterator[Cloud]:
-    """The server without its socket: migrated, checked, and at work. Waits for a database that is not there yet."""
+async def running(given: Settings, dsn: str, owner: str | None = None) -> AsyncIterator[Cloud]:
+    """The server without its socket: migrated, checked, and at work. Waits for a database that is not there yet.
+
+    `owner`: the same database as the user who owns the tables, where that is not the user of `dsn`.
+    """
     vault = open_vault(given.state, given.master_secret_file)
     mailer = SmtpMailer(given.smtp_url) if given.smtp_url else None
-    await _patiently(lambda: migrate(dsn))
+    await _patiently(lambda: migrate(owner or dsn))
     async with await _patiently(lambda: PostgresStore.connect(dsn)) as store:
         office = Office(store, Tables(store), vault, _now, secrets.token_bytes, given.public_url)
         if not await _patiently(lambda: access.vault_fits(office)):

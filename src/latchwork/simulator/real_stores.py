@@ -11,12 +11,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import asyncpg
+
 from latchwork.domain.words import BankId, CompartmentId, InstructionId, PartyId, PassId, PersonId, StayId
 from latchwork.simulator.archive import Archive, Head, StaySeen, seen
 from latchwork.simulator.clock import BEGIN
 from latchwork.simulator.disk import Journal
 from latchwork.simulator.stores import ORGANISATION
 from latchwork.store.embedded import Embedded
+from latchwork.store.lanes import Connection
 from latchwork.store.migrate import migrate
 from latchwork.store.outbox import PostgresOutbox
 from latchwork.store.postgres import PostgresStore
@@ -57,6 +60,7 @@ class RealStores:
         if dsn is None:
             dsn = self._stack.enter_context(Embedded(self._folder / "pg"))
             self._loop.run_until_complete(migrate(dsn))
+        self._dsn = dsn
         self._store = self._loop.run_until_complete(PostgresStore.connect(dsn))
         self._stack.callback(lambda: self._loop.run_until_complete(self._store.close()))
         self.store: Any = Driven(self._store, self._loop)
@@ -70,7 +74,7 @@ class RealStores:
         self, banks: Sequence[tuple[BankId, bytes]], people: Sequence[PersonId], parties: Sequence[PartyId]
     ) -> None:
         access, places, crowd = load("access"), load("places"), load("people")
-        self._ask(_sim["empty"])
+        self._loop.run_until_complete(self._empty())
         self._ask(access["create_organisation"], ORGANISATION, "simulated", "03" * 16, b"hash", False, BEGIN)
         self._ask(places["create_site"], SITE, ORGANISATION, "simulated", "", "UTC", BEGIN)
         for person in people:
@@ -79,6 +83,14 @@ class RealStores:
             self._ask(crowd["create_party"], party, ORGANISATION, party)
         for bank, public in banks:
             self._ask(_sim["bank"], bank, ORGANISATION, SITE, public)
+
+    async def _empty(self) -> None:
+        """As the owner: no role of ours may do that."""
+        connection: Connection = await asyncpg.connect(self._dsn)
+        try:
+            await connection.execute(_sim["empty"])
+        finally:
+            await connection.close()
 
     def back_up(self) -> None:
         pass

@@ -186,6 +186,7 @@ async def _found(dsn: str, folder: Path, name: str, lockers: Sequence[str], star
         first = await access.create_organisation(office, name)
         who = await access.who_is(office, first.token)
         assert who is not None
+        office = office.acting(who.organisation)
         party = await people.create_party(office, who, "Carrier")
         recipients = {locker: (await people.create_person(office, who, f"Guest of {locker}")).id for locker in lockers}
         return _Organisation(first.organisation, first.token, party.id, recipients)
@@ -388,17 +389,18 @@ class _Bank:
 
     async def _set_up(self) -> None:
         """As an operator does it: a site, a bank, its enrolment, a courier's code."""
-        office, organisation = self._office, self._share.organisation
-        who = await access.who_is(office, organisation.token)
+        house, organisation = self._office, self._share.organisation
+        who = await access.who_is(house, organisation.token)
         assert who is not None
         self._who = who
+        self._office = office = house.acting(who.organisation)
         site = await places.create_site(office, who, self.locker, "", ZONE)
         invited = await banks.create(office, who, site.id, self.locker, self._services.offered)
         key = Ed25519PrivateKey.generate()
         public = key.public_key().public_bytes_raw()
         code = invited.enrolment_code
         signature = key.sign(enrol_text(code, public))
-        identity = await enrolment.enrol(office, code, public, signature)
+        identity = await enrolment.enrol(house, code, public, signature)
         granted = await passes.grant(office, who, invited.bank, Role.COURIER, organisation.party)
 
         bank = BankId(identity.bank)

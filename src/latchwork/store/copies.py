@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import asyncpg
 
+from latchwork.store import roles
 from latchwork.store.embedded import Embedded, Held, running_dsn
 from latchwork.store.lanes import Connection
 from latchwork.store.queries import load
@@ -111,7 +112,7 @@ def cloud(where: str) -> Iterator[Cloud]:
             except Held:
                 dsn = running_dsn(Path(where))
         runner = stack.enter_context(asyncio.Runner())
-        connection: Connection = runner.run(asyncpg.connect(dsn, timeout=10))
+        connection: Connection = runner.run(asyncpg.connect(dsn, timeout=10, server_settings={"role": roles.HOUSE}))
         stack.callback(lambda: runner.run(connection.close()))
         runner.run(connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"))
         yield Cloud(runner, connection)

@@ -165,7 +165,8 @@ class MemoryStore:
 
     async def send_orders(self, op: SendOrders) -> list[SentOrder]:
         bank = self.banks[op.bank]
-        if bank["session"] != op.session or bank["divided"] is not None or bank["key_revoked_at"] is not None:
+        heard = (bank["organisation"], bank["session"]) == (op.organisation, op.session)
+        if not heard or bank["divided"] is not None or bank["key_revoked_at"] is not None:
             return []
         waiting = self._unanswered(op.bank)
         if not any(_is_due(row, op.session, op.resend_before) for row in waiting):

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import asyncpg
 
+from latchwork.store import roles
+
 log = logging.getLogger(__name__)
 
 SCHEMA = Path(__file__).with_name("schema")
@@ -54,7 +56,7 @@ def migrations(folder: Path = SCHEMA) -> list[Migration]:
 
 
 async def migrate(dsn: str, folder: Path = SCHEMA) -> list[str]:
-    """Applies what is missing and returns its names. Raises SchemaMismatch or MigrationFailed."""
+    """Applies what is missing and returns its names. Raises SchemaMismatch, MigrationFailed or roles.NoRoles."""
     known = migrations(folder)
     # A connection of its own: the lock belongs to the session, and a pool's connection may carry a short timeout.
     connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
@@ -75,6 +77,7 @@ async def migrate(dsn: str, folder: Path = SCHEMA) -> list[str]:
         rows = await connection.fetch("SELECT number, name, sha256 FROM schema_migration ORDER BY number")
         _refuse_mismatch(known, rows)
         missing = known[len(rows) :]
+        await roles.make(connection)
         for migration in missing:
             await _apply(connection, migration)
         return [migration.name for migration in missing]

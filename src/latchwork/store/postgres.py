@@ -6,13 +6,17 @@ Every call either answers, or raises `Unavailable` within a bounded time, or `Fa
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
 from latchwork.domain.words import BankId
+from latchwork.store import roles
 from latchwork.store.changes import Changes, Topic
 from latchwork.store.lanes import Connection, Kind, Lanes, lost
 from latchwork.store.queries import load
@@ -34,6 +38,11 @@ from latchwork.store.rows import (
     Unavailable,
     Work,
 )
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+    Borrowed = PoolConnectionProxy[asyncpg.Record]
 
 POOL_MAX = 6
 CONNECT_SECONDS_MAX = 5.0
@@ -80,6 +89,7 @@ def _orders_arguments(batch: Sequence[SendOrders]) -> Sequence[Any]:
         latest,
         max(op.resend_before for op in batch),
         batch[0].orders_max,
+        [op.organisation for op in ordered],
     )
 
 
@@ -107,38 +117,54 @@ _SEND_ORDERS: Kind[SendOrders, list[SentOrder]] = Kind(
 )
 
 
-class PostgresStore:
-    """Made by `connect`, ended by `close`; also an async context manager."""
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """For whom pages and API act: an organisation, or of its rows and of others' only what is a party's."""
 
-    def __init__(self, dsn: str, pool: "asyncpg.Pool[asyncpg.Record]", lanes: int, patience_seconds: float) -> None:
+    organisation: str
+    party: str = ""
+
+    def begins(self) -> str:
+        assert (self.organisation + self.party).isalnum(), "ids are hex digits"
+        return (
+            f"BEGIN; SET LOCAL latchwork.organisation = '{self.organisation}'; "
+            f"SET LOCAL latchwork.party = '{self.party}'"
+        )
+
+
+class PostgresStore:
+    """Made by `connect`, ended by `close`; also an async context manager. It works as the roles of `roles.py`."""
+
+    def __init__(
+        self,
+        dsn: str,
+        pages: "asyncpg.Pool[asyncpg.Record]",
+        house: "asyncpg.Pool[asyncpg.Record]",
+        lanes: int,
+        patience_seconds: float,
+    ) -> None:
         self._dsn = dsn
-        self._pool = pool
-        self._lanes = Lanes(self._connection, lanes, patience_seconds)
+        self._pages = pages
+        self._house = house
+        self._lanes = Lanes(partial(self._connection, roles.LANES), lanes, patience_seconds)
         self.changes = Changes()
 
     @classmethod
     async def connect(cls, dsn: str, *, lanes: int = 2, patience_seconds: float = 5.0) -> "PostgresStore":
-        pool = await asyncpg.create_pool(
-            dsn,
-            min_size=0,
-            max_size=POOL_MAX,
-            command_timeout=ASK_SECONDS_MAX,
-            max_cached_statement_lifetime=0,
-            reset=_as_it_is,
-        )
-        store = cls(dsn, pool, lanes, patience_seconds)
+        store = cls(dsn, await _pool(dsn, roles.PAGES), await _pool(dsn, roles.HOUSE), lanes, patience_seconds)
         store._lanes.start()
-        store.changes.start(store._notify, store._connection)
+        store.changes.start(store._notify, partial(store._connection, roles.HOUSE))
         return store
 
     async def close(self) -> None:
         await self.changes.close()
         await self._lanes.close()
-        try:
-            async with asyncio.timeout(2):
-                await self._pool.close()
-        except TimeoutError:
-            self._pool.terminate()
+        for pool in (self._pages, self._house):
+            try:
+                async with asyncio.timeout(2):
+                    await pool.close()
+            except TimeoutError:
+                pool.terminate()
 
     async def __aenter__(self) -> "PostgresStore":
         return self
@@ -148,24 +174,38 @@ class PostgresStore:
 
     # For other statements of store/queries: administration, pages.
 
-    async def fetch(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
-        """Raises Unavailable where the database is away. Other errors of PostgreSQL pass through."""
+    async def fetch(self, statement: str, *arguments: Any, scope: Scope | None = None) -> list[asyncpg.Record]:
+        """Without a scope it is the server itself that asks, for all. With one nothing else is there.
+
+        Raises Unavailable where the database is away. Other errors of PostgreSQL pass through.
+        """
+        async with self.borrowed(scope) as connection:
+            return await connection.fetch(statement, *arguments)
+
+    async def fetchrow(self, statement: str, *arguments: Any, scope: Scope | None = None) -> asyncpg.Record | None:
+        records = await self.fetch(statement, *arguments, scope=scope)
+        return records[0] if records else None
+
+    @asynccontextmanager
+    async def borrowed(self, scope: Scope | None = None) -> AsyncIterator["Borrowed"]:
+        """A connection, with a scope in a transaction that is kept if nothing goes wrong. Raises as `fetch` does."""
+        pool = self._house if scope is None else self._pages
         try:
-            connection = await self._pool.acquire(timeout=CONNECT_SECONDS_MAX)
+            connection = await pool.acquire(timeout=CONNECT_SECONDS_MAX)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
             raise Unavailable(f"no database: {error}") from error
         try:
-            return await connection.fetch(statement, *arguments)
+            if scope is not None:
+                await connection.execute(scope.begins())
+            yield connection
+            if scope is not None:
+                await connection.execute("COMMIT")
         except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
             if connection.is_closed() or lost(error):
                 raise Unavailable(f"the database went away: {error}") from error
             raise
         finally:
-            await self._pool.release(connection)
-
-    async def fetchrow(self, statement: str, *arguments: Any) -> asyncpg.Record | None:
-        records = await self.fetch(statement, *arguments)
-        return records[0] if records else None
+            await pool.release(connection)
 
     # The exchange
 
@@ -280,6 +320,7 @@ class PostgresStore:
             row.asked_by,
             row.note,
             row.note_salt,
+            scope=Scope(row.organisation),
         )
         self.changes.announce(Topic.ORDERS, (BankId(row.bank),))
         return asked is not None
@@ -299,12 +340,26 @@ class PostgresStore:
     async def _notify(self, payload: str) -> None:
         await self.fetch(_exchange["notify"], payload)
 
-    async def _connection(self) -> Connection:
-        return await asyncpg.connect(self._dsn, max_cached_statement_lifetime=0)
+    async def _connection(self, role: str) -> Connection:
+        return await asyncpg.connect(self._dsn, max_cached_statement_lifetime=0, server_settings={"role": role})
 
 
-async def _as_it_is(connection: Connection) -> None:
-    """No statement of ours leaves anything behind in its session, so there is nothing to reset between two."""
+async def _pool(dsn: str, role: str) -> "asyncpg.Pool[asyncpg.Record]":
+    return await asyncpg.create_pool(
+        dsn,
+        min_size=0,
+        max_size=POOL_MAX,
+        command_timeout=ASK_SECONDS_MAX,
+        max_cached_statement_lifetime=0,
+        server_settings={"role": role},
+        reset=_rolled_back,
+    )
+
+
+async def _rolled_back(connection: Connection) -> None:
+    """All that a statement of ours may leave behind in its session is a transaction that did not come to its end."""
+    if connection.is_in_transaction():
+        await connection.execute("ROLLBACK")
 
 
 def _head(record: asyncpg.Record | None) -> Head | None:

@@ -404,6 +404,7 @@ class SendOrders(NamedTuple):
     """Asks for what goes down to a bank now, if anything is new or has had no answer since `resend_before`."""
 
     bank: str
+    organisation: str
     session: int
     now: datetime
     resend_before: datetime

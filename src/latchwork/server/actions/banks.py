@@ -99,23 +99,13 @@ async def create(
     now, bank_id, code = office.now(), office.new_id(), _new_code(office)
     adopt = order(office, c.Adopt(1, _policy(office, services, Rules(), place.time_zone, now)))
     until = now + timedelta(hours=ENROLMENT_HOURS_MAX)
-    await office.tables.do(
-        "create_bank",
-        bank_id,
-        who.organisation,
-        site,
-        name,
-        now,
-        *_columns(services),
-        code_hash(code),
-        until,
-        adopt.id,
-        adopt.body,
-        adopt.sha256,
-        who.token,
-    )
     sign = msgspec.json.encode({"name": name, "site": place.name})
-    await office.tables.do("put_document", bank_id, WALL, sign)
+    async with office.tables.together() as tables:
+        made = (bank_id, who.organisation, site, name, now, adopt.id, adopt.body, adopt.sha256, who.token)
+        await tables.do("create_bank", *made)
+        await tables.do("offer_services", bank_id, *_columns(services))
+        await tables.do("invite", bank_id, who.organisation, code_hash(code), until, now)
+        await tables.do("put_document", bank_id, WALL, sign)
     await people.refresh_directory(office, bank_id)
     return Invitation(bank_id, code, until)
 

@@ -3,7 +3,7 @@
 import re
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -11,7 +11,7 @@ from latchwork.domain import commands as c
 from latchwork.domain.words import BankId
 from latchwork.server.actions.vault import Vault
 from latchwork.store.admin import Tables
-from latchwork.store.postgres import PostgresStore
+from latchwork.store.postgres import PostgresStore, Scope
 from latchwork.store.rows import InstructionRow, Unavailable
 from latchwork.sync.codec import body_hash, encode_instruction
 
@@ -27,6 +27,8 @@ WRONG_MAX: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Office:
+    """As it is made, it acts for the server itself, which sees all rows. For whoever asks it acts by `acting`."""
+
     store: PostgresStore
     tables: Tables
     vault: Vault
@@ -40,6 +42,14 @@ class Office:
 
     wrong: "dict[str, deque[datetime]]" = field(default_factory=dict)
     """When wrong secrets came lately, by their kind; in this process, and by nothing that a caller sends."""
+
+    def acting(self, organisation: str) -> "Office":
+        """Sees and changes only what is this organisation's."""
+        return replace(self, tables=Tables(self.store, Scope(organisation)))
+
+    def house(self) -> "Office":
+        """As it was made."""
+        return replace(self, tables=Tables(self.store))
 
     def new_id(self) -> str:
         return self.draw(16).hex()

@@ -61,7 +61,7 @@ class Parcel:
 
 async def parcel(office: Office, token: str, *, with_story: bool = True) -> Parcel:
     """Declines with 404 for a link that we did not make."""
-    row = await stays.row(office, office.stay_of(token), None)
+    office, row = await stays.by_link(office, token)
     found = told(office, row, tuple(await stays.story(office, row)) if with_story else ())
     if found.compartment is None:
         return found

@@ -30,7 +30,7 @@ class Site:
 async def create_organisation(office: Office, who: Who, name: str) -> access.FirstToken:
     if not who.root:
         raise Declined(403, "no_access", "Only the token of the first start may create organisations.")
-    return await access.create_organisation(office, name)
+    return await access.create_organisation(office.house(), name)
 
 
 async def organisation(office: Office, who: Who) -> Organisation:

@@ -49,7 +49,7 @@ async def of_stay(office: Office, who: Who, stay_id: str) -> Receipt:
 
 async def of_link(office: Office, token: str) -> Receipt:
     """For whoever has the parcel's own link."""
-    return await _receipt(office, await stays.row(office, office.stay_of(token), None))
+    return await _receipt(*await stays.by_link(office, token))
 
 
 async def _receipt(office: Office, row: stays.Row) -> Receipt:

@@ -308,6 +308,16 @@ async def stays(office: Office, who: Who, bank: str | None = None, live: bool = 
     return await office.tables.all(Brief, "stays_of", who.organisation, bank, live, min(limit, LIST_MAX))
 
 
+async def by_link(office: Office, token: str) -> tuple[Office, Row]:
+    """The stay whose secret link somebody has, and an office that acts for its organisation. Declines with 404."""
+    stay = office.stay_of(token)
+    organisation = await office.tables.value("organisation_of_stay", stay)
+    if organisation is None:
+        raise not_found("parcel")
+    acting = office.acting(organisation)
+    return acting, await row(acting, stay, None)
+
+
 async def row(office: Office, stay_id: str, organisation: str | None) -> Row:
     """A stay; where the wall already had the thing unannounced, with what became of that. Declines with 404.
 

@@ -31,6 +31,13 @@ async def asker(request: AnyRequest) -> Who:
     return who
 
 
-async def the_office(request: AnyRequest) -> Office:
+async def the_office(request: AnyRequest, who: Asker) -> Office:
+    """Acting for whoever asks: other organisations' rows are not there."""
+    office: Office = request.app.state.office
+    return office.acting(who.organisation)
+
+
+async def the_house(request: AnyRequest) -> Office:
+    """For those who have nothing yet but a one-time code."""
     office: Office = request.app.state.office
     return office

@@ -9,7 +9,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from latchwork.server.api import enrolments, people, places, recovery, stays
-from latchwork.server.api.guard import asker, bearer, the_office
+from latchwork.server.api.guard import asker, bearer, the_house, the_office
 
 BODY_BYTES_MAX = 64 * 1024
 HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
@@ -17,13 +17,12 @@ HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 def routers() -> list[Router]:
     """Without a token one may only enrol; a test walks the table and sees to it."""
-    office = Provide(the_office)
     return [
         Router(
             "/api/v1",
             route_handlers=[*places.HANDLERS, *people.HANDLERS, *recovery.HANDLERS, *stays.HANDLERS],
             guards=[bearer],
-            dependencies={"office": office, "who": Provide(asker)},
+            dependencies={"office": Provide(the_office), "who": Provide(asker)},
             security=[{"token": []}],
             request_max_body_size=BODY_BYTES_MAX,
             response_headers=HEADERS,
@@ -31,7 +30,7 @@ def routers() -> list[Router]:
         Router(
             "/api/v1",
             route_handlers=enrolments.HANDLERS,
-            dependencies={"office": office},
+            dependencies={"office": Provide(the_house)},
             request_max_body_size=BODY_BYTES_MAX,
             response_headers=HEADERS,
         ),

@@ -30,20 +30,23 @@ def robots() -> Response[str]:
 
 
 def routers() -> list[Router]:
-    office = Provide(the_office)
     return [
         create_static_files_router(path="/static", directories=[SHARED], include_in_schema=False),
         create_static_files_router(path="/assets", directories=[STATIC], include_in_schema=False),
         Router(
             "/",
             route_handlers=[front, robots, verify_page, *parcel.HANDLERS, session.sign_in_page, session.sign_in],
-            dependencies={"office": office},
+            dependencies={"office": Provide(the_office)},
             request_max_body_size=FORM_BYTES_MAX,
         ),
         Router(
             "/",
             route_handlers=[session.sign_out, *walls.HANDLERS, *recovery.HANDLERS],
-            dependencies={"office": office, "who": Provide(session.operator), "seal": Provide(session.seal)},
+            dependencies={
+                "office": Provide(session.operators_office),
+                "who": Provide(session.operator),
+                "seal": Provide(session.seal),
+            },
             request_max_body_size=FORM_BYTES_MAX,
         ),
     ]

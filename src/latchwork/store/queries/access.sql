@@ -27,5 +27,9 @@ SELECT id AS token, organisation, name, root FROM tokens WHERE hash = $1 AND rev
 -- name: token_by_id
 SELECT id AS token, organisation, name, root FROM tokens WHERE id = $1 AND revoked_at IS NULL
 
+-- name: organisation_of_stay
+-- For whoever proved its secret link.
+SELECT organisation AS value FROM stays WHERE id = $1
+
 -- name: token_used
 UPDATE tokens SET last_used_at = $2 WHERE id = $1

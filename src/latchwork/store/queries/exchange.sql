@@ -50,7 +50,8 @@ SELECT raw FROM entries WHERE bank = $1 AND epoch = $2 AND seq >= $3 AND seq < $
 -- name: send_orders
 -- Numbers what is new, and marks what goes down now as sent, for many banks in one commit. The banks come sorted.
 SELECT held.bank, o.id, o.number, o.body, o.void
-FROM unnest($1::text[], $2::bigint[]) AS held (bank, session), send_orders(held.bank, held.session, $3, $4, $5) AS o
+FROM unnest($1::text[], $2::bigint[], $6::text[]) AS held (bank, session, organisation),
+    send_orders(held.organisation, held.bank, held.session, $3, $4, $5) AS o
 
 -- name: documents
 -- The documents of a bank that are newer than those it holds.

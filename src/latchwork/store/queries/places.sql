@@ -10,20 +10,19 @@ SELECT id, name, address, time_zone, created_at FROM sites WHERE organisation = 
 SELECT id, name, address, time_zone, created_at FROM sites WHERE organisation = $1 AND id = $2
 
 -- name: create_bank
--- A bank with its services, its one-time code and its first policy; nothing if the site is not of this organisation.
+-- A bank with its first policy; nothing if the site is not of this organisation.
 WITH bank AS (
     INSERT INTO banks (id, organisation, site, name, policy_asked, created_at)
     SELECT $1, $2, s.id, $4, 1, $5 FROM sites s WHERE s.id = $3 AND s.organisation = $2
     RETURNING id
-), offered AS (
-    INSERT INTO services (bank, id, deposit_by, collect_by, pickup_hours_max, more)
-    SELECT bank.id, s.* FROM bank, unnest($6::text[], $7::text[], $8::text[], $9::int[], $10::jsonb[]) s
-), invited AS (
-    INSERT INTO enrolments (code_hash, bank, expires_at) SELECT $11, bank.id, $12 FROM bank
 )
 INSERT INTO instructions (id, organisation, bank, kind, body, sha256, asked_at, asked_by)
-SELECT $13, $2, bank.id, 'Adopt', $14, $15, $5, $16 FROM bank
+SELECT $6, $2, bank.id, 'Adopt', $7, $8, $5, $9 FROM bank
 RETURNING true
+
+-- name: offer_services
+INSERT INTO services (bank, id, deposit_by, collect_by, pickup_hours_max, more)
+SELECT $1, s.* FROM unnest($2::text[], $3::text[], $4::text[], $5::int[], $6::jsonb[]) s
 
 -- name: banks
 SELECT b.id, b.name, b.site, s.name AS site_name, s.address, s.time_zone, b.device_key IS NOT NULL AS enrolled,

@@ -27,8 +27,9 @@ class SignInFirst(Exception):
     """Becomes a redirect to the sign-in page."""
 
 
-async def operator(request: AnyRequest, office: TheOffice) -> Who:
+async def operator(request: AnyRequest) -> Who:
     """Who is signed in. A form must come from a page of this session, and from no other site."""
+    office: Office = request.app.state.office
     session = request.cookies.get(COOKIE, "")
     who = await access.signed_in(office, session)
     if who is None:
@@ -37,6 +38,12 @@ async def operator(request: AnyRequest, office: TheOffice) -> Who:
         same_site(request, office)
         access.check_form(office, session, str((await request.form()).get("seal", "")))
     return who
+
+
+async def operators_office(request: AnyRequest, who: Operator) -> Office:
+    """Acting for whoever is signed in: other organisations' rows are not there."""
+    office: Office = request.app.state.office
+    return office.acting(who.organisation)
 
 
 async def seal(request: AnyRequest, office: TheOffice) -> str:
