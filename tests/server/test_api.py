@@ -376,6 +376,8 @@ async def test_every_route_that_changes_something_refuses_without_a_token(databa
                     if path.startswith("/api/"):
                         assert is_problem(answer, 401)
                         assert answer.headers["www-authenticate"] == "Bearer"
+                    elif path.startswith("/p/"):
+                        assert answer.status_code == 404, "the link itself is the secret"
                     else:
                         assert (answer.status_code, answer.headers["location"]) == (303, "/operator/sign-in")
         assert walked >= 16

@@ -231,9 +231,10 @@ async def test_nothing_to_say_is_not_a_failure() -> None:
 def letter(**more: object) -> Letter:
     values: dict[str, object] = {
         "stay": "0" * 32, "bank": "b" * 32, "bank_name": "Lobby", "site_name": "Riverside", "address": "1 <b>Road</b>",
-        "service": "parcel", "state": "deposited", "presumed": False, "tracking": "LW & Co", "recipient_name": "Ada",
-        "compartment": "07", "pin": "123456", "drop_off_pin": None, "qr": "LW1.ABC", "deadline": T0, "ended_at": None,
-        "heard_at": T0, "stale": False, "page": "https://example.org/p/x", "help": False,
+        "service": "parcel", "state": "deposited", "reason": None, "presumed": False, "tracking": "LW & Co",
+        "recipient_name": "Ada", "compartment": "07", "pin": "123456", "drop_off_pin": None, "qr": "LW1.ABC",
+        "deadline": T0, "ended_at": None, "heard_at": T0, "stale": False,
+        "page": "https://example.org/p/x", "help": False,
     }  # fmt: skip
     return Letter("n1", "ready", "ada@example.org", "Ada <script> O'Neil, Dr.", Parcel(**{**values, **more}))  # type: ignore[arg-type]
 

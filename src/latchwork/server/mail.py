@@ -7,32 +7,27 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 import segno
 
 from latchwork.domain.effects import Notice
-from latchwork.server.actions.letters import Letter
+from latchwork.domain.words import StayState
+from latchwork.server.actions.letters import CODED, Letter
 from latchwork.server.actions.parcel import grouped
 from latchwork.server.notices import Undelivered
 from latchwork.ui.pages import environment
+from latchwork.ui.words import words
 
 TEMPLATES = Path(__file__).parent / "mail_templates"
 SEND_SECONDS_MAX = 8.0
 """Below a quarter of the outbox's lease."""
 QR_ID = "qr@latchwork"
 
-SUBJECTS = {
-    Notice.READY: "Your parcel is ready: {bank}",
-    Notice.COLLECTED: "Your parcel was collected: {bank}",
-    Notice.EXPIRED: "Your parcel is still waiting: {bank}",
-    Notice.RECALLED: "Your parcel was taken back: {bank}",
-}
-
 _pages = environment(TEMPLATES)
 _pages.filters["grouped"] = grouped
-_pages.filters["moment"] = lambda at: f"{at:%A}, {at.day} {at:%B} {at.year} at {at:%H:%M}"
 
 
 class BadSetting(Exception):
@@ -48,19 +43,43 @@ def compose(letter: Letter, sender: str, now: datetime) -> EmailMessage:
         message["To"] = Address(display_name=letter.name, addr_spec=letter.to)
     except (ValueError, IndexError) as error:
         raise Undelivered(f"not an address: {error}", for_good=True) from None
-    kind = Notice(letter.kind)
-    message["Subject"] = SUBJECTS[kind].format(bank=letter.parcel.bank_name)
+    said = _said(letter)
+    message["Subject"] = said["subject"]
     message["Date"] = format_datetime(now)
     message["Message-ID"] = f"<{letter.id}@{address.rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"
-    values = {"parcel": letter.parcel, "name": letter.name, "qr": f"cid:{QR_ID}", "subject": message["Subject"]}
-    message.set_content(_pages.get_template(f"{kind}.txt").render(values), cte="quoted-printable")
-    message.add_alternative(_pages.get_template(f"{kind}.html").render(values), subtype="html", cte="quoted-printable")
-    if letter.parcel.qr is not None:
+    message.set_content(_pages.get_template("notice.txt").render(said), cte="quoted-printable")
+    message.add_alternative(_pages.get_template("notice.html").render(said), subtype="html", cte="quoted-printable")
+    if said["code"] and letter.parcel.qr is not None:
         html = message.get_payload(1)
         assert isinstance(html, EmailMessage)
         html.add_related(qr_png(letter.parcel.qr), "image", "png", cid=f"<{QR_ID}>", filename="code.png")
     return message
+
+
+def _said(letter: Letter) -> dict[str, Any]:
+    """What the templates need, in the reader's language."""
+    w, parcel = words(letter.language), letter.parcel
+    values = {
+        "bank": parcel.bank_name,
+        "site": parcel.site_name,
+        "sender": parcel.recipient_name or "",
+        "why": w.reason(parcel.reason, "recipient").what if parcel.reason else "",
+        "fallback": w.say(f"fallback.{parcel.fallback or 'none'}"),
+    }
+    presumed = letter.kind == Notice.READY and parcel.presumed
+    return {
+        "w": w,
+        "parcel": parcel,
+        "name": letter.name,
+        "subject": w.say(f"mail.{letter.kind}.subject", **values),
+        "title": w.say(f"mail.{letter.kind}.title", **values),
+        "text": w.say(f"mail.{letter.kind}.{'presumed' if presumed else 'text'}", **values),
+        "code": letter.kind in CODED and parcel.pin is not None,
+        "until": letter.until or (parcel.deadline if parcel.state != StayState.EXPIRED else None),
+        "qr": f"cid:{QR_ID}",
+        "when": lambda at: at.strftime(w.say("mail.moment")),
+    }
 
 
 def qr_png(text: str) -> bytes:

@@ -21,6 +21,7 @@ import uvicorn
 from litestar import Litestar, Request, Response, get
 from litestar.datastructures import State
 
+from latchwork.server import jobs
 from latchwork.server.actions import access
 from latchwork.server.actions.letters import NotSent, letter
 from latchwork.server.actions.live import Live
@@ -48,6 +49,8 @@ from latchwork.store.roles import NoRoles
 RETRY_SECONDS = 1.0
 OUTBOX_SECONDS = 0.5
 """How often the outbox is looked at while nothing is due."""
+HOUSE_SECONDS = 1.0
+"""How often it is looked whether something is due that nobody asks for: reminders, offers of room, redirections."""
 WITNESS_SECONDS = 0.5
 """How often checkpoints are kept that came since."""
 STOP_SECONDS_MAX = 3
@@ -218,6 +221,7 @@ async def running(given: Settings, dsn: str, owner: str | None = None) -> AsyncI
         link = Link(store, Exchange(store, _now, witness.take), _now)
         work: list[Coroutine[Any, Any, None]] = [live.relay(store, topic) for topic in Topic]
         work.append(_keep_witnessing(witness))
+        work.append(_keep_house(office))
         if mailer is not None:
             work.append(
                 _keep_sending(Dispatcher(PostgresOutbox(store), _writer(office, given.mail_from), mailer, _now))
@@ -279,6 +283,15 @@ async def _keep_witnessing(witness: Witness) -> None:
         except Exception:
             log.exception("a checkpoint could not be countersigned")
         await asyncio.sleep(WITNESS_SECONDS)
+
+
+async def _keep_house(office: Office) -> None:
+    while True:
+        try:
+            await jobs.step(office)
+        except Unavailable as error:
+            log.debug("the house is not kept: %s", error)
+        await asyncio.sleep(HOUSE_SECONDS)
 
 
 async def _keep_sending(dispatcher: Dispatcher[EmailMessage]) -> None:

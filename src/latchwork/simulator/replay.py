@@ -401,7 +401,7 @@ class _Bank:
         code = invited.enrolment_code
         signature = key.sign(enrol_text(code, public))
         identity = await enrolment.enrol(house, code, public, signature)
-        granted = await passes.grant(office, who, invited.bank, Role.COURIER, organisation.party)
+        granted = await passes.grant(office, who, passes.NewPass(invited.bank, Role.COURIER, organisation.party))
 
         bank = BankId(identity.bank)
         self._journal = SqliteJournal(self._share.folder / "banks" / bank)

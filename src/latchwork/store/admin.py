@@ -16,7 +16,7 @@ from latchwork.store.queries import load
 if TYPE_CHECKING:
     from latchwork.store.postgres import Borrowed
 
-TOPICS = ("access", "places", "people", "stays", "notices", "receipts", "recovery")
+TOPICS = ("access", "places", "people", "stays", "notices", "receipts", "recovery", "changes", "room", "tasks")
 
 T = TypeVar("T")
 

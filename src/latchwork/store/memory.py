@@ -272,7 +272,7 @@ class MemoryStore:
             self.idempotency[key] = (a.request_hash, a.response_status, a.response)
         row = StayRow(
             a.stay, a.organisation, a.bank, a.service, a.party, a.thing, a.recipient, a.label, a.width_mm, a.height_mm,
-            a.depth_mm, "expected", announced=True, presumed=False, drop_off_pass=a.drop_off_pass, in_reach=False,
+            a.depth_mm, "expected", announced=True, presumed=False, drop_off_pass=a.drop_off_pass, in_reach=a.in_reach,
         )  # fmt: skip
         self.stays[a.stay] = {
             **row._asdict(),

@@ -311,6 +311,11 @@ class Announcement(NamedTuple):
     instruction_sha256: str
     asked_by: str | None
     at: datetime
+    in_reach: bool = False
+    wait_minutes: int | None = None
+    """With a place in the queue should there be no room: an offer is then kept so long."""
+    reserve_until: datetime | None = None
+    """Where it waits: so long the room is kept that is asked for now."""
 
 
 class Outcome(StrEnum):

@@ -1,25 +1,51 @@
 """What a notice says, found out at the moment of sending: the outbox holds ids, never words or codes (rule 28)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from latchwork.domain.effects import Notice
 from latchwork.domain.words import StayState
 from latchwork.server.actions import parcel, stays
 from latchwork.server.actions.office import Declined, Office
+from latchwork.server.actions.reminders import DELEGATED, OFFER, REMINDER
 
 STILL_TRUE: dict[str, frozenset[str]] = {
-    Notice.READY: frozenset({StayState.DEPOSITED, StayState.EXPIRED}),
+    Notice.READY: stays.WAITING,
     Notice.COLLECTED: frozenset({StayState.COLLECTED}),
     Notice.EXPIRED: frozenset({StayState.EXPIRED}),
     Notice.RECALLED: frozenset({StayState.RECALLED, StayState.RETURNED}),
+    Notice.EXTENDED: stays.WAITING,
+    Notice.MOVED: stays.WAITING,
+    Notice.NOT_DELIVERED: frozenset({StayState.EXPECTED, StayState.CANCELLED}),
+    Notice.RETURNED: frozenset({StayState.RETURNED}),
+    REMINDER: frozenset({StayState.DEPOSITED}),
+    DELEGATED: stays.WAITING,
+    OFFER: frozenset({StayState.RESERVED}),
 }
 """In which states of its stay a notice may still be sent (rule 11)."""
+CODED = frozenset({Notice.READY, Notice.EXPIRED, Notice.EXTENDED, Notice.MOVED, REMINDER, DELEGATED})
+"""Notices with a code in them; what a courier takes out, such as a return, has none for its recipient."""
 
 
 @dataclass(frozen=True, slots=True)
 class Addressee:
     name: str
     email: str | None
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """Somebody whom a recipient sends."""
+
+    name: str
+    email: str | None
+    stay: str
+    until: datetime
+    state: str
+    n: int | None
+    digits: int | None
+    generation: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +55,9 @@ class Letter:
     to: str
     name: str
     parcel: parcel.Parcel
+    language: str = "en"
+    until: datetime | None = None
+    """Instead of the parcel's own deadline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +68,42 @@ class NotSent:
 
 
 async def letter(office: Office, notice: str, kind: str, stay: str, person: str) -> Letter | NotSent:
+    """`person`: of a mail to a delegate, their pass."""
     try:
-        row = await stays.row(office, stay, None)
+        # That a courier could not put it in is true of that bank, wherever it is now.
+        row = await stays.row(office, stay, None, follow=kind != Notice.NOT_DELIVERED)
     except Declined:
         return NotSent("outdated")
-    # What a courier takes out, such as a return, has no code for its recipient.
-    codeless = kind in (Notice.READY, Notice.EXPIRED) and row.pickup_pass is None
-    if codeless or row.state not in STILL_TRUE.get(kind, frozenset()):
+    if row.state not in STILL_TRUE.get(kind, frozenset()) or (kind in CODED and row.pickup_pass is None):
+        return NotSent("outdated")
+    told = parcel.told(office, row)
+    if kind == DELEGATED:
+        return await _to_delegate(office, notice, row, told, person)
+    if person != row.recipient:  # it is somebody else's by now
         return NotSent("outdated")
     found = await office.tables.one(Addressee, "address", person)
     if found is None or not found.email:
         return NotSent("no_address")
-    return Letter(notice, kind, found.email, found.name, parcel.told(office, row))
+    until = row.offered_until if kind == OFFER else None
+    return Letter(notice, kind, found.email, found.name, told, found.language, _local(told, until))
+
+
+async def _to_delegate(
+    office: Office, notice: str, row: stays.Row, told: parcel.Parcel, pass_id: str
+) -> Letter | NotSent:
+    """Their own code, and not the parcel's page: that is the recipient's."""
+    sent = await office.tables.one(_Sent, "delegate", pass_id)
+    if sent is None or sent.state != "live" or sent.until <= office.now():
+        return NotSent("outdated")
+    if not sent.email or sent.n is None or not sent.digits or sent.generation is None:
+        return NotSent("no_address")
+    pin = office.vault.digits(row.bank, sent.generation, pass_id, sent.n, sent.digits)
+    qr = office.vault.ticket(row.bank, pass_id, office.now() - timedelta(minutes=5), sent.until)
+    owner = await office.tables.one(Addressee, "address", row.recipient)
+    theirs = replace(told, pin=pin, qr=qr, page="")
+    language = owner.language if owner else "en"
+    return Letter(notice, DELEGATED, sent.email, sent.name, theirs, language, _local(told, sent.until))
+
+
+def _local(told: parcel.Parcel, at: datetime | None) -> datetime | None:
+    return at.astimezone(told.zone) if at else None

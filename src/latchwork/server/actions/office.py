@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Final
 
 from latchwork.domain import commands as c
@@ -53,6 +54,10 @@ class Office:
 
     def new_id(self) -> str:
         return self.draw(16).hex()
+
+    def id_for(self, who: "Who", what: str, key: str | None) -> str:
+        """The same for the same `key`, so that a repeated request makes nothing twice; without a key a new one."""
+        return sha256(f"{who.organisation}\0{what}\0{key}".encode()).hexdigest()[:32] if key else self.new_id()
 
     def guessed(self, kind: str) -> None:
         """Somebody came with a wrong one. Declines with 429 where that is too frequent.
@@ -109,12 +114,14 @@ def is_id(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """An instruction on its way. Accepted is not done: `GET instructions/{id}` tells what the wall answered."""
+    """An instruction on its way. Accepted is not done: `GET instructions/{id}` tells what the wall answered, which was
+    last heard at `heard_at`."""
 
     instruction: str
     bank: str
     kind: str
     not_after: datetime | None = None
+    heard_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +134,9 @@ class Order:
     sha256: str
 
 
-def order(office: Office, body: c.Instruction) -> Order:
+def order(office: Office, body: c.Instruction, name: str | None = None) -> Order:
     raw = encode_instruction(body)
-    return Order(office.new_id(), type(body).__name__, raw, body_hash(raw))
+    return Order(name or office.new_id(), type(body).__name__, raw, body_hash(raw))
 
 
 async def ask(

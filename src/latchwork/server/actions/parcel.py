@@ -36,6 +36,7 @@ class Parcel:
     address: str
     service: str
     state: str
+    reason: str | None
     presumed: bool
     tracking: str | None
     recipient_name: str | None
@@ -56,6 +57,14 @@ class Parcel:
     doors: "tuple[Place, ...]" = ()
     """The wall, for the picture; empty where there is nothing to find."""
     zone: tzinfo | None = None
+    fallback: str | None = None
+    """Where it went when it could not be delivered."""
+    waiting_position: int | None = None
+    kept_until: datetime | None = None
+    """So long a compartment is reserved for it before it comes."""
+    left: timedelta | None = None
+    pending: tuple[str, ...] = ()
+    """What its wall was asked and has not answered."""
     events: tuple[stays.Event, ...] = ()
 
 
@@ -87,6 +96,7 @@ def told(office: Office, row: stays.Row, events: tuple[stays.Event, ...] = ()) -
         address=row.address,
         service=row.service,
         state=row.state,
+        reason=row.reason,
         presumed=row.presumed,
         tracking=row.tracking,
         recipient_name=row.recipient_name,
@@ -100,6 +110,11 @@ def told(office: Office, row: stays.Row, events: tuple[stays.Event, ...] = ()) -
         stale=row.heard_at is None or office.now() - row.heard_at > FRESH,
         page=stays.page(office, row.id),
         zone=zone,
+        fallback=row.fallback,
+        waiting_position=row.waiting_position,
+        kept_until=local(row.deadline) if row.state == StayState.RESERVED else None,
+        left=row.deadline - office.now() if row.deadline and row.state == StayState.DEPOSITED else None,
+        pending=tuple(row.pending),
         help=row.state in (StayState.BLOCKED, StayState.EXCEPTION),
         events=tuple(_local(event, local(event.at)) for event in events),
     )

@@ -1,28 +1,34 @@
-"""Passes of those who work at a wall: couriers and staff. Their digits are derived, never stored."""
+"""Passes of couriers, of staff and of households. Digits are derived, never stored."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from latchwork.domain import commands as c
-from latchwork.domain.words import PartyId, PassId, Role
+from latchwork.domain.words import PartyId, PassId, PersonId, Role
+from latchwork.server.actions import places, stays
 from latchwork.server.actions.office import LIST_MAX, Asked, Declined, Office, Who, ask, is_id, not_found, order
+from latchwork.sync import keys
 
 VALID_DAYS_MAX = 3650
 
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """`state`: asked, live, revoked or refused. `digits` are known once the wall has granted it."""
+    """`state`: asked, live, revoked or refused. `digits` are known once the wall has granted it. `predicted`: its code
+    changes daily, and the wall has not told today's yet: this is the one that it takes unless somebody there has it."""
 
     id: str
     bank: str
     role: str
     party: str | None
+    recipient: str | None
     holder: str | None
     state: str
     valid_until: datetime | None
+    daily: bool
     asked_at: datetime | None
     digits: str | None = None
+    predicted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,52 +37,103 @@ class _PassRow:
     bank: str
     role: str
     party: str | None
+    recipient: str | None
     holder: str | None
     state: str
     valid_until: datetime | None
+    daily: bool
     asked_at: datetime | None
     n: int | None
     digits: int | None
     generation: int | None
+    time_zone: str
 
 
-async def grant(
-    office: Office,
-    who: Who,
-    bank: str,
-    role: Role,
-    party: str | None = None,
-    holder: str | None = None,
-    valid_until: datetime | None = None,
-) -> Pass:
-    if role is Role.PERSON:
-        raise Declined(422, "no_access", "A person's pass comes with a stay. Announce one.")
-    now, pass_id = office.now(), office.new_id()
-    if valid_until is not None and not now < valid_until <= now + timedelta(days=VALID_DAYS_MAX):
+@dataclass(frozen=True, slots=True)
+class NewPass:
+    """A courier's or a staff member's; or a person's for everything of one `recipient`, such as their card."""
+
+    bank: str
+    role: Role
+    party: str | None = None
+    recipient: str | None = None
+    holder: str | None = None
+    valid_until: datetime | None = None
+    daily: bool = False
+    card: str | None = None
+
+
+async def grant(office: Office, who: Who, new: NewPass, key: str | None = None) -> Pass:
+    """Once for one `key`."""
+    if (new.role is Role.PERSON) is not (new.recipient is not None):
+        raise Declined(422, "no_access", "A person's pass names the `recipient` whose things it opens; no other does.")
+    if new.daily and (new.role is Role.PERSON or new.valid_until or new.card):
+        raise Declined(422, "no_access", "A code that changes daily is a courier's or staff's, and has no end or card.")
+    valid(office, new.valid_until)
+    pass_id = PassId(office.id_for(who, "pass", key))
+    lookup = None
+    if new.card is not None:
+        generation = (await stays.facts_of(office, who, new.bank)).code_generation
+        lookup = office.vault.code(new.bank, generation, new.card)
+    body = c.GrantPass(
+        pass_id,
+        new.role,
+        PartyId(new.party) if new.party else None,
+        new.valid_until,
+        recipient=PersonId(new.recipient) if new.recipient else None,
+        daily=new.daily,
+        lookup=lookup,
+    )
+    asked_at = await request(office, who, new.bank, body, holder=new.holder)
+    return Pass(
+        pass_id, new.bank, new.role, new.party, new.recipient, new.holder, "asked", new.valid_until, new.daily, asked_at
+    )
+
+
+def valid(office: Office, until: datetime | None) -> None:
+    """Declines with 422."""
+    if until is not None and not office.now() < until <= office.now() + timedelta(days=VALID_DAYS_MAX):
         raise Declined(
             422, "code_expired", f"`valid_until` lies within the next {VALID_DAYS_MAX} days, or is left out."
         )
-    body = c.GrantPass(PassId(pass_id), role, PartyId(party) if party else None, valid_until)
-    asked = order(office, body)
+
+
+async def request(
+    office: Office,
+    who: Who,
+    bank: str,
+    body: c.GrantPass,
+    *,
+    holder: str | None = None,
+    sent: str | None = None,
+    email: str | None = None,
+) -> datetime:
+    """Ask a bank for a pass, and note whose it is. Declines with 404; says when."""
+    asked, now = order(office, body), office.now()
     found = await office.tables.do(
         "ask_pass",
-        pass_id,
+        body.pass_id,
         who.organisation,
         bank,
-        role,
-        party,
+        body.role,
+        body.party,
         holder,
-        valid_until,
+        body.valid_until,
         now,
         asked.id,
         asked.body,
         asked.sha256,
         who.token,
+        body.stay,
+        body.recipient,
+        body.daily,
+        sent,
+        email,
     )
     if not found:
-        raise not_found("bank or party")
+        raise not_found("bank, party or recipient")
     office.wake(bank)
-    return Pass(pass_id, bank, role, party, holder, "asked", valid_until, now)
+    return now
 
 
 async def passes(office: Office, who: Who, bank: str | None = None) -> list[Pass]:
@@ -98,7 +155,24 @@ async def revoke(office: Office, who: Who, pass_id: str) -> Asked:
 
 
 def _shown(office: Office, row: _PassRow) -> Pass:
+    n, predicted = row.n, False
+    zone = places.zone(row.time_zone)
+    if row.daily and row.valid_until is not None and row.valid_until <= office.now() and zone is not None:
+        n, predicted = office.now().astimezone(zone).date().toordinal() * keys.CODES_OFFERED, True
     digits = None
-    if row.state == "live" and row.n is not None and row.digits is not None and row.generation is not None:
-        digits = office.vault.digits(row.bank, row.generation, row.id, row.n, row.digits)
-    return Pass(row.id, row.bank, row.role, row.party, row.holder, row.state, row.valid_until, row.asked_at, digits)
+    if row.state == "live" and n is not None and row.digits and row.generation is not None:
+        digits = office.vault.digits(row.bank, row.generation, row.id, n, row.digits)
+    return Pass(
+        row.id,
+        row.bank,
+        row.role,
+        row.party,
+        row.recipient,
+        row.holder,
+        row.state,
+        row.valid_until,
+        row.daily,
+        row.asked_at,
+        digits,
+        predicted,
+    )

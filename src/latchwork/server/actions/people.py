@@ -1,14 +1,16 @@
 """Recipients and carriers. Their names stay in rows, and in the directory that a bank's screen shows."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
-from latchwork.server.actions.office import LIST_MAX, Office, Who, is_id, not_found
+from latchwork.server.actions.office import LIST_MAX, Declined, Office, Who, is_id, not_found
 
+EMAIL = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$"
 DIRECTORY = "directory"
 DIRECTORY_MAX = 5_000
+AWAY_DAYS_MAX = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,9 @@ class Person:
     email: str | None
     site: str | None
     created_at: datetime
+    language: str = "en"
+    away_until: datetime | None = None
+    """On holiday: until then whatever is here for them is held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +47,32 @@ class _BankId:
 
 
 async def create_person(
-    office: Office, who: Who, name: str, email: str | None = None, unit: str = "", site: str | None = None
+    office: Office,
+    who: Who,
+    name: str,
+    email: str | None = None,
+    unit: str = "",
+    site: str | None = None,
+    language: str = "en",
 ) -> Person:
-    person = Person(office.new_id(), name, unit, email, site, office.now())
+    person = Person(office.new_id(), name, unit, email, site, office.now(), language)
     made = await office.tables.do(
-        "create_person", person.id, who.organisation, site, name, unit, email, person.created_at
+        "create_person", person.id, who.organisation, site, name, unit, email, person.created_at, language
     )
     if not made:
         raise not_found("site")
     await _refresh_all(office, who)
     return person
+
+
+async def set_away(office: Office, who: Who, person_id: str, until: datetime | None) -> Person:
+    """On holiday until then, or back."""
+    now = office.now()
+    if until is not None and not now < until <= now + timedelta(days=AWAY_DAYS_MAX):
+        raise Declined(422, "expired", f"`until` lies within the next {AWAY_DAYS_MAX} days, or is null.")
+    if not is_id(person_id) or not await office.tables.do("set_away", who.organisation, person_id, until):
+        raise not_found("person")
+    return await person(office, who, person_id)
 
 
 async def people(office: Office, who: Who) -> list[Person]:

@@ -54,7 +54,7 @@ async def of_link(office: Office, token: str) -> Receipt:
 
 async def _receipt(office: Office, row: stays.Row) -> Receipt:
     try:
-        return Receipt(row.id, await _body(office, [row.id, *([row.linked_to] if row.linked_to else [])]))
+        return Receipt(row.id, await _body(office, [row.id, *row.also]))
     except (BadNote, Unreadable, receipts.BadReceipt) as error:
         logging.getLogger(__name__).error("no receipt of stay %s: %s", row.id, error)
         raise Declined(409, "not_proven", "What is stored of it is not what the wall signed.") from None

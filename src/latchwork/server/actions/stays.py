@@ -9,7 +9,19 @@ import msgspec
 from latchwork.domain import commands as c
 from latchwork.domain import policy
 from latchwork.domain.bank import About, Bank, Policy, Service
-from latchwork.domain.words import BankId, ClaimId, PartyId, PassId, PersonId, Role, Size, StayId, StayState, ThingId
+from latchwork.domain.words import (
+    BankId,
+    ClaimId,
+    PartyId,
+    PassId,
+    PersonId,
+    Reason,
+    Role,
+    Size,
+    StayId,
+    StayState,
+    ThingId,
+)
 from latchwork.server.actions import banks
 from latchwork.server.actions.office import LIST_MAX, Asked, Declined, Office, Who, ask, is_id, not_found, order
 from latchwork.store.rows import Announcement, Outcome
@@ -18,8 +30,12 @@ from latchwork.sync.codec import Unreadable, read_entry
 FACTS_SECONDS_MAX = 10
 RESERVE_DAYS_MAX = 30
 ENTRIES_MAX = 500
+LINKS_MAX = 10
+WAIT_MINUTES = 120
 WAITING = frozenset({StayState.DEPOSITED, StayState.EXPIRED})
 """States in which the thing lies in its compartment, to be collected."""
+COMING = frozenset({StayState.EXPECTED, StayState.RESERVED})
+NO_ROOM = frozenset({Reason.NO_SUITABLE_COMPARTMENT, Reason.NONE_IN_REACH})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +51,8 @@ class NewStay:
     size: Size | None = None
     in_reach: bool = False
     reserve_until: datetime | None = None
+    wait_minutes: int | None = None
+    """With a place in the queue should there be no room to reserve: an offer is then kept so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +103,13 @@ class Stay:
     pending: list[str]
     linked_to: str | None
     drop_off_digits: str | None
+    in_reach: bool
+    fallback: str | None
+    """Where it went when it could not be delivered: neighbour, shelf, desk or carrier."""
+    waiting_position: int | None
+    """Its place in the queue of a full bank, from 1."""
+    offered_until: datetime | None
+    """A compartment is asked for or kept so long for it, because it waited."""
     page: str
     """Address of the parcel's own page, which shows its code to whoever has the address."""
     asked_at: datetime | None
@@ -174,7 +199,29 @@ class Row:
     ended_at: datetime | None
     epoch: int | None
     linked_to: str | None
+    in_reach: bool
+    fallback: str | None
+    offered_until: datetime | None
+    waiting_position: int | None
     pending: list[str]
+    also: tuple[str, ...] = ()
+    """Other ids under which walls have had it; the last one is that of now."""
+
+    @property
+    def known(self) -> StayId:
+        """Its id at its wall now."""
+        return StayId(self.also[-1] if self.also else self.id)
+
+    @property
+    def size(self) -> Size | None:
+        if self.width_mm is None or self.height_mm is None or self.depth_mm is None:
+            return None
+        return Size(self.width_mm, self.height_mm, self.depth_mm)
+
+    @property
+    def refused_for_room(self) -> bool:
+        """Its wall had no compartment to reserve, and does not expect it."""
+        return self.epoch is None and self.state == StayState.EXCEPTION and self.reason in NO_ROOM
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +288,9 @@ async def announce(office: Office, who: Who, new: NewStay, key: str, request: by
             asked.sha256,
             who.token,
             now,
+            new.in_reach,
+            new.wait_minutes,
+            new.reserve_until,
         )
     )
     if done.outcome is Outcome.REPLAYED:
@@ -292,9 +342,9 @@ def in_time(now: datetime, until: datetime, days_max: int, name: str) -> None:
 async def cancel(office: Office, who: Who, stay_id: str) -> Asked:
     """Call off what has not come yet. The wall may find that it came just before."""
     found = await row(office, stay_id, who.organisation)
-    if found.state not in (StayState.EXPECTED, StayState.RESERVED):
+    if found.state not in COMING:
         raise Declined(409, "parcel_not_available", f"Only an expected stay can be cancelled; it is {found.state}.")
-    return await ask(office, who, found.bank, c.Cancel(StayId(found.id)), found.id)
+    return await ask(office, who, found.bank, c.Cancel(found.known), found.known)
 
 
 async def read(office: Office, who: Who, stay_id: str) -> Stay:
@@ -318,35 +368,39 @@ async def by_link(office: Office, token: str) -> tuple[Office, Row]:
     return acting, await row(acting, stay, None)
 
 
-async def row(office: Office, stay_id: str, organisation: str | None) -> Row:
-    """A stay; where the wall already had the thing unannounced, with what became of that. Declines with 404.
+async def row(office: Office, stay_id: str, organisation: str | None, *, follow: bool = True) -> Row:
+    """A stay; where its wall had the thing unannounced, or it went to another bank, with what became of that.
+    Declines with 404.
 
     `organisation` None: for whoever proved a secret link.
     """
     found = await office.tables.one(Row, "stays", organisation, stay_id) if is_id(stay_id) else None
     if found is None:
         raise not_found("stay")
-    if found.linked_to is None:
-        return found
-    other = await office.tables.one(Row, "stays", organisation, found.linked_to)
-    if other is None:
+    last, also = found, list[str]()
+    while follow and last.linked_to is not None and len(also) < LINKS_MAX:
+        other = await office.tables.one(Row, "stays", organisation, last.linked_to)
+        if other is None:
+            break
+        last = other
+        also.append(other.id)
+    if last is found:
         return found
     return replace(
-        other,
+        last,
         id=found.id,
-        linked_to=found.linked_to,
+        linked_to=last.id,
+        also=tuple(also),
         announced=True,
         tracking=found.tracking,
-        recipient=found.recipient or other.recipient,
-        recipient_name=found.recipient_name or other.recipient_name,
+        recipient=last.recipient or found.recipient,
+        recipient_name=last.recipient_name or found.recipient_name,
+        fallback=last.fallback or found.fallback,
         asked_at=found.asked_at,
     )
 
 
 def shown(office: Office, row: Row) -> Stay:
-    size = None
-    if row.width_mm is not None and row.height_mm is not None and row.depth_mm is not None:
-        size = Size(row.width_mm, row.height_mm, row.depth_mm)
     return Stay(
         id=row.id,
         bank=row.bank,
@@ -368,10 +422,14 @@ def shown(office: Office, row: Row) -> Stay:
         party=row.party,
         thing=row.thing,
         tracking=row.tracking,
-        size=size,
+        size=row.size,
         pending=row.pending,
         linked_to=row.linked_to,
         drop_off_digits=drop_off_digits(office, row),
+        in_reach=row.in_reach,
+        fallback=row.fallback,
+        waiting_position=row.waiting_position,
+        offered_until=row.offered_until,
         page=page(office, row.id),
         asked_at=row.asked_at,
         expected_at=row.expected_at,
@@ -412,7 +470,7 @@ async def timeline(office: Office, who: Who, stay_id: str) -> list[Event]:
 
 async def story(office: Office, row: Row) -> list[Event]:
     """What the banks' entries say of it, and what its doors did, in order of time."""
-    ids = [row.id, *([row.linked_to] if row.linked_to else [])]
+    ids = [row.id, *row.also]
     events = [Event(row.asked_at, "Announced")] if row.asked_at else []
     for found in await office.tables.all(_EntryRow, "entries_of_stay", ids, ENTRIES_MAX):
         try:

@@ -66,6 +66,10 @@ class Vault:
     def digits(self, bank: str, generation: int, pass_id: str, n: int, digits: int) -> str:
         return keys.digits_of(self.code_key(bank, generation), PassId(pass_id), n, digits)
 
+    def code(self, bank: str, generation: int, text: str) -> Lookup:
+        """Of a card, or of digits that somebody has from elsewhere: what the wall finds them by."""
+        return keys.code_lookup(self.code_key(bank, generation), "".join(text.split()))
+
     def label(self, bank: str, generation: int, text: str) -> Lookup:
         return keys.label_lookup(self.code_key(bank, generation), text)
 

@@ -7,7 +7,7 @@ from hashlib import sha256
 from latchwork.domain import commands as c
 from latchwork.domain.words import STAFF_REASONS, CompartmentId, OpeningId, PersonId, Reason
 from latchwork.server.actions import banks
-from latchwork.server.actions.office import LIST_MAX, Asked, Declined, Office, Who, ask, is_id, not_found
+from latchwork.server.actions.office import Asked, Declined, Office, Who, ask, is_id, not_found
 
 OPEN_SECONDS_MAX = 30
 """So long an order to open is worth anything, by our clock."""
@@ -28,6 +28,10 @@ class Compartment:
     why: str | None
     door: str
     stay: str | None
+    gate: bool
+    shelf: bool
+    looked_at: datetime | None
+    """When a person last said what is inside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +54,6 @@ class Opening:
     unlocked_at: datetime | None
     opened_at: datetime | None
     closed_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    kind: str
-    about: str
-    detail: str | None
-    opened_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +90,6 @@ async def compartment(office: Office, who: Who, bank_id: str, compartment_id: st
 async def openings(office: Office, who: Who, bank_id: str, compartment: str, limit: int = 20) -> list[Opening]:
     await banks.bank(office, who, bank_id)
     return await office.tables.all(Opening, "openings_of_door", bank_id, compartment, limit)
-
-
-async def tasks(office: Office, who: Who, bank_id: str) -> list[Task]:
-    return await office.tables.all(Task, "tasks", who.organisation, bank_id, LIST_MAX)
 
 
 async def open_door(

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from latchwork.domain.words import Climate, Ending, Reason, Role, Shares
+from latchwork.server.actions.people import EMAIL
 
 # Printable, in any script; a line may break only in an address or a note.
 Line = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -14,12 +15,15 @@ Text = Annotated[str, Meta(max_length=1000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]
 Id = Annotated[str, Meta(min_length=32, max_length=32, pattern=r"^[0-9a-f]{32}$")]
 Name = Annotated[str, Meta(min_length=1, max_length=40, pattern=r"^[a-z][a-z0-9_-]*$")]
 Door = Annotated[str, Meta(min_length=1, max_length=40, pattern=r"^[^\x00-\x1f\x7f]*$")]
-Email = Annotated[
-    str, Meta(max_length=254, pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$")
-]
+Card = Annotated[str, Meta(min_length=4, max_length=100, pattern=r"^[\x20-\x7e]+$")]
+Email = Annotated[str, Meta(max_length=254, pattern=EMAIL)]
 Millimetres = Annotated[int, Meta(ge=1, le=10_000)]
 Hours = Annotated[int, Meta(ge=0, le=8760)]
 Moment = Annotated[datetime, Meta(tz=True)]
+OfferMinutes = Annotated[int, Meta(ge=5, le=4320)]
+
+
+Doors = Annotated[list[Door], Meta(max_length=2000)]
 
 
 class NewOrganisation(Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,6 +110,7 @@ class NewPerson(Struct, frozen=True, forbid_unknown_fields=True):
     email: Email | None = None
     unit: Short = ""
     site: Id | None = None
+    language: Literal["en", "de"] = "en"
 
 
 class NewParty(Struct, frozen=True, forbid_unknown_fields=True):
@@ -113,20 +118,26 @@ class NewParty(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NewPass(Struct, frozen=True, forbid_unknown_fields=True):
-    """`role`: courier or staff. A courier of no party may handle everybody's parcels."""
+    """`role`: courier or staff. A courier of no party may handle everybody's parcels. A person's pass opens everything
+    of one `recipient`: their card, or somebody of their household. `card`: what a card says, or digits that they have
+    from another bank. `daily`: another code every day."""
 
     bank: Id
     role: Role
     party: Id | None = None
+    recipient: Id | None = None
     holder: Line | None = None
     valid_until: Moment | None = None
+    daily: bool = False
+    card: Card | None = None
 
 
 class NewStay(Struct, frozen=True, forbid_unknown_fields=True):
     """`tracking` is what stands on the label. `recipient` is needed where the service hands over to a person. Without a
     `service` it is the one for things that a courier brings to a person, for this party and size before for all.
-    With `reserve_until` a compartment is reserved so long, or the thing is refused; `in_reach`: one that a wheelchair
-    user reaches."""
+    With `reserve_until` a compartment is reserved so long. Where there is none it is refused, or with `wait` it has a
+    place in the bank's queue, and an offer is then kept for `offer_minutes`. `in_reach`: one that a wheelchair user
+    reaches."""
 
     bank: Id
     service: Name | None = None
@@ -137,6 +148,77 @@ class NewStay(Struct, frozen=True, forbid_unknown_fields=True):
     size: OuterSize | None = None
     in_reach: bool = False
     reserve_until: Moment | None = None
+    wait: bool = False
+    offer_minutes: OfferMinutes = 120
+
+
+class Until(Struct, frozen=True, forbid_unknown_fields=True):
+    until: Moment
+
+
+class Holiday(Struct, frozen=True, forbid_unknown_fields=True):
+    """Without `until`: back again."""
+
+    until: Moment | None = None
+
+
+class Reassignment(Struct, frozen=True, forbid_unknown_fields=True):
+    recipient: Id
+
+
+class Redirection(Struct, frozen=True, forbid_unknown_fields=True):
+    bank: Id
+
+
+class NewDelegate(Struct, frozen=True, forbid_unknown_fields=True):
+    """Without an `email` the code is for you to pass on."""
+
+    name: Line
+    until: Moment
+    email: Email | None = None
+
+
+class NewReservation(Struct, frozen=True, forbid_unknown_fields=True):
+    """`wait`: with a place in the queue where there is no room. `offer_minutes`: how long one is then kept."""
+
+    until: Moment
+    wait: bool = False
+    offer_minutes: OfferMinutes = 120
+
+
+class Wish(Struct, frozen=True, forbid_unknown_fields=True):
+    """What would be announced."""
+
+    service: Name | None = None
+    party: Id | None = None
+    size: OuterSize | None = None
+    in_reach: bool = False
+
+
+class SoftWish(Wish, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    until: Moment
+
+
+class Withdrawal(Struct, frozen=True, forbid_unknown_fields=True):
+    """No `compartments`: the whole bank. `now`: even where something is inside, which only staff can then take out."""
+
+    compartments: Doors = []
+    now: bool = False
+
+
+class BringBack(Struct, frozen=True, forbid_unknown_fields=True):
+    compartments: Doors = []
+
+
+class TakeTask(Struct, frozen=True, forbid_unknown_fields=True):
+    """`by`: whose hands it is in; without, the name of the token."""
+
+    by: Line | None = None
+
+
+class CloseTask(Struct, frozen=True, forbid_unknown_fields=True):
+    why: Line
+    by: Line | None = None
 
 
 class OpenDoor(Struct, frozen=True, forbid_unknown_fields=True):

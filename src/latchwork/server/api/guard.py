@@ -1,10 +1,12 @@
 """Who asks: the bearer token, checked before anything of the request is read."""
 
-from typing import Any
+import re
+from typing import Annotated, Any
 
 from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
+from litestar.params import HeaderParameter
 
 from latchwork.server.actions import access
 from latchwork.server.actions.office import Declined, Office, Who
@@ -12,6 +14,16 @@ from latchwork.server.api.problems import AnyRequest
 
 TheOffice = NamedDependency[Office]
 Asker = NamedDependency[Who]
+
+KEY_CHARACTERS_MAX = 255
+Key = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Idempotency-Key",
+        required=False,
+        description='A quoted string of your choice, such as "order-4711": the same again gets the same answer.',
+    ),
+]
 
 
 async def bearer(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -41,3 +53,29 @@ async def the_house(request: AnyRequest) -> Office:
     """For those who have nothing yet but a one-time code."""
     office: Office = request.app.state.office
     return office
+
+
+def needed(said: str | None) -> str:
+    """An idempotency key. Declines with 400 without one."""
+    key = given(said)
+    if key is None:
+        raise _bad_key("missing")
+    return key
+
+
+def given(said: str | None) -> str | None:
+    """A structured-field string (RFC 8941); without its quotes it is taken as well. Declines with 400."""
+    text = (said or "").strip()
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        text = re.sub(r"\\(.)", r"\1", text[1:-1])
+    if len(text) > KEY_CHARACTERS_MAX or not re.fullmatch(r"[\x20-\x7e]*", text):
+        raise _bad_key("malformed")
+    return text or None
+
+
+def _bad_key(what: str) -> Declined:
+    return Declined(
+        400,
+        f"idempotency_key_{what}",
+        f'Send an Idempotency-Key of 1 to {KEY_CHARACTERS_MAX} printable characters, such as "order-4711".',
+    )

@@ -1,12 +1,13 @@
 """Recipients, carriers, and the passes of couriers and staff."""
 
-from litestar import delete, get, post
+import msgspec
+from litestar import delete, get, post, put
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from latchwork.server.actions import passes, people
 from latchwork.server.actions.office import Asked
-from latchwork.server.api.bodies import NewParty, NewPass, NewPerson
-from latchwork.server.api.guard import Asker, TheOffice
+from latchwork.server.api.bodies import Holiday, NewParty, NewPass, NewPerson
+from latchwork.server.api.guard import Asker, Key, TheOffice, given
 
 TAG = ["People"]
 PASSES = ["Passes"]
@@ -14,7 +15,7 @@ PASSES = ["Passes"]
 
 @post("/people", tags=TAG, summary="Create a person who receives things")
 async def create_person(office: TheOffice, who: Asker, data: JSONBody[NewPerson]) -> people.Person:
-    return await people.create_person(office, who, data.name, data.email, data.unit, data.site)
+    return await people.create_person(office, who, data.name, data.email, data.unit, data.site, data.language)
 
 
 @get("/people", tags=TAG, summary="People")
@@ -25,6 +26,11 @@ async def all_people(office: TheOffice, who: Asker) -> list[people.Person]:
 @get("/people/{person_id:str}", tags=TAG, summary="A person")
 async def person(office: TheOffice, who: Asker, person_id: FromPath[str]) -> people.Person:
     return await people.person(office, who, person_id)
+
+
+@put("/people/{person_id:str}/holiday", tags=TAG, summary="Hold whatever is here for a person until they are back")
+async def holiday(office: TheOffice, who: Asker, person_id: FromPath[str], data: JSONBody[Holiday]) -> people.Person:
+    return await people.set_away(office, who, person_id, data.until)
 
 
 @delete("/people/{person_id:str}", tags=TAG, summary="Erase a person; what happened at the walls stays provable")
@@ -47,9 +53,10 @@ async def party(office: TheOffice, who: Asker, party_id: FromPath[str]) -> peopl
     return await people.party(office, who, party_id)
 
 
-@post("/passes", tags=PASSES, status_code=202, summary="Ask a wall to let a courier or a member of staff in")
-async def grant(office: TheOffice, who: Asker, data: JSONBody[NewPass]) -> passes.Pass:
-    return await passes.grant(office, who, data.bank, data.role, data.party, data.holder, data.valid_until)
+@post("/passes", tags=PASSES, status_code=202, summary="Ask a wall to let somebody in")
+async def grant(office: TheOffice, who: Asker, data: JSONBody[NewPass], idempotency_key: Key = None) -> passes.Pass:
+    new = msgspec.convert(data, passes.NewPass, from_attributes=True)
+    return await passes.grant(office, who, new, given(idempotency_key))
 
 
 @get("/passes", tags=PASSES, summary="Passes, of one bank or of all")
@@ -71,6 +78,7 @@ HANDLERS = [
     create_person,
     all_people,
     person,
+    holiday,
     erase_person,
     create_party,
     parties,

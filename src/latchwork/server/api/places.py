@@ -127,11 +127,6 @@ async def check(
     return await wall.check(office, who, bank_id, compartment_id, data.empty)
 
 
-@get("/banks/{bank_id:str}/tasks", tags=WALL, summary="What a person has to look at")
-async def tasks(office: TheOffice, who: Asker, bank_id: FromPath[str]) -> list[wall.Task]:
-    return await wall.tasks(office, who, (await banks.bank(office, who, bank_id)).id)
-
-
 @get("/instructions/{instruction_id:str}", tags=WALL, summary="What became of something that a wall was asked")
 async def instruction(office: TheOffice, who: Asker, instruction_id: FromPath[str]) -> wall.Instruction:
     return await wall.instruction(office, who, instruction_id)
@@ -172,6 +167,5 @@ HANDLERS = [
     openings,
     open_door,
     check,
-    tasks,
     instruction,
 ]

@@ -8,7 +8,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
-from latchwork.server.api import enrolments, people, places, recovery, stays
+from latchwork.server.api import changes, enrolments, people, places, recovery, room, stays, tasks
 from latchwork.server.api.guard import asker, bearer, the_house, the_office
 
 BODY_BYTES_MAX = 64 * 1024
@@ -20,7 +20,15 @@ def routers() -> list[Router]:
     return [
         Router(
             "/api/v1",
-            route_handlers=[*places.HANDLERS, *people.HANDLERS, *recovery.HANDLERS, *stays.HANDLERS],
+            route_handlers=[
+                *places.HANDLERS,
+                *recovery.HANDLERS,
+                *people.HANDLERS,
+                *stays.HANDLERS,
+                *changes.HANDLERS,
+                *room.HANDLERS,
+                *tasks.HANDLERS,
+            ],
             guards=[bearer],
             dependencies={"office": Provide(the_office), "who": Provide(asker)},
             security=[{"token": []}],

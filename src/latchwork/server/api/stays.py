@@ -1,30 +1,19 @@
 """Stays: announced once whatever the network does, read, called off."""
 
-import re
 from typing import Annotated, Any
 
 from litestar import Response, delete, get, post
 from litestar.openapi import ResponseSpec
-from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from latchwork.domain.words import Size
-from latchwork.server.actions import notices, receipts, stays
-from latchwork.server.actions.office import Asked, Declined
+from latchwork.server.actions import notices, receipts, room, stays
+from latchwork.server.actions.office import Asked
 from latchwork.server.api.bodies import NewStay
-from latchwork.server.api.guard import Asker, TheOffice
+from latchwork.server.api.guard import Asker, Key, TheOffice, needed
 from latchwork.server.api.problems import AnyRequest
 
 TAG = ["Stays"]
-KEY_CHARACTERS_MAX = 255
-
-Key = Annotated[
-    str | None,
-    HeaderParameter(
-        name="Idempotency-Key",
-        required=False,
-        description='A quoted string of your choice, such as "order-4711": the same again gets the same answer.',
-    ),
-]
 
 
 @post(
@@ -36,7 +25,7 @@ Key = Annotated[
 async def announce(
     request: AnyRequest, office: TheOffice, who: Asker, data: JSONBody[NewStay], idempotency_key: Key = None
 ) -> Response[bytes]:
-    key = _key(idempotency_key)
+    key = needed(idempotency_key)
     size = Size(data.size.width_mm, data.size.height_mm, data.size.depth_mm) if data.size else None
     new = stays.NewStay(
         data.bank,
@@ -48,9 +37,10 @@ async def announce(
         size,
         data.in_reach,
         data.reserve_until,
+        data.offer_minutes if data.wait else None,
     )
     said = f"POST {request.url.path}\n".encode() + await request.body()
-    reply = await stays.announce(office, who, new, key, said)
+    reply = await room.announce(office, who, new, key, said)
     headers = {"Idempotent-Replayed": "true"} if reply.replayed else {}
     return Response(reply.body, status_code=reply.status, media_type="application/json", headers=headers)
 
@@ -100,20 +90,6 @@ async def all_notices(
     limit: Annotated[int, QueryParameter(ge=1, le=500)] = 100,
 ) -> list[notices.Told]:
     return await notices.notices(office, who, dead, limit)
-
-
-def _key(said: str | None) -> str:
-    """A structured-field string (RFC 8941); without its quotes it is taken as well."""
-    text = (said or "").strip()
-    if len(text) > 1 and text[0] == text[-1] == '"':
-        text = re.sub(r"\\(.)", r"\1", text[1:-1])
-    if not text or len(text) > KEY_CHARACTERS_MAX or not re.fullmatch(r"[\x20-\x7e]+", text):
-        raise Declined(
-            400,
-            "idempotency_key_missing" if not text else "idempotency_key_malformed",
-            f'Send an Idempotency-Key of 1 to {KEY_CHARACTERS_MAX} printable characters, such as "order-4711".',
-        )
-    return text
 
 
 HANDLERS = [announce, all_stays, stay, timeline, receipt, cancel, all_notices]

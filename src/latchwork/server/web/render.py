@@ -1,7 +1,7 @@
 """How our pages are made: templates with words, the headers they carry, and the stream that keeps them fresh."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,13 @@ def _second(at: datetime | None, zone: tzinfo | None = None) -> str:
     return "" if at is None else f"{at.astimezone(zone) if zone else at:%a %-d %b, %H:%M:%S}"
 
 
+def _span(left: timedelta) -> str:
+    hours = max(0, int(left.total_seconds() // 3600))
+    count, unit = (hours // 24, "day") if hours >= 48 else (hours, "hour")
+    return f"{count} {unit}{'' if count == 1 else 's'}" if hours else "less than an hour"
+
+
+_pages.filters["span"] = _span
 _pages.filters["moment"] = _moment
 _pages.filters["second"] = _second
 

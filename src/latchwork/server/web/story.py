@@ -24,6 +24,12 @@ WORDS: Mapping[str, str] = {
     "Recalled": "Taken back from door {door}",
     "Expired": "Its time was over",
     "Cancelled": "Cancelled",
+    "NotDelivered": "The courier could not put it in",
+    "Removed": "Taken out of door {door} by the staff",
+    "Reported": "Its recipient said something about it",
+    "Amended": "Changed",
+    "Moved": "Moved to door {door}",
+    "PassRevoked": "A code was taken back",
     "Answered": "The locker said no",
 }
 FOR_RECIPIENTS = frozenset(
@@ -38,9 +44,17 @@ FOR_RECIPIENTS = frozenset(
         "Recalled",
         "Expired",
         "Cancelled",
+        "NotDelivered",
+        "Removed",
+        "Reported",
+        "Amended",
+        "Moved",
+        "Answered",
     }
 )
-NOTED = frozenset({"NotOpened", "Lapsed", "Released", "Answered"})
+NOTED = frozenset(
+    {"NotOpened", "Lapsed", "Released", "Answered", "NotDelivered", "Removed", "Reported", "Amended", "Claimed"}
+)
 """Kinds whose reason is worth a line."""
 
 

@@ -1,7 +1,7 @@
 -- Notices as people look at them; how they go out is in outbox.sql.
 
 -- name: address
-SELECT name, email FROM people WHERE id = $1
+SELECT name, email, language FROM people WHERE id = $1
 
 -- name: notices
 -- The latest notices of an organisation, or only the dead letters: what was given up, and is somebody's business.
@@ -9,3 +9,46 @@ SELECT o.id, o.kind, o.stay, o.bank, o.due_at, o.tries, o.last_error, o.sent_at,
 FROM outbox o JOIN banks b ON b.id = o.bank
 WHERE b.organisation = $1 AND (NOT $2 OR (o.dead AND coalesce(o.last_error, '') NOT IN ('outdated', 'no_address')))
 ORDER BY o.due_at DESC LIMIT $3
+
+-- name: remind
+-- Of several that are due only the last, and none that was due before the thing came.
+WITH due AS (
+    SELECT s.id, max(s.deadline - make_interval(hours => h.hours)) AS at
+    FROM stays s
+    JOIN services v ON v.bank = s.bank AND v.id = s.service
+    CROSS JOIN LATERAL (SELECT x::int AS hours FROM jsonb_array_elements_text(v.more -> 'reminder_hours') x) h
+    WHERE s.ended_at IS NULL AND s.state = 'deposited' AND s.recipient IS NOT NULL
+        AND s.deadline > $1 AND s.deadline <= $1 + make_interval(hours => h.hours)
+        AND s.deposited_at <= s.deadline - make_interval(hours => h.hours)
+        AND (s.reminded_to IS NULL OR s.reminded_to < s.deadline - make_interval(hours => h.hours))
+    GROUP BY s.id LIMIT $2
+), noted AS (
+    UPDATE stays s SET reminded_to = due.at FROM due
+    WHERE s.id = due.id AND (s.reminded_to IS NULL OR s.reminded_to < due.at)
+    RETURNING s.id, s.recipient, s.bank, s.epoch, s.seq, due.at
+)
+INSERT INTO outbox (id, kind, stay, person, bank, epoch, seq, due_at)
+SELECT notice_id(bank, epoch, 0, recipient, concat_ws(' ', 'reminder', id, at)), 'reminder', id, recipient, bank, epoch,
+    seq, $1
+FROM noted
+ON CONFLICT DO NOTHING
+RETURNING true
+
+-- name: tell_delegates
+-- Once each, as soon as their code opens something. The delegate's pass stands for the person.
+WITH noted AS (
+    UPDATE delegates d SET told_at = $1
+    FROM passes p, stays s
+    WHERE d.told_at IS NULL AND d.email IS NOT NULL AND d.until > $1 AND p.id = d.pass AND p.state = 'live'
+        AND s.id = d.stay AND s.recipient IS NOT DISTINCT FROM d.recipient AND s.state IN ('deposited', 'expired')
+    RETURNING s.id, p.id AS pass, s.bank, s.epoch, s.seq, p.epoch AS granted_epoch, p.seq AS granted_seq
+)
+INSERT INTO outbox (id, kind, stay, person, bank, epoch, seq, due_at)
+SELECT notice_id(bank, granted_epoch, granted_seq, pass, 'delegated'), 'delegated', id, pass, bank, epoch, seq, $1
+FROM noted
+ON CONFLICT DO NOTHING
+RETURNING true
+
+-- name: forget_delegates
+-- Words of people who could fetch something until a month ago.
+DELETE FROM delegates WHERE until < $1

@@ -1,16 +1,23 @@
 -- Recipients, carriers, and the passes of those who work at a wall. Erasing a person is deleting rows here.
 
 -- name: create_person
-INSERT INTO people (id, organisation, site, name, unit, email, created_at)
-SELECT $1, $2, $3, $4, $5, $6, $7
+INSERT INTO people (id, organisation, site, name, unit, email, created_at, language)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8
 WHERE $3::text IS NULL OR EXISTS (SELECT FROM sites WHERE id = $3 AND organisation = $2)
 RETURNING true
 
 -- name: people
-SELECT id, name, unit, email, site, created_at FROM people
+SELECT id, name, unit, email, site, created_at, language, away_until FROM people
 WHERE organisation = $1 AND ($2::text IS NULL OR id = $2) ORDER BY name, id LIMIT $3
 
+-- name: set_away
+UPDATE people SET away_until = $3 WHERE organisation = $1 AND id = $2 RETURNING true
+
 -- name: erase_person
+-- And whom they sent to fetch things.
+WITH sent AS (
+    DELETE FROM delegates d USING stays s WHERE s.id = d.stay AND s.organisation = $1 AND d.recipient = $2
+)
 DELETE FROM people WHERE organisation = $1 AND id = $2 RETURNING true
 
 -- name: create_party
@@ -34,22 +41,34 @@ WHERE d.body <> excluded.body OR d.version < excluded.version - 1
 RETURNING true
 
 -- name: ask_pass
+-- Of a courier, of staff, of everybody who may fetch a recipient's things, or of one whom they send for one ($16). A
+-- pass that was asked for already is not asked for again.
 WITH bank AS (
     SELECT b.id FROM banks b
     WHERE b.id = $3 AND b.organisation = $2
         AND ($5::text IS NULL OR EXISTS (SELECT FROM parties p WHERE p.id = $5 AND p.organisation = $2))
+        AND ($14::text IS NULL OR EXISTS (SELECT FROM people p WHERE p.id = $14 AND p.organisation = $2))
 ), noted AS (
-    INSERT INTO passes (id, bank, role, party, holder, valid_until, state, asked_at)
-    SELECT $1, bank.id, $4, $5, $6, $7, 'asked', $8 FROM bank
+    INSERT INTO passes (id, bank, role, party, holder, valid_until, state, asked_at, stay, recipient, daily)
+    SELECT $1, bank.id, $4, $5, $6, $7, 'asked', $8, $13, $14, $15 FROM bank
+    ON CONFLICT (id) DO NOTHING
+    RETURNING bank
+), sent AS (
+    INSERT INTO delegates (pass, stay, recipient, name, email, until, asked_at)
+    SELECT $1, s.id, s.recipient, $16, $17, $7, $8 FROM noted, stays s WHERE $16::text IS NOT NULL AND s.id = $13
+), asked AS (
+    INSERT INTO instructions (id, organisation, bank, kind, body, sha256, about, asked_at, asked_by)
+    SELECT $9, $2, noted.bank, 'GrantPass', $10, $11, $1, $8, $12 FROM noted
 )
-INSERT INTO instructions (id, organisation, bank, kind, body, sha256, about, asked_at, asked_by)
-SELECT $9, $2, bank.id, 'GrantPass', $10, $11, $1, $8, $12 FROM bank
-RETURNING true
+SELECT true FROM bank
 
 -- name: passes
-SELECT p.id, p.bank, p.role, p.party, p.holder, p.state, p.valid_until, p.asked_at, p.n, p.digits, p.generation
-FROM passes p JOIN banks b ON b.id = p.bank
+-- Without those of people who are sent for one stay: they stand with it.
+SELECT p.id, p.bank, p.role, p.party, p.recipient, p.holder, p.state, p.valid_until, p.daily, p.asked_at, p.n, p.digits,
+    p.generation, t.time_zone
+FROM passes p JOIN banks b ON b.id = p.bank JOIN sites t ON t.id = b.site
 WHERE b.organisation = $1 AND ($2::text IS NULL OR p.id = $2) AND ($3::text IS NULL OR p.bank = $3)
+    AND (p.stay IS NULL OR p.id = $2)
 ORDER BY p.asked_at DESC NULLS LAST, p.id LIMIT $4
 
 -- name: bank_ids

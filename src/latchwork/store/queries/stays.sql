@@ -18,6 +18,11 @@ SELECT s.id, s.organisation, s.bank, b.name AS bank_name, t.name AS site_name, t
     s.pickup_pass, s.pickup_n, s.pickup_digits, s.pickup_generation,
     s.drop_off_pass, s.drop_off_n, s.drop_off_digits, s.drop_off_generation,
     s.asked_at, s.expected_at, s.reserved_at, s.deposited_at, s.expired_at, s.ended_at, s.epoch, s.linked_to,
+    s.in_reach, s.fallback, w.offered_until,
+    CASE WHEN w.stay IS NOT NULL AND s.state <> 'reserved' AND (w.instruction IS NULL OR w.again_at > '-infinity') THEN 1 + (
+        SELECT count(*) FROM waiting x JOIN stays y ON y.id = x.stay AND y.state <> 'reserved'
+        WHERE x.bank = w.bank AND (x.since, x.stay) < (w.since, w.stay)
+    ) END AS waiting_position,
     ARRAY (
         SELECT i.kind FROM instructions i
         WHERE i.about = s.id AND i.answered_at IS NULL AND i.state IN ('asked', 'sent') AND i.kind IS NOT NULL
@@ -27,6 +32,7 @@ FROM stays s
 JOIN banks b ON b.id = s.bank
 JOIN sites t ON t.id = b.site
 LEFT JOIN people p ON p.id = s.recipient
+LEFT JOIN waiting w ON w.stay = s.id
 WHERE ($1::text IS NULL OR s.organisation = $1) AND s.id = $2
 
 -- name: stays_of
@@ -57,7 +63,8 @@ FROM instructions i LEFT JOIN openings o ON i.kind = 'Open' AND o.id = i.about
 WHERE i.organisation = $1 AND i.id = $2
 
 -- name: compartments
-SELECT c.id, c.width_mm, c.height_mm, c.depth_mm, c.climate, c.reach_mm, c.state, c.why, c.door, c.stay
+SELECT c.id, c.width_mm, c.height_mm, c.depth_mm, c.climate, c.reach_mm, c.state, c.why, c.door, c.stay,
+    c.gate, c.shelf, c.looked_at
 FROM compartments c WHERE c.bank = $1 ORDER BY length(c.id), c.id LIMIT $2
 
 -- name: places
@@ -68,8 +75,3 @@ SELECT id, width_mm, height_mm FROM compartments WHERE bank = $1 ORDER BY length
 -- What a door did lately.
 SELECT o.id, o.compartment, o.purpose, o.state, o.reason, o.why, o.wanted_at, o.unlocked_at, o.opened_at, o.closed_at
 FROM openings o WHERE o.bank = $1 AND o.compartment = $2 ORDER BY o.epoch DESC, o.seq DESC LIMIT $3
-
--- name: tasks
--- What a person has to look at.
-SELECT t.kind, t.about, t.detail, t.opened_at FROM tasks t JOIN banks b ON b.id = t.bank
-WHERE b.organisation = $1 AND t.bank = $2 AND t.closed_at IS NULL ORDER BY t.opened_at DESC LIMIT $3

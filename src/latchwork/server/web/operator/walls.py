@@ -9,7 +9,7 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect, ServerSentEvent
 
 from latchwork.domain.words import STAFF_REASONS, Reason
-from latchwork.server.actions import banks, places, receipts, stays, wall
+from latchwork.server.actions import banks, places, receipts, stays, tasks, wall
 from latchwork.server.actions.office import Declined, Office, Who
 from latchwork.server.web.operator.session import Form, Operator, Seal
 from latchwork.server.web.render import AnyRequest, TheOffice, download, fresh, html, page
@@ -119,10 +119,10 @@ async def cancel(office: TheOffice, who: Operator, stay_id: FromPath[str]) -> Re
 
 async def _bank(office: Office, who: Who, bank_id: str) -> dict[str, Any]:
     bank = await banks.bank(office, who, bank_id)
-    picture, here, tasks = await asyncio.gather(
+    picture, here, todo = await asyncio.gather(
         wall.wall(office, who, bank_id),
         stays.stays(office, who, bank_id, live=False, limit=STAYS_SHOWN),
-        wall.tasks(office, who, bank_id),
+        tasks.tasks(office, who, bank_id),
     )
     doors = [Door(c.id, c.width_mm, c.height_mm, c.state, c.door) for c in picture.compartments]
     return {
@@ -133,7 +133,7 @@ async def _bank(office: Office, who: Who, bank_id: str) -> dict[str, Any]:
         "compartments": picture.compartments,
         "wall": columns(doors),
         "stays": here,
-        "tasks": tasks,
+        "tasks": todo,
     }
 
 

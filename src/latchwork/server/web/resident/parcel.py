@@ -1,23 +1,30 @@
 """The parcel page: what it is, its code, where and until when; fresh by itself, and calm once all is done."""
 
+from datetime import date, timedelta
 from typing import Any
 
-from litestar import Response, get
+from litestar import Response, get, post
 from litestar.params import FromPath
-from litestar.response import ServerSentEvent
+from litestar.response import Redirect, ServerSentEvent
 from markupsafe import Markup
 from segno import make
 
-from latchwork.server.actions import parcel, receipts
+from latchwork.server.actions import changes, parcel, receipts
+from latchwork.server.actions.office import Declined, Office, Who
+from latchwork.server.web.operator.session import Form, same_site
 from latchwork.server.web.render import AnyRequest, TheOffice, download, fresh, html, page
 from latchwork.server.web.story import told
 from latchwork.ui.wall import Door, columns
+
+NAME_CHARACTERS_MAX = 200
+DAYS = ("1", "3", "7")
+"""So long somebody may send another person."""
 
 
 @get("/p/{token:str}", include_in_schema=False)
 async def parcel_page(office: TheOffice, token: FromPath[str]) -> Response[str]:
     found = await parcel.parcel(office, token)
-    return page("resident/parcel.html", layer="phone", live=f"/p/{token}/events", **_values(found, token))
+    return page("resident/parcel.html", layer="phone", live=f"/p/{token}/events", **await _values(office, found, token))
 
 
 @get("/p/{token:str}/events", include_in_schema=False)
@@ -25,7 +32,7 @@ async def parcel_events(request: AnyRequest, office: TheOffice, token: FromPath[
     found = await parcel.parcel(office, token, with_story=False)
 
     async def render() -> str:
-        return html("resident/card.html", **_values(await parcel.parcel(office, token), token))
+        return html("resident/card.html", **await _values(office, await parcel.parcel(office, token), token))
 
     return fresh(request, found.bank, render)
 
@@ -35,15 +42,69 @@ async def parcel_receipt(office: TheOffice, token: FromPath[str]) -> Response[by
     return download(await receipts.of_link(office, token))
 
 
-def _values(found: parcel.Parcel, token: str) -> dict[str, Any]:
+@post("/p/{token:str}/extend", include_in_schema=False)
+async def extend(request: AnyRequest, office: TheOffice, token: FromPath[str]) -> Redirect:
+    who, stay = await _asker(request, office, token)
+    await changes.extend(office, who, stay)
+    return _back(token)
+
+
+@post("/p/{token:str}/hold", include_in_schema=False)
+async def hold(request: AnyRequest, office: TheOffice, token: FromPath[str], data: Form) -> Redirect:
+    who, stay = await _asker(request, office, token)
+    try:
+        day = date.fromisoformat(data.get("day", ""))
+    except ValueError:
+        raise Declined(422, "bad_day", "Choose a day.") from None
+    await changes.hold_until_day(office, who, stay, day)
+    return _back(token)
+
+
+@post("/p/{token:str}/delegates", include_in_schema=False)
+async def delegate(request: AnyRequest, office: TheOffice, token: FromPath[str], data: Form) -> Redirect:
+    who, stay = await _asker(request, office, token)
+    name, email = " ".join(data.get("name", "").split()), data.get("email", "").strip()
+    days = data.get("days", "")
+    if not name.isprintable() or not 0 < len(name) <= NAME_CHARACTERS_MAX or days not in DAYS:
+        raise Declined(422, "bad_form", "Say who it is, and for how long.")
+    until = office.now() + timedelta(days=int(days))
+    await changes.delegate(office, who, stay, name, email or None, until)
+    return _back(token)
+
+
+@post("/p/{token:str}/delegates/{pass_id:str}/dismiss", include_in_schema=False)
+async def dismiss(request: AnyRequest, office: TheOffice, token: FromPath[str], pass_id: FromPath[str]) -> Redirect:
+    who, stay = await _asker(request, office, token)
+    await changes.dismiss(office, who, stay, pass_id)
+    return _back(token)
+
+
+async def _asker(request: AnyRequest, office: Office, token: str) -> tuple[Who, str]:
+    same_site(request, office)
+    return await changes.by_link(office, token)
+
+
+def _back(token: str) -> Redirect:
+    return Redirect(f"/p/{token}", status_code=303)
+
+
+async def _values(office: Office, found: parcel.Parcel, token: str) -> dict[str, Any]:
     here = found.compartment
     doors = [Door(door.id, door.width_mm, door.height_mm, here=door.id == here) for door in found.doors]
+    who, stay = await changes.by_link(office, token)
+    today = office.now().astimezone(found.zone).date()
     return {
         "parcel": found,
         "qr": _qr(found.qr) if found.qr else None,
         "wall": columns(doors) if any(door.here for door in doors) else (),
         "receipt": f"/p/{token}/receipt",
         "story": told(found.events, "recipient", found.zone),
+        "here": f"/p/{token}",
+        "actions": found.pin is not None,
+        "extendable": await changes.extendable(office, who, stay),
+        "delegates": await changes.delegates(office, who, stay),
+        "today": today.isoformat(),
+        "last_day": (today + timedelta(days=changes.OWN_HOLD_DAYS_MAX)).isoformat(),
     }
 
 
@@ -53,4 +114,4 @@ def _qr(text: str) -> Markup:
     return Markup(picture.svg_inline(border=0, omitsize=True, dark="#000", light="#fff", lineclass=None, svgclass=None))
 
 
-HANDLERS = [parcel_page, parcel_events, parcel_receipt]
+HANDLERS = [parcel_page, parcel_events, parcel_receipt, extend, hold, delegate, dismiss]

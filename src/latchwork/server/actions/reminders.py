@@ -1,0 +1,24 @@
+"""Notices that no entry makes: reminders before the end, and the code for somebody whom a recipient sends."""
+
+from datetime import timedelta
+
+from latchwork.server.actions.office import Office
+
+REMINDER = "reminder"
+DELEGATED = "delegated"
+OFFER = "offer"
+BATCH_MAX = 1_000
+KEPT_DAYS = 30
+"""So long the name and address of somebody whom a recipient sent are kept after their time."""
+
+
+async def remind(office: Office) -> None:
+    """Once for each of the service's hours before each end."""
+    while await office.tables.do("remind", office.now(), BATCH_MAX):
+        pass
+
+
+async def tell_delegates(office: Office) -> None:
+    now = office.now()
+    await office.tables.do("tell_delegates", now)
+    await office.tables.do("forget_delegates", now - timedelta(days=KEPT_DAYS))

@@ -1,0 +1,29 @@
+"""What the server does by and by, with nobody asking: every step is safe to repeat, and to do in several processes."""
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from latchwork.server.actions import changes, reminders, room
+from latchwork.server.actions.office import Office, Unavailable
+
+STEPS: tuple[Callable[[Office], Awaitable[None]], ...] = (
+    changes.overflow,
+    changes.forward,
+    room.offer,
+    changes.hold_for_the_absent,
+    reminders.remind,
+    reminders.tell_delegates,
+)
+
+log = logging.getLogger(__name__)
+
+
+async def step(office: Office) -> None:
+    """One that fails keeps no other from its work. Raises Unavailable."""
+    for each in STEPS:
+        try:
+            await each(office)
+        except Unavailable:
+            raise
+        except Exception:
+            log.exception("%s.%s failed", each.__module__, each.__name__)

@@ -1,0 +1,94 @@
+-- What is changed of stays that are expected or here: asked of their walls, and done when those say so.
+
+-- name: ask_once
+SELECT ask_once($1, $2, $3, $4, $5, $6, $7, $8) AS value
+
+-- name: delegates
+-- Whom the recipient of a stay sends; nobody once it was given to somebody else.
+SELECT d.pass AS id, d.name, d.email, d.until, p.state, s.bank, p.n, p.digits, p.generation
+FROM delegates d
+JOIN passes p ON p.id = d.pass
+JOIN stays s ON s.id = d.stay AND s.recipient IS NOT DISTINCT FROM d.recipient
+WHERE d.stay = $1 ORDER BY d.asked_at, d.pass
+
+-- name: delegate
+-- By pass, for the mail to a delegate.
+SELECT d.name, d.email, d.stay, d.until, p.state, p.n, p.digits, p.generation
+FROM delegates d
+JOIN passes p ON p.id = d.pass
+JOIN stays s ON s.id = d.stay AND s.recipient IS NOT DISTINCT FROM d.recipient
+WHERE d.pass = $1
+
+-- name: redirect
+-- Calls it off here, and notes where it goes ($9) when that is done. Nothing where it is on its way already.
+WITH noted AS (
+    INSERT INTO redirects (stay, organisation, bank, instruction, asked_by, asked_at)
+    SELECT s.id, s.organisation, $9, $1, $8, $7 FROM stays s WHERE s.id = $3 AND s.organisation = $2
+    ON CONFLICT (stay) DO UPDATE SET
+        bank = excluded.bank, instruction = excluded.instruction, asked_by = excluded.asked_by,
+        asked_at = excluded.asked_at, ended_at = NULL, refusal = NULL
+    WHERE redirects.ended_at IS NOT NULL
+    RETURNING stay
+)
+SELECT ask_once($1, $2, $3, $4, $5, $6, $7, $8) AS value FROM noted
+
+-- name: redirect_refused
+-- The first wall has refused to expect it, so nothing is to be called off there.
+INSERT INTO redirects (stay, organisation, bank, instruction, asked_by, asked_at)
+SELECT s.id, s.organisation, $3, i.id, $4, $5 FROM stays s JOIN instructions i ON i.about = s.id AND i.kind = 'Expect'
+WHERE s.id = $1 AND s.organisation = $2 AND i.state = 'refused' ORDER BY i.ordinal DESC LIMIT 1
+ON CONFLICT (stay) DO UPDATE SET
+    bank = excluded.bank, instruction = excluded.instruction, asked_by = excluded.asked_by,
+    asked_at = excluded.asked_at, ended_at = NULL, refusal = NULL
+WHERE redirects.ended_at IS NOT NULL
+RETURNING instruction AS value
+
+-- name: redirects_due
+-- Whose first wall has answered.
+SELECT r.stay, r.organisation, r.bank, r.instruction, r.asked_by, i.state = 'done' OR i.kind = 'Expect' AS let_go,
+    coalesce(i.refusal, i.state) AS refusal
+FROM redirects r JOIN instructions i ON i.id = r.instruction
+WHERE r.ended_at IS NULL AND i.answered_at IS NOT NULL ORDER BY r.asked_at LIMIT 50
+
+-- name: redirected
+-- It is the stay $2 now; or, where the second bank cannot have it ($4), it needs a person.
+WITH ended AS (
+    UPDATE redirects SET ended_at = $3, refusal = $4 WHERE stay = $1 AND ended_at IS NULL RETURNING stay
+)
+UPDATE stays s SET
+    linked_to = coalesce($2, s.linked_to),
+    state = CASE WHEN s.state = 'cancelled' AND $2 IS NULL THEN 'exception' ELSE s.state END,
+    reason = CASE WHEN s.state = 'cancelled' AND $2 IS NULL THEN $4 ELSE s.reason END
+FROM ended WHERE s.id = ended.stay
+RETURNING true
+
+-- name: overflowing
+-- Given up on the way to a bank whose neighbour takes them.
+SELECT s.id AS stay, s.organisation, b.neighbour AS bank
+FROM stays s JOIN banks b ON b.id = s.bank
+WHERE s.ended_at IS NULL AND s.state = 'expected' AND s.fallback = 'neighbour' AND b.neighbour IS NOT NULL
+    AND NOT EXISTS (SELECT FROM redirects r WHERE r.stay = s.id)
+LIMIT 50
+
+-- name: away
+-- Here for somebody on holiday, and over before they are back. Asked again after a while where the wall was busy.
+SELECT s.id AS stay, s.organisation, p.away_until AS until
+FROM people p JOIN stays s ON s.recipient = p.id AND s.organisation = p.organisation
+WHERE p.away_until > $1 AND s.ended_at IS NULL AND s.state IN ('deposited', 'expired') AND s.deadline < p.away_until
+    AND NOT EXISTS (
+        SELECT FROM instructions i
+        WHERE i.about = s.id AND i.kind = 'Amend' AND (i.answered_at IS NULL OR i.asked_at > $2)
+    )
+LIMIT 100
+
+-- name: collections
+-- What a carrier takes out: past its time, refused or damaged, and what people put in for it.
+SELECT s.id, s.compartment, s.state, s.reason, s.service, s.party, s.tracking, s.deadline,
+    s.width_mm, s.height_mm, s.depth_mm
+FROM stays s JOIN services v ON v.bank = s.bank AND v.id = s.service
+WHERE s.bank = $1 AND s.ended_at IS NULL AND ($2::text IS NULL OR s.party = $2) AND s.linked_to IS NULL AND (
+    (s.state = 'exception' AND s.reason IN ('refused', 'damaged'))
+    OR (v.collect_by = 'courier' AND s.state IN ('deposited', 'expired'))
+    OR (v.collect_by = 'person' AND s.state = 'expired' AND coalesce(v.more ->> 'at_end', 'courier') = 'courier')
+)
+ORDER BY length(s.compartment), s.compartment, s.id LIMIT $3

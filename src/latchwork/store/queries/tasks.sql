@@ -1,0 +1,22 @@
+-- What a person has to look at; most of it is closed by what happens at the wall.
+
+-- name: tasks
+-- Open ones, of a bank or of all, the oldest first.
+SELECT t.id, t.bank, b.name AS bank_name, t.kind, t.about, t.detail, t.opened_at, t.taken_by, t.taken_at,
+    CASE WHEN s.id IS NOT NULL THEN coalesce(s.tracking, left(s.id, 8)) END AS stay_label,
+    z.time_zone
+FROM tasks t JOIN banks b ON b.id = t.bank JOIN sites z ON z.id = b.site
+LEFT JOIN stays s ON s.id = t.about AND s.bank = t.bank
+WHERE b.organisation = $1 AND ($2::text IS NULL OR t.bank = $2) AND ($3::text IS NULL OR t.id = $3)
+    AND t.closed_at IS NULL
+ORDER BY t.opened_at, t.id LIMIT $4
+
+-- name: take_task
+UPDATE tasks t SET taken_by = $3, taken_at = $4 FROM banks b
+WHERE b.id = t.bank AND b.organisation = $1 AND t.id = $2 AND t.closed_at IS NULL
+RETURNING true
+
+-- name: close_task
+UPDATE tasks t SET closed_at = $5, closed_by = $3, closed_why = $4 FROM banks b
+WHERE b.id = t.bank AND b.organisation = $1 AND t.id = $2 AND t.closed_at IS NULL
+RETURNING true

@@ -1,0 +1,576 @@
+"""What may be changed of a stay, who waits for room, and what the server does by and by: with a wall that answers."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import asyncpg
+import httpx
+from tests.server.town import Town, WallBank, town
+
+from latchwork.domain import commands as c
+from latchwork.domain.words import (
+    BankId,
+    CompartmentState,
+    OpeningId,
+    PassId,
+    Reason,
+    StayId,
+    StayState,
+)
+from latchwork.server import jobs
+from latchwork.sync import keys
+
+PARCEL: dict[str, Any] = {"id": "parcel", "deposit_by": "courier", "collect_by": "person", "pickup_hours_max": 72}
+DOOR_01 = {"width_mm": 400, "height_mm": 100, "depth_mm": 500}
+DOOR_12 = {"width_mm": 400, "height_mm": 1200, "depth_mm": 500}
+
+
+def soon(**later: float) -> str:
+    return (datetime.now(UTC) + timedelta(**later)).isoformat()
+
+
+async def here(place: Town, key: str = "LW-1") -> str:
+    """A parcel that is in."""
+    stay = str((await place.announce(key))["id"])
+    await place.wall.sync()
+    await place.wall.put_in(place.courier, stay)
+    await place.wall.sync()
+    return stay
+
+
+async def read(place: Town, stay: str) -> dict[str, Any]:
+    found: dict[str, Any] = await place.ask("GET", f"stays/{stay}")
+    return found
+
+
+async def until(ask: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(60):
+        while not await ask():
+            await asyncio.sleep(0.1)
+
+
+async def second_bank(place: Town, name: str = "Yard") -> tuple[str, WallBank]:
+    invited = await place.ask("POST", "banks", json={"site": place.site, "name": name})
+    wall = WallBank(id=BankId(invited["bank"]), doors=2, url=place.url, now=datetime.now(UTC))
+    code = invited["enrolment_code"]
+    signature = wall.key.sign(keys.enrol_text(code, wall.public)).hex()
+    body = {"code": code, "public_key": wall.public.hex(), "signature": signature}
+    answer = await place.http.post("/api/v1/enrolments", json=body)
+    wall.code_key = bytes.fromhex(answer.json()["code_key"])
+    await wall.build()
+    await wall.sync()
+    return invited["bank"], wall
+
+
+async def test_a_stay_is_extended_held_blocked_and_freed(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path) as place:
+        await place.settle()
+        service = {**PARCEL, "extensions_max": 1, "extension_hours": 24}
+        await place.ask("PUT", f"banks/{place.bank}/services", json={"services": [service]})
+        stay = await here(place)
+        before = datetime.fromisoformat((await read(place, stay))["deadline"])
+        twice = await asyncio.gather(*(place.ask("POST", f"stays/{stay}/extend", 202) for _ in range(4)))
+        assert len({asked["instruction"] for asked in twice}) == 1, "asked twice is asked once"
+        assert twice[0]["heard_at"] is not None
+        assert (await read(place, stay))["pending"] == ["Extend"]
+        await place.wall.sync()
+        after = await read(place, stay)
+        assert datetime.fromisoformat(after["deadline"]) - before == timedelta(hours=24)
+        keyed = {"Idempotency-Key": '"again"'}
+        more = await place.ask("POST", f"stays/{stay}/extend", 202, headers=keyed)
+        await place.wall.sync()
+        assert (await place.ask("GET", f"instructions/{more['instruction']}"))["refusal"] == "no_extension"
+        same = await place.ask("POST", f"stays/{stay}/extend", 202, headers=keyed)
+        assert same["instruction"] == more["instruction"], "a repeated request asks nothing new, answered or not"
+
+        held = soon(days=20)
+        await place.ask("POST", f"stays/{stay}/hold", 202, json={"until": held})
+        await place.ask("POST", f"stays/{stay}/hold", 422, json={"until": soon(days=400)})
+        await place.ask("POST", f"stays/{stay}/block", 202)
+        await place.wall.sync()
+        blocked = await read(place, stay)
+        assert (blocked["state"], blocked["reason"]) == ("blocked", "blocked")
+        assert datetime.fromisoformat(blocked["deadline"]) == datetime.fromisoformat(held)
+        await place.ask("POST", f"stays/{stay}/unblock", 202)
+        await place.wall.sync()
+        assert (await read(place, stay))["state"] == "deposited"
+        await place.wall.collect(StayId(stay))
+        await place.wall.sync()
+        assert (await place.ask("POST", f"stays/{stay}/extend", 409))["reason"] == "parcel_not_available"
+
+
+async def test_a_parcel_is_given_to_its_right_recipient_who_is_told(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path, mail=True) as place:
+        await place.settle()
+        stay = await here(place)
+        pin = (await place.mails(1))[0]["text"].split("Your code: ")[1].splitlines()[0].replace(" ", "")
+        grace = {"name": "Grace Hopper", "email": "grace@example.org", "unit": "14", "language": "de"}
+        right = (await place.ask("POST", "people", json=grace))["id"]
+        await place.ask("POST", f"stays/{stay}/reassign", 202, json={"recipient": right})
+        await place.ask("POST", f"stays/{stay}/reassign", 404, json={"recipient": "0" * 32})
+        await place.wall.sync()
+        assert (await read(place, stay))["recipient_name"] == "Grace Hopper"
+        (mail,) = await place.mails(1, "grace@example.org")
+        assert "liegt bereit" in mail["subject"]
+        fresh = mail["text"].split("Ihr Code: ")[1].splitlines()[0].replace(" ", "")
+        assert fresh != pin and keys.code_lookup(place.wall.code_key, pin) not in place.wall.bank.codes
+        await place.wall.take_out(fresh)
+        await place.wall.sync()
+        assert (await read(place, stay))["state"] == "collected"
+
+
+async def test_a_delegate_fetches_one_parcel_until_a_time(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path, mail=True) as place:
+        await place.settle()
+        stay = await here(place)
+        bo = {"name": "Bo", "email": "bo@example.org", "until": soon(days=1)}
+        keyed = {"Idempotency-Key": '"bo"'}
+        asked = await place.ask("POST", f"stays/{stay}/delegates", 202, json=bo, headers=keyed)
+        assert (asked["state"], asked["digits"]) == ("asked", None)
+        assert (await place.ask("POST", f"stays/{stay}/delegates", 202, json=bo, headers=keyed)) == asked
+        await place.ask("POST", f"stays/{stay}/delegates", 202, json={"name": "Cy", "until": soon(days=1)})
+        await place.wall.sync()
+        sent = {d["name"]: d for d in await place.ask("GET", f"stays/{stay}/delegates")}
+        assert (sent["Bo"]["state"], sent["Cy"]["email"]) == ("live", None)
+        (mail,) = await place.mails(1, "bo@example.org")
+        assert "Ada Lovelace" in mail["text"]
+        assert mail["text"].split("Your code: ")[1].splitlines()[0].replace(" ", "") == sent["Bo"]["digits"]
+        await place.ask("DELETE", f"stays/{stay}/delegates/{sent['Cy']['id']}", 202)
+        await place.ask("DELETE", f"stays/{stay}/delegates/{'0' * 32}", 404)
+        await place.wall.sync()
+        sent = {d["name"]: d for d in await place.ask("GET", f"stays/{stay}/delegates")}
+        assert (sent["Cy"]["state"], sent["Cy"]["digits"]) == ("revoked", None)
+        await place.wall.take_out(sent["Bo"]["digits"])
+        await place.wall.sync()
+        assert (await read(place, stay))["state"] == "collected"
+        await place.ask("POST", f"stays/{stay}/delegates", 409, json=bo)
+        await place.ask("DELETE", f"people/{place.person}", 204)
+        assert await place.cloud.office.store.fetch("SELECT 1 FROM delegates") == []
+
+
+async def test_a_household_card_and_a_code_that_changes_daily(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path) as place:
+        await place.settle()
+        card = {"bank": place.bank, "role": "person", "recipient": place.person, "card": "04 A2 7F", "holder": "Kim"}
+        granted = await place.ask("POST", "passes", 202, json=card)
+        daily = await place.ask("POST", "passes", 202, json={"bank": place.bank, "role": "courier", "daily": True})
+        await place.ask("POST", "passes", 422, json={"bank": place.bank, "role": "person"})
+        await place.ask("POST", "passes", 422, json={**card, "daily": True})
+        await place.ask("POST", "passes", 404, json={**card, "recipient": "0" * 32})
+        stay = await here(place)
+        held = place.wall.bank.passes[place.wall.pass_with("04A27F")].grant
+        assert (held.pass_id, held.recipient) == (granted["id"], place.person)
+        assert (await place.ask("GET", f"passes/{granted['id']}"))["digits"] is None, "a card has no digits of ours"
+        session = await place.wall.sign_in(PassId(granted["id"]))
+        opening = await place.wall.do(c.Collect(session, OpeningId(place.wall.fresh()), StayId(stay)))
+        assert opening.refusal is None
+        await place.wall.swing()
+        await place.wall.sync()
+        assert (await read(place, stay))["state"] == "collected"
+
+        today = await place.ask("GET", f"passes/{daily['id']}")
+        assert (today["daily"], today["predicted"]) == (True, False)
+        assert place.wall.pass_with(today["digits"]) == daily["id"]
+        connection = await asyncpg.connect(database)
+        await connection.execute("UPDATE passes SET valid_until = now() - interval '1 s' WHERE daily")
+        await connection.close()
+        tomorrow = await place.ask("GET", f"passes/{daily['id']}")
+        there = datetime.now(ZoneInfo("Europe/Berlin"))
+        expected = place.cloud.office.vault.digits(
+            place.bank, 1, daily["id"], there.date().toordinal() * keys.CODES_OFFERED, len(today["digits"])
+        )
+        assert (tomorrow["predicted"], tomorrow["digits"]) == (True, expected)
+
+
+async def test_holiday_holds_whatever_comes_meanwhile(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path) as place:
+        await place.settle()
+        back = soon(days=30)
+        person = await place.ask("PUT", f"people/{place.person}/holiday", 200, json={"until": back})
+        assert person["away_until"] is not None
+        stay = await here(place)
+
+        async def held() -> bool:
+            await place.wall.sync()
+            return datetime.fromisoformat((await read(place, stay))["deadline"]) == datetime.fromisoformat(back)
+
+        await until(held)
+        count = "SELECT count(*) FROM instructions WHERE kind = 'Amend'"
+        assert (await place.cloud.office.store.fetch(count))[0][0] == 1
+        assert (await place.ask("PUT", f"people/{place.person}/holiday", 200, json={}))["away_until"] is None
+        await place.ask("PUT", f"people/{place.person}/holiday", 422, json={"until": soon(days=300)})
+
+
+async def test_what_is_still_expected_goes_to_another_bank(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path) as place:
+        await place.settle()
+        other, wall = await second_bank(place)
+        stay = (await place.announce("LW-1"))["id"]
+        await place.wall.sync()
+        asked = await place.ask("POST", f"stays/{stay}/redirect", 202, json={"bank": other})
+        again = await place.ask("POST", f"stays/{stay}/redirect", 409, json={"bank": other})
+        assert (asked["kind"], again["reason"]) == ("Cancel", "already_asked")
+        await wall.sync()
+        assert len(wall.bank.stays) == 0, "not before the first wall has answered"
+        await place.wall.sync()
+
+        async def announced() -> bool:
+            await wall.sync()
+            return len(wall.bank.stays) == 1
+
+        await until(announced)
+        await wall.sync()
+        shown = await read(place, stay)
+        assert (shown["id"], shown["bank"], shown["state"]) == (stay, other, "expected")
+        assert len(await place.ask("GET", "stays")) == 1
+        await jobs.step(place.cloud.office)
+        assert len(await place.ask("GET", "stays")) == 1
+
+        # Back again: both walls have had it, under an id of its own each; its page and its id stay.
+        await place.ask("POST", f"stays/{stay}/redirect", 202, json={"bank": place.bank})
+
+        async def back() -> bool:
+            await wall.sync()
+            await place.wall.sync()
+            return len(place.wall.bank.stays) == 1
+
+        await until(back)
+        (again,) = place.wall.bank.stays
+        await place.wall.put_in(place.courier, again)
+        await place.wall.sync()
+        shown = await read(place, stay)
+        assert (shown["id"], shown["bank"], shown["state"]) == (stay, place.bank, "deposited")
+        assert {e["bank"] for e in await place.ask("GET", f"stays/{stay}/timeline")} == {None, place.bank, other}
+        assert (await place.ask("POST", f"stays/{stay}/redirect", 409, json={"bank": other}))["reason"]
+        plain = {**PARCEL, "id": "books"}
+        await place.ask("PUT", f"banks/{other}/services", 202, json={"services": [plain]})
+        book = (await place.announce("LW-2"))["id"]
+        said = await place.ask("POST", f"stays/{book}/redirect", 422, json={"bank": other})
+        assert said["reason"] == "unknown_service" and (await read(place, book))["pending"] == ["Expect"]
+
+
+async def test_what_cannot_be_delivered_goes_to_the_neighbour(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path) as place:
+        await place.settle()
+        other, wall = await second_bank(place)
+        rules = {"fallbacks": ["neighbour", "desk"], "neighbour": other}
+        await place.ask("PUT", f"banks/{place.bank}/policy", 202, json=rules)
+        stay = (await place.announce("LW-1"))["id"]
+        await place.wall.sync()
+        session = await place.wall.sign_in(place.wall.pass_with(place.courier))
+        given = await place.wall.do(c.GiveUp(session, StayId(stay), Reason.NO_SUITABLE_COMPARTMENT))
+        assert given.refusal is None
+        await place.wall.sync()
+        assert (await read(place, stay))["fallback"] == "neighbour"
+
+        async def moved() -> bool:
+            await place.wall.sync()
+            await wall.sync()
+            return len(wall.bank.stays) == 1
+
+        await until(moved)
+        assert len(place.wall.bank.stays) == 0
+
+
+async def test_availability_counts_what_is_counted_on(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path) as place:
+        await place.settle()
+        ask = f"banks/{place.bank}/availability"
+        large = {"size": DOOR_12}
+        found = await place.ask("POST", ask, 200, json=large)
+        assert (found["fits"], found["room"], found["free"], found["reason"]) == (True, True, 1, None)
+        assert found["as_of"] is not None and found["service"] == "parcel"
+        soft = {**large, "until": soon(hours=1)}
+        kept = await place.ask("POST", f"banks/{place.bank}/soft-reservations", 201, json=soft)
+        found = await place.ask("POST", ask, 200, json=large)
+        assert (found["fits"], found["room"], found["reason"]) == (True, False, "no_suitable_compartment")
+        assert (await place.ask("POST", ask, 200, json={}))["free"] == 11
+        await place.ask("POST", f"banks/{place.bank}/soft-reservations", 409, json=soft)
+        await place.ask("DELETE", f"soft-reservations/{kept['id']}", 204)
+        await place.ask("DELETE", f"soft-reservations/{kept['id']}", 404)
+
+        async def race(n: int) -> httpx.Response:
+            headers = {"Authorization": f"Bearer {place.token}", "Idempotency-Key": f'"{n}"'}
+            path = f"/api/v1/banks/{place.bank}/soft-reservations"
+            return await place.http.post(path, headers=headers, json=soft)
+
+        raced = await asyncio.gather(*(race(n) for n in range(8)))
+        assert sorted(x.status_code for x in raced) == [201] + 7 * [409], "of eight at once one has the last room"
+        (winner,) = (n for n, x in enumerate(raced) if x.status_code == 201)
+        made = raced[winner].json()["id"]
+        assert (await race(winner)).json()["id"] == made
+        await place.ask("DELETE", f"soft-reservations/{made}", 204)
+        assert (await place.ask("POST", ask, 200, json=large))["room"]
+        huge = {"size": {**DOOR_12, "height_mm": 5000}}
+        found = await place.ask("POST", ask, 200, json=huge)
+        assert (found["fits"], found["room"]) == (False, False)
+        stay = (await place.announce("LW-low", in_reach=True))["id"]
+        assert (await read(place, stay))["in_reach"]
+        low = await place.ask("POST", ask, 200, json={"in_reach": True})
+        assert (low["room"], low["reason"]) == (False, "none_in_reach")
+        assert len(place.wall.bank.stays) == 0
+
+
+async def test_who_waits_for_a_full_bank_is_offered_room_in_turn(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path, mail=True) as place:
+        await place.settle()
+        first, second, small = [
+            (await place.announce(f"LW-{n}", size=size))["id"] for n, size in ((1, DOOR_12), (2, DOOR_12), (3, DOOR_01))
+        ]
+        blocker = (await place.announce("LW-0", size=DOOR_12, reserve_until=soon(days=1)))["id"]
+        await place.wall.sync()
+        for stay in (first, second):
+            body = {"until": soon(days=1), "wait": True, "offer_minutes": 60}
+            await place.ask("POST", f"stays/{stay}/reservation", 202, json=body)
+        await place.ask("POST", f"stays/{first}/reservation", 409, json={"until": soon(days=1), "wait": True})
+        await place.wall.sync()
+        connection = await asyncpg.connect(database)
+        try:
+
+            async def in_line() -> bool:
+                rows = await connection.fetch("SELECT 1 FROM waiting WHERE instruction IS NULL")
+                return len(rows) == 2
+
+            await until(in_line)
+            assert [(await read(place, x))["waiting_position"] for x in (first, second)] == [1, 2]
+            page = (await place.http.get((await read(place, second))["page"])).text
+            assert "It is number 2 in line" in page
+            found = await place.ask("POST", f"banks/{place.bank}/availability", 200, json={"size": DOOR_12})
+            assert (found["waiting"], found["room"]) == (2, False)
+            asked = await place.ask("POST", f"stays/{small}/reservation", 202, json={"until": soon(days=1)})
+            await place.ask("DELETE", f"stays/{blocker}", 202)
+            await place.wall.sync()
+            assert (await place.ask("GET", f"instructions/{asked['instruction']}"))["state"] == "done"
+            await connection.execute("UPDATE waiting SET again_at = '-infinity'")
+
+            async def offered() -> bool:
+                await place.wall.sync()
+                return bool((await read(place, first))["state"] == "reserved")
+
+            await until(offered)
+            shown = await read(place, first)
+            assert (shown["waiting_position"], shown["compartment"]) == (None, "12")
+            assert (await read(place, second))["state"] == "expected"
+            (mail,) = await place.mails(1)
+            assert "room" in mail["subject"].lower()
+
+            # The offer passes: the wall lets go by itself, and the next in line is asked.
+            await connection.execute("UPDATE waiting SET offered_until = now() - interval '1 s' WHERE stay = $1", first)
+            await connection.execute("UPDATE waiting SET again_at = '-infinity'")
+            place.wall.now = datetime.now(UTC) + timedelta(hours=2)
+            await place.wall.do(c.Tick())
+            await place.wall.sync()
+
+            async def next_one() -> bool:
+                await place.wall.sync()
+                return (
+                    len(
+                        await connection.fetch(
+                            "SELECT 1 FROM waiting WHERE stay = $1 AND offered_until IS NOT NULL", second
+                        )
+                    )
+                    == 1
+                )
+
+            await until(next_one)
+            assert (await read(place, first))["state"] == "expected"
+            assert await connection.fetch("SELECT 1 FROM waiting WHERE stay = $1", first) == []
+            await place.ask("DELETE", f"stays/{second}/reservation", 202)
+            assert await connection.fetch("SELECT 1 FROM waiting") == []
+        finally:
+            await connection.close()
+
+
+async def test_what_finds_no_room_waits_if_it_was_announced_so(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path) as place:
+        await place.settle()
+        kept: dict[str, Any] = {"size": DOOR_12, "reserve_until": soon(days=1)}
+        blocker = (await place.announce("LW-0", **kept))["id"]
+        await place.wall.sync()
+        first = (await place.announce("LW-1", **kept, wait=True))["id"]
+        lost = (await place.announce("LW-2", **kept))["id"]
+        await place.announce("LW-3", 422, wait=True)
+        await place.wall.sync()
+        refused = await read(place, lost)
+        assert (refused["state"], refused["reason"]) == ("exception", "no_suitable_compartment")
+
+        async def in_line() -> bool:
+            return bool((await read(place, first))["waiting_position"] == 1)
+
+        await until(in_line)
+        assert (await read(place, first))["state"] == "expected"
+
+        # Nobody jumps the queue, however the wall would decide: it gives to whoever asks it first.
+        await place.ask("DELETE", f"stays/{blocker}", 202)
+        said = await place.announce("LW-4", 409, **kept)
+        assert said["reason"] == "no_suitable_compartment"
+        small = await place.announce("LW-5", 201, size=DOOR_01, reserve_until=soon(days=1))
+        second = (await place.announce("LW-6", **kept, wait=True))["id"]
+        await place.wall.sync()
+        assert (await read(place, small["id"]))["state"] == "reserved", "room that nobody waits for"
+        assert place.wall.bank.stays[StayId(second)].compartment is None
+        await place.ask("POST", f"stays/{lost}/reservation", 409, json={"until": soon(days=1)})
+        assert (
+            await place.ask("POST", f"stays/{lost}/reservation", 202, json={"until": soon(days=1), "wait": True})
+            is None
+        )
+
+        async def lined_up() -> bool:
+            await place.wall.sync()
+            return [(await read(place, x))["waiting_position"] for x in (first, second, lost)] == [1, 2, 3]
+
+        await until(lined_up)
+        await place.ask("DELETE", f"stays/{lost}/reservation", 202)
+        assert (await read(place, lost))["state"] == "exception"
+        connection = await asyncpg.connect(database)
+        try:
+            await connection.execute("UPDATE waiting SET again_at = now() - interval '1 s'")
+
+            async def offered() -> bool:
+                await place.wall.sync()
+                return bool((await read(place, first))["state"] == "reserved")
+
+            await until(offered)
+
+            # Its compartment goes out of service before it came: it has its old place again.
+            await place.ask("POST", f"banks/{place.bank}/withdraw", 202, json={"compartments": ["12"]})
+
+            async def waits_again() -> bool:
+                await place.wall.sync()
+                return bool((await read(place, first))["waiting_position"] == 1)
+
+            await until(waits_again)
+        finally:
+            await connection.close()
+
+
+async def test_doors_go_out_of_service_and_come_back(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path) as place:
+        await place.settle()
+        await place.ask("POST", f"banks/{place.bank}/withdraw", 202, json={"compartments": ["02", "03"]})
+        await place.wall.sync()
+        states = {
+            x["id"]: x["state"] for x in (await place.ask("GET", f"banks/{place.bank}/compartments"))["compartments"]
+        }
+        assert (states["01"], states["02"], states["03"]) == ("vacant", "out_of_service", "out_of_service")
+        await place.ask("POST", f"banks/{place.bank}/bring-back", 202, json={"compartments": ["02"]})
+        await place.ask("POST", f"banks/{place.bank}/withdraw", 202, json={})
+        await place.wall.sync()
+        assert {x.state for x in place.wall.bank.compartments.values()} == {CompartmentState.OUT_OF_SERVICE}
+        wrong = await place.ask("POST", f"banks/{place.bank}/withdraw", 202, json={"compartments": ["99"]})
+        await place.wall.sync()
+        said = await place.ask("GET", f"instructions/{wrong['instruction']}")
+        assert (said["state"], said["refusal"]) == ("refused", "unknown_compartment")
+
+
+async def test_a_carrier_sees_what_to_take_out(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path) as place:
+        await place.settle()
+        quick = {**PARCEL, "id": "quick", "pickup_hours_max": 0}
+        await place.ask("PUT", f"banks/{place.bank}/services", json={"services": [PARCEL, quick]})
+        late = (await place.announce("LW-L", service="quick"))["id"]
+        await place.wall.sync()
+        await place.wall.put_in(place.courier, late)
+        refused, fine = await here(place, "LW-R"), await here(place, "LW-F")
+        wall = place.wall
+        pickup = wall.bank.stays[StayId(refused)].pickup
+        assert pickup is not None
+        session = await wall.sign_in(pickup)
+        await wall.do(c.Collect(session, OpeningId(wall.fresh()), StayId(refused)))
+        await wall.swing()
+        told = await wall.do(c.Report(session, StayId(refused), Reason.REFUSED))
+        assert told.refusal is None
+        await wall.do(c.Tick())
+        await wall.sync()
+        path = f"banks/{place.bank}/collections"
+        found = {x["id"]: x for x in await place.ask("GET", f"{path}?party={place.party}")}
+        assert set(found) == {late, refused} and fine not in found
+        assert (found[late]["state"], found[refused]["reason"]) == (StayState.EXPIRED, "refused")
+        assert await place.ask("GET", f"{path}?party={'0' * 32}") == []
+
+        # The task that it raised is closed by what happens at the wall, and not by hand.
+        (task,) = await place.ask("GET", "tasks")
+        assert (task["kind"], task["about"], task["by_hand"], task["stay_label"]) == ("refused", refused, False, "LW-R")
+        taken = await place.ask("POST", f"tasks/{task['id']}/take", 200, json={"by": "Bo"})
+        assert taken["taken_by"] == "Bo"
+        said = await place.ask("POST", f"tasks/{task['id']}/close", 409, json={"why": "done"})
+        assert said["reason"] == "closed_by_the_wall"
+        session = await wall.sign_in(wall.pass_with(place.courier))
+        taken_out = await wall.do(c.Collect(session, OpeningId(wall.fresh()), StayId(refused)))
+        assert taken_out.refusal is None
+        await wall.swing()
+        await wall.sync()
+        assert await place.ask("GET", "tasks") == []
+        assert {x["id"] for x in await place.ask("GET", path)} == {late}
+
+
+async def test_a_task_that_no_door_settles_is_closed_with_a_reason(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path) as place:
+        await place.settle()
+        connection = await asyncpg.connect(database)
+        try:
+            await connection.execute(
+                "INSERT INTO tasks (id, bank, kind, epoch, seq, opened_at) VALUES ($1, $2, 'wrong_key', 1, 1, now())",
+                "e" * 32, place.bank,
+            )  # fmt: skip
+            (task,) = await place.ask("GET", f"tasks?bank={place.bank}")
+            assert task["by_hand"]
+            mine, place.token = place.token, (await _others(place))
+            for method, path, body in (
+                ("GET", f"tasks/{task['id']}", None),
+                ("POST", f"tasks/{task['id']}/take", {}),
+                ("POST", f"tasks/{task['id']}/close", {"why": "mine"}),
+                ("GET", f"banks/{place.bank}/collections", None),
+                ("POST", f"banks/{place.bank}/availability", {}),
+                ("POST", f"banks/{place.bank}/withdraw", {}),
+                ("PUT", f"people/{place.person}/holiday", {}),
+            ):
+                await place.ask(method, path, 404, json=body)
+            place.token = mine
+            await place.ask("POST", f"tasks/{task['id']}/close", 400, json={})
+            await place.ask(
+                "POST", f"tasks/{task['id']}/close", 204, json={"why": "The board was replaced", "by": "Bo"}
+            )
+            await place.ask("GET", f"tasks/{task['id']}", 404)
+            row = await connection.fetchrow("SELECT closed_by, closed_why FROM tasks WHERE id = $1", task["id"])
+            assert row is not None and tuple(row) == ("Bo", "The board was replaced")
+        finally:
+            await connection.close()
+
+
+async def _others(place: Town) -> str:
+    mine, place.token = place.token, ""
+    token = (await place.ask("POST", "organisations", json={"name": "Others"}))["token"]
+    place.token = mine
+    return str(token)
+
+
+async def test_reminders_come_once_and_only_while_they_are_true(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path, mail=True) as place:
+        await place.settle()
+        service = {**PARCEL, "reminder_hours": [48, 24]}
+        await place.ask("PUT", f"banks/{place.bank}/services", json={"services": [service]})
+        stay = await here(place)
+        gone = await here(place, "LW-2")
+        await place.mails(2)
+        connection = await asyncpg.connect(database)
+        try:
+            await connection.execute(
+                "UPDATE stays SET deadline = now() + interval '23 h', deposited_at = now() - interval '2 d'"
+            )
+            await place.wall.collect(StayId(gone))
+
+            async def reminded() -> bool:
+                return any(x["subject"].startswith("Please collect") for x in await place.mails(2))
+
+            await until(reminded)
+            for _ in range(3):
+                await jobs.step(place.cloud.office)
+            found = await connection.fetch("SELECT stay FROM outbox WHERE kind = 'reminder' AND stay = $1", stay)
+            assert len(found) == 1, "of two that are due only the last"
+        finally:
+            await connection.close()
