@@ -276,6 +276,57 @@ async def test_what_cannot_be_delivered_goes_to_the_neighbour(database: str, tmp
         assert len(place.wall.bank.stays) == 0
 
 
+async def test_what_finds_no_room_goes_on_by_the_chain(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path, mail=True) as place:
+        await place.settle()
+        other, wall = await second_bank(place)
+        held = await here(place, "LW-held")
+        pin = (await place.mails(1))[0]["text"].split("Your code: ")[1].splitlines()[0].replace(" ", "")
+        rules = {"fallbacks": ["neighbour", "shelf", "desk"], "neighbour": other}
+        await place.ask("PUT", f"banks/{place.bank}/policy", 202, json=rules)
+        await place.ask("POST", f"banks/{place.bank}/withdraw", 202, json={})
+        await place.wall.sync()
+
+        # The neighbour has room: it comes there, with the code that its recipient has here already.
+        kept: dict[str, Any] = {"size": DOOR_01, "reserve_until": soon(days=1)}
+        first = (await place.announce("LW-1", **kept))["id"]
+
+        async def moved() -> bool:
+            await place.wall.sync()
+            await wall.sync()
+            return bool((await read(place, first))["state"] == "reserved")
+
+        await until(moved)
+        shown = await read(place, first)
+        assert (shown["bank"], shown["compartment"]) == (other, "01")
+        (mail,) = [x for x in await place.mails(2) if "another locker" in x["subject"]]
+        assert "comes to Yard" in mail["text"]
+        granted = await place.ask("POST", "passes", 202, json={"bank": other, "role": "courier"})
+        await wall.sync()
+        await wall.put_in((await place.ask("GET", f"passes/{granted['id']}"))["digits"], shown["linked_to"])
+        await wall.sync()
+        page = (await place.http.get(shown["page"])).text
+        assert "from the other locker opens it too" in page
+        await wall.take_out(pin)
+        await wall.sync()
+        assert (await read(place, first))["state"] == "collected"
+        assert (await read(place, held))["state"] == "deposited"
+
+        # It is too large for the neighbour, and no shelf is here: the desk has it, and its recipient is told.
+        second = (await place.announce("LW-2", size=DOOR_12, reserve_until=soon(days=1)))["id"]
+        await place.wall.sync()
+
+        async def told() -> bool:
+            return any("elsewhere" in x["subject"] for x in await place.mails(2))
+
+        await until(told)
+        shown = await read(place, second)
+        assert (shown["state"], shown["reason"], shown["fallback"]) == ("exception", "no_suitable_compartment", "desk")
+        assert "at the desk" in (await place.http.get(shown["page"])).text
+        (mail,) = [x for x in await place.mails(2) if "elsewhere" in x["subject"]]
+        assert "desk" in mail["text"]
+
+
 async def test_availability_counts_what_is_counted_on(database: str, tmp_path: Path) -> None:
     async with town(database, tmp_path) as place:
         await place.settle()

@@ -3,16 +3,17 @@
 import logging
 from collections.abc import Awaitable, Callable
 
-from latchwork.server.actions import changes, reminders, room
+from latchwork.server.actions import changes, overflow, reminders, room
 from latchwork.server.actions.office import Office, Unavailable
 
 STEPS: tuple[Callable[[Office], Awaitable[None]], ...] = (
-    changes.overflow,
+    overflow.overflow,
     changes.forward,
     room.offer,
     changes.hold_for_the_absent,
     reminders.remind,
     reminders.tell_delegates,
+    reminders.tell_redirected,
 )
 
 log = logging.getLogger(__name__)

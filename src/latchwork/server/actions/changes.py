@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 import msgspec
 
 from latchwork.domain import commands as c
-from latchwork.domain.words import CompartmentId, PassId, PersonId, Role, StayState
+from latchwork.domain.words import CompartmentId, PassId, PersonId, Role, StayId, StayState
 from latchwork.server.actions import banks, passes, people, places, stays
 from latchwork.server.actions.office import LIST_MAX, Asked, Declined, Office, Order, Who, ask, not_found, order
 
@@ -17,6 +17,8 @@ OWN_HOLD_DAYS_MAX = 14
 """So long somebody may hold their own parcel by its link."""
 DELEGATE_DAYS_MAX = 30
 DELEGATES_MAX = 10
+REDIRECTED_HOURS = 24
+"""So long room is kept at another bank for what found none at the first."""
 HOLD_AGAIN = timedelta(minutes=10)
 HERE = frozenset({*stays.WAITING, StayState.BLOCKED, StayState.EXCEPTION})
 RECIPIENT = "recipient"
@@ -78,6 +80,7 @@ class _Redirect:
     bank: str
     instruction: str
     asked_by: str | None
+    reserve_until: datetime | None
     let_go: bool
     refusal: str
 
@@ -90,10 +93,11 @@ class _Due:
 
 
 @dataclass(frozen=True, slots=True)
-class _Overflow:
-    stay: str
-    organisation: str
-    bank: str
+class _Code:
+    pickup_pass: str
+    pickup_n: int
+    pickup_digits: int
+    pickup_generation: int
 
 
 # A stay that is here
@@ -132,15 +136,16 @@ async def redirect(office: Office, who: Who, stay: str, bank: str) -> Asked:
     row = await stays.row(office, stay, who.organisation)
     if bank == row.bank or not (row.state in stays.COMING or row.refused_for_room):
         raise Declined(409, "parcel_not_available", "Only what is still expected goes to another bank.")
-    stays.chosen(await stays.facts_of(office, who, bank), _again(row, bank))
+    stays.chosen(await stays.facts_of(office, who, bank), again(row, bank))
+    until = row.deadline if row.state == StayState.RESERVED else None
     if row.refused_for_room:
-        kind = "Expect"
-        values = (row.known, who.organisation, bank, who.token, office.now())
+        kind, until = "Expect", office.now() + timedelta(hours=REDIRECTED_HOURS)
+        values = (row.known, who.organisation, bank, who.token, office.now(), until)
         found = await office.tables.value("redirect_refused", *values)
     else:
         asked = order(office, c.Cancel(row.known))
         kind = asked.kind
-        found = await office.tables.value("redirect", *_asking(office, who, row, asked), bank)
+        found = await office.tables.value("redirect", *_asking(office, who, row, asked), bank, until)
         office.wake(row.bank)
     if found is None:
         raise Declined(409, "already_asked", "It is on its way to another bank already.")
@@ -150,11 +155,10 @@ async def redirect(office: Office, who: Who, stay: str, bank: str) -> Asked:
 # Whoever has the parcel's link
 
 
-async def by_link(office: Office, token: str) -> tuple[Who, str]:
-    """In whose name its holder asks, and about which stay. Declines with 404."""
-    stay = office.stay_of(token)
-    row = await stays.row(office, stay, None)
-    return Who(RECIPIENT, row.organisation, RECIPIENT, False), stay
+async def by_link(office: Office, token: str) -> tuple[Office, Who, str]:
+    """An office that acts for its holder, in whose name, and about which stay. Declines with 404."""
+    acting, row = await stays.by_link(office, token)
+    return acting, Who(RECIPIENT, row.organisation, RECIPIENT, False), row.id
 
 
 async def extendable(office: Office, who: Who, stay: str) -> bool:
@@ -234,33 +238,38 @@ async def forward(office: Office) -> None:
     for due in await office.tables.all(_Redirect, "redirects_due"):
         to, refusal = None, None if due.let_go else due.refusal
         if due.let_go:
-            who = Who(due.asked_by or "", due.organisation, "redirect", False)
-            row = await stays.row(office, due.stay, due.organisation)
+            acting, who = office.acting(due.organisation), Who(due.asked_by or "", due.organisation, "redirect", False)
+            row = await stays.row(acting, due.stay, due.organisation)
             try:
-                reply = await stays.announce(
-                    office, who, _again(row, due.bank), f"redirect {due.instruction}", due.stay.encode()
-                )
+                new = replace(again(row, due.bank), reserve_until=due.reserve_until)
+                reply = await stays.announce(acting, who, new, f"redirect {due.instruction}", due.stay.encode())
                 to = msgspec.json.decode(reply.body, type=stays.Accepted).id
+                await _same_code(acting, who, row, due.bank, to)
             except Declined as no:
                 refusal = no.reason
         await office.tables.do("redirected", due.stay, to, office.now(), refusal)
-
-
-async def overflow(office: Office) -> None:
-    """What was given up at a bank whose neighbour takes it goes there."""
-    for over in await office.tables.all(_Overflow, "overflowing"):
-        with suppress(Declined):
-            await redirect(office, Who("", over.organisation, "overflow", False), over.stay, over.bank)
 
 
 async def hold_for_the_absent(office: Office) -> None:
     now = office.now()
     for due in await office.tables.all(_Due, "away", now, now - HOLD_AGAIN):
         with suppress(Declined):
-            await hold(office, Who("", due.organisation, "holiday", False), due.stay, due.until)
+            who = Who("", due.organisation, "holiday", False)
+            await hold(office.acting(due.organisation), who, due.stay, due.until)
 
 
-def _again(row: stays.Row, bank: str) -> stays.NewStay:
+async def _same_code(office: Office, who: Who, row: stays.Row, bank: str, stay: str) -> None:
+    """A code that its recipient has at the first bank opens it at the second too, where nobody there has it."""
+    code = await office.tables.one(_Code, "code_at", row.recipient, row.bank, who.organisation)
+    if code is None:
+        return
+    digits = office.vault.digits(row.bank, code.pickup_generation, code.pickup_pass, code.pickup_n, code.pickup_digits)
+    lookup = office.vault.code(bank, (await stays.facts_of(office, who, bank)).code_generation, digits)
+    pass_id = PassId(office.id_for(who, "same code", stay))
+    await passes.request(office, who, bank, c.GrantPass(pass_id, Role.PERSON, stay=StayId(stay), lookup=lookup))
+
+
+def again(row: stays.Row, bank: str) -> stays.NewStay:
     """The same thing at another bank."""
     return stays.NewStay(bank, row.service, row.recipient, row.party, row.thing, row.tracking, row.size, row.in_reach)
 

@@ -65,6 +65,8 @@ class Parcel:
     left: timedelta | None = None
     pending: tuple[str, ...] = ()
     """What its wall was asked and has not answered."""
+    same_code: bool = False
+    """Whether a code that they have at another bank opens it too."""
     events: tuple[stays.Event, ...] = ()
 
 
@@ -115,7 +117,8 @@ def told(office: Office, row: stays.Row, events: tuple[stays.Event, ...] = ()) -
         kept_until=local(row.deadline) if row.state == StayState.RESERVED else None,
         left=row.deadline - office.now() if row.deadline and row.state == StayState.DEPOSITED else None,
         pending=tuple(row.pending),
-        help=row.state in (StayState.BLOCKED, StayState.EXCEPTION),
+        help=row.state in (StayState.BLOCKED, StayState.EXCEPTION) and row.fallback is None,
+        same_code=row.same_code,
         events=tuple(_local(event, local(event.at)) for event in events),
     )
 

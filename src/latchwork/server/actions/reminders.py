@@ -7,6 +7,8 @@ from latchwork.server.actions.office import Office
 REMINDER = "reminder"
 DELEGATED = "delegated"
 OFFER = "offer"
+OVERFLOW = "overflow"
+REDIRECTED = "redirected"
 BATCH_MAX = 1_000
 KEPT_DAYS = 30
 """So long the name and address of somebody whom a recipient sent are kept after their time."""
@@ -16,6 +18,10 @@ async def remind(office: Office) -> None:
     """Once for each of the service's hours before each end."""
     while await office.tables.do("remind", office.now(), BATCH_MAX):
         pass
+
+
+async def tell_redirected(office: Office) -> None:
+    await office.tables.do("tell_redirected", office.now())
 
 
 async def tell_delegates(office: Office) -> None:

@@ -121,20 +121,21 @@ class _Waiting:
 
 async def availability(office: Office, who: Who, new: stays.NewStay) -> Availability:
     """Whether something would find room, without booking it."""
-    bank, facts = await banks.bank(office, who, new.bank), await stays.facts_of(office, who, new.bank)
-    rules = await banks.rules(office, who, new.bank)
-    service = stays.chosen(facts, replace(new, recipient=new.recipient or "anybody"))
-    about = About(service.id, size=new.size, in_reach=new.in_reach)
-    seen = await picture(office, facts, bank.id, rules)
+    bank, rules = await banks.bank(office, who, new.bank), await banks.rules(office, who, new.bank)
+    service = stays.chosen(
+        await stays.facts_of(office, who, new.bank), replace(new, recipient=new.recipient or "anybody")
+    )
+    wanted = About(service.id, size=new.size, in_reach=new.in_reach)
+    seen = await _seen(office, who, bank.id)
     line = await office.tables.all(_Waiting, "queue", office.now(), bank.id)
-    left, free = _less(seen, map(_about, line)), 0
-    while not isinstance(found := policy.choose(left, about), Reason) and free < FREE_COUNTED_MAX:
+    left, free = _less(seen, map(about, line)), 0
+    while not isinstance(found := policy.choose(left, wanted), Reason) and free < FREE_COUNTED_MAX:
         left, free = _with(left, found[0], CompartmentState.RESERVED), free + 1
     return Availability(
         bank=bank.id,
         as_of=bank.heard_at,
         service=service.id,
-        fits=not isinstance(policy.choose(_emptied(seen), about), Reason),
+        fits=not isinstance(policy.choose(_emptied(seen), wanted), Reason),
         room=free > 0,
         free=free,
         waiting=len(line),
@@ -158,13 +159,13 @@ async def announce(office: Office, who: Who, new: stays.NewStay, key: str, reque
     return await stays.announce(office, who, new, key, request)
 
 
-async def _others_first(office: Office, who: Who, bank: str, about: About) -> bool:
+async def _others_first(office: Office, who: Who, bank: str, wanted: About) -> bool:
     """Whether whoever waits already would have the room that this one wants."""
     line = await office.tables.all(_Waiting, "queue", office.now(), bank)
     if not line:
         return False
-    seen = await picture(office, await stays.facts_of(office, who, bank), bank, await banks.rules(office, who, bank))
-    return isinstance(policy.choose(_less(seen, map(_about, line)), about), Reason)
+    seen = await _seen(office, who, bank)
+    return isinstance(policy.choose(_less(seen, map(about, line)), wanted), Reason)
 
 
 def _queued() -> Declined:
@@ -204,7 +205,7 @@ async def reserve(
     if row.state not in stays.COMING and not row.refused_for_room:
         raise Declined(409, "parcel_not_available", f"Only an expected stay is reserved for; it is {row.state}.")
     stays.in_time(office.now(), until, stays.RESERVE_DAYS_MAX, "until")
-    others = row.compartment is None and await _others_first(office, who, row.bank, _about(row))
+    others = row.compartment is None and await _others_first(office, who, row.bank, about(row))
     if others and not wait:
         raise _queued()
     asked = order(office, _reservation(office, row, until))
@@ -222,7 +223,7 @@ def _reservation(office: Office, row: "_Waiting | stays.Row", until: datetime) -
     claim = ClaimId(office.new_id())
     if row.epoch is not None:
         return c.Reserve(row.known, claim, until)
-    return c.Expect(row.known, _about(row), PassId(row.drop_off_pass) if row.drop_off_pass else None, claim, until)
+    return c.Expect(row.known, about(row), PassId(row.drop_off_pass) if row.drop_off_pass else None, claim, until)
 
 
 async def let_go(office: Office, who: Who, stay_id: str) -> Asked | None:
@@ -244,18 +245,16 @@ async def offer(office: Office) -> None:
     for row in await office.tables.all(_Waiting, "queue", now, None):
         line.setdefault(row.bank, []).append(row)
     for bank, rows in line.items():
-        who = Who("", rows[0].organisation, "queue", False)
-        left = await picture(
-            office, await stays.facts_of(office, who, bank), bank, await banks.rules(office, who, bank)
-        )
+        acting, who = office.acting(rows[0].organisation), Who("", rows[0].organisation, "queue", False)
+        left = await _seen(acting, who, bank)
         for row in rows:
-            about = _about(row)
-            chosen = policy.choose(left, about) if about.service in left.services else Reason.UNKNOWN_SERVICE
+            wanted = about(row)
+            chosen = policy.choose(left, wanted) if wanted.service in left.services else Reason.UNKNOWN_SERVICE
             if isinstance(chosen, Reason):
                 continue
             left = _with(left, chosen[0], CompartmentState.RESERVED)  # though it may not be asked for yet: it was first
             if row.due:
-                await _offer(office, row, now)
+                await _offer(acting, row, now)
 
 
 async def _offer(office: Office, row: _Waiting, now: datetime) -> None:
@@ -267,8 +266,9 @@ async def _offer(office: Office, row: _Waiting, now: datetime) -> None:
     office.wake(row.bank)
 
 
-async def picture(office: Office, facts: stays.Facts, bank: str, rules: banks.Rules) -> Bank:
+async def _seen(office: Office, who: Who, bank: str) -> Bank:
     """The bank as the cloud sees it, with whatever is counted on taken."""
+    facts, rules = await stays.facts_of(office, who, bank), await banks.rules(office, who, bank)
     fittings = await office.tables.all(_Fitting, "fittings", bank)
     offered = {ServiceId(k): service for k, service in facts.offered().items()}
     seen = Bank(
@@ -290,8 +290,8 @@ def _compartment(row: _Fitting) -> Compartment:
 
 
 def _less(bank: Bank, counted: Iterable[About]) -> Bank:
-    for about in counted:
-        chosen = policy.choose(bank, about) if about.service in bank.services else None
+    for wanted in counted:
+        chosen = policy.choose(bank, wanted) if wanted.service in bank.services else None
         if isinstance(chosen, tuple):
             bank = _with(bank, chosen[0], CompartmentState.RESERVED)
     return bank
@@ -306,7 +306,7 @@ def _emptied(bank: Bank) -> Bank:
     return replace(bank, compartments=Table(free), policy=replace(bank.policy, in_reach_kept=0))
 
 
-def _about(row: "_Waiting | stays.Row") -> About:
+def about(row: "_Waiting | stays.Row") -> About:
     return About(
         ServiceId(row.service),
         PartyId(row.party) if row.party else None,

@@ -204,6 +204,8 @@ class Row:
     offered_until: datetime | None
     waiting_position: int | None
     pending: list[str]
+    same_code: bool
+    """Whether a code that its recipient has at another bank opens it too."""
     also: tuple[str, ...] = ()
     """Other ids under which walls have had it; the last one is that of now."""
 
@@ -478,6 +480,8 @@ async def story(office: Office, row: Row) -> list[Event]:
         except Unreadable:  # written by a newer bank: the log has it, and a task says so
             continue
         kind = type(entry.body).__name__
+        if kind == "Cancelled" and getattr(entry.body, "stay", None) != row.known:
+            kind = "Redirected"
         if kind == "Wanted":  # what its door really did follows below
             continue
         reason = getattr(entry.body, "refusal", None) or getattr(entry.body, "why", None)

@@ -22,11 +22,11 @@ WHERE d.pass = $1
 -- name: redirect
 -- Calls it off here, and notes where it goes ($9) when that is done. Nothing where it is on its way already.
 WITH noted AS (
-    INSERT INTO redirects (stay, organisation, bank, instruction, asked_by, asked_at)
-    SELECT s.id, s.organisation, $9, $1, $8, $7 FROM stays s WHERE s.id = $3 AND s.organisation = $2
+    INSERT INTO redirects (stay, organisation, bank, instruction, asked_by, asked_at, reserve_until)
+    SELECT s.id, s.organisation, $9, $1, $8, $7, $10 FROM stays s WHERE s.id = $3 AND s.organisation = $2
     ON CONFLICT (stay) DO UPDATE SET
         bank = excluded.bank, instruction = excluded.instruction, asked_by = excluded.asked_by,
-        asked_at = excluded.asked_at, ended_at = NULL, refusal = NULL
+        asked_at = excluded.asked_at, reserve_until = excluded.reserve_until, ended_at = NULL, refusal = NULL
     WHERE redirects.ended_at IS NOT NULL
     RETURNING stay
 )
@@ -34,18 +34,18 @@ SELECT ask_once($1, $2, $3, $4, $5, $6, $7, $8) AS value FROM noted
 
 -- name: redirect_refused
 -- The first wall has refused to expect it, so nothing is to be called off there.
-INSERT INTO redirects (stay, organisation, bank, instruction, asked_by, asked_at)
-SELECT s.id, s.organisation, $3, i.id, $4, $5 FROM stays s JOIN instructions i ON i.about = s.id AND i.kind = 'Expect'
+INSERT INTO redirects (stay, organisation, bank, instruction, asked_by, asked_at, reserve_until)
+SELECT s.id, s.organisation, $3, i.id, $4, $5, $6 FROM stays s JOIN instructions i ON i.about = s.id AND i.kind = 'Expect'
 WHERE s.id = $1 AND s.organisation = $2 AND i.state = 'refused' ORDER BY i.ordinal DESC LIMIT 1
 ON CONFLICT (stay) DO UPDATE SET
     bank = excluded.bank, instruction = excluded.instruction, asked_by = excluded.asked_by,
-    asked_at = excluded.asked_at, ended_at = NULL, refusal = NULL
+    asked_at = excluded.asked_at, reserve_until = excluded.reserve_until, ended_at = NULL, refusal = NULL
 WHERE redirects.ended_at IS NOT NULL
 RETURNING instruction AS value
 
 -- name: redirects_due
 -- Whose first wall has answered.
-SELECT r.stay, r.organisation, r.bank, r.instruction, r.asked_by, i.state = 'done' OR i.kind = 'Expect' AS let_go,
+SELECT r.stay, r.organisation, r.bank, r.instruction, r.asked_by, r.reserve_until, i.state = 'done' OR i.kind = 'Expect' AS let_go,
     coalesce(i.refusal, i.state) AS refusal
 FROM redirects r JOIN instructions i ON i.id = r.instruction
 WHERE r.ended_at IS NULL AND i.answered_at IS NOT NULL ORDER BY r.asked_at LIMIT 50
@@ -63,12 +63,47 @@ FROM ended WHERE s.id = ended.stay
 RETURNING true
 
 -- name: overflowing
--- Given up on the way to a bank whose neighbour takes them.
+-- Given up on the way to a bank whose neighbour takes them. What has come from elsewhere itself goes no further.
 SELECT s.id AS stay, s.organisation, b.neighbour AS bank
 FROM stays s JOIN banks b ON b.id = s.bank
-WHERE s.ended_at IS NULL AND s.state = 'expected' AND s.fallback = 'neighbour' AND b.neighbour IS NOT NULL
+WHERE s.fallback = 'neighbour' AND s.state = 'expected' AND b.neighbour IS NOT NULL
     AND NOT EXISTS (SELECT FROM redirects r WHERE r.stay = s.id)
+    AND NOT EXISTS (SELECT FROM stays x WHERE x.linked_to = s.id)
 LIMIT 50
+
+-- name: turned_away
+-- There was no room to reserve, they do not wait for any, and their banks have places for such things.
+SELECT s.id AS stay, s.organisation, s.bank, EXISTS (SELECT FROM stays x WHERE x.linked_to = s.id) AS moved
+FROM stays s JOIN banks b ON b.id = s.bank
+WHERE s.seq IS NULL AND s.state = 'exception' AND s.fallback IS NULL AND s.linked_to IS NULL
+    AND s.reason IN ('no_suitable_compartment', 'none_in_reach') AND b.policy -> 'fallbacks' <> '[]'
+    AND NOT EXISTS (SELECT FROM waiting w WHERE w.stay = s.id)
+    AND NOT EXISTS (SELECT FROM redirects r WHERE r.stay = s.id AND r.ended_at IS NULL)
+LIMIT 50
+
+-- name: overflowed
+-- Where it goes instead ($2), and its recipient is told so. With $5 its wall is asked to expect it after all.
+WITH placed AS (
+    UPDATE stays SET
+        fallback = $2, state = CASE WHEN $5::text IS NULL THEN state ELSE 'expected' END,
+        ended_at = CASE WHEN $5::text IS NULL THEN ended_at END
+    WHERE id = $1 AND organisation = $3 AND fallback IS NULL AND seq IS NULL
+    RETURNING id, organisation, bank, recipient
+), asked AS (
+    INSERT INTO instructions (id, organisation, bank, kind, body, sha256, about, asked_at)
+    SELECT $5, organisation, bank, 'Expect', $6, $7, id, $4 FROM placed WHERE $5::text IS NOT NULL
+)
+INSERT INTO outbox (id, kind, stay, person, bank, epoch, seq, due_at)
+SELECT notice_id(bank, 0, 0, recipient, 'overflow ' || id), 'overflow', id, recipient, bank, 0, 0, $4
+FROM placed WHERE recipient IS NOT NULL
+ON CONFLICT DO NOTHING
+
+-- name: code_at
+-- With which code a recipient collects something at a bank now.
+SELECT pickup_pass, pickup_n, pickup_digits, pickup_generation FROM stays
+WHERE recipient = $1 AND bank = $2 AND organisation = $3 AND state IN ('deposited', 'expired')
+    AND pickup_pass IS NOT NULL AND pickup_n IS NOT NULL
+ORDER BY deposited_at DESC, id LIMIT 1
 
 -- name: away
 -- Here for somebody on holiday, and over before they are back. Asked again after a while where the wall was busy.

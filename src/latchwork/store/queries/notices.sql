@@ -49,6 +49,19 @@ FROM noted
 ON CONFLICT DO NOTHING
 RETURNING true
 
+-- name: tell_redirected
+-- That it comes to another bank, once that bank expects it.
+WITH noted AS (
+    UPDATE redirects r SET told_at = $1 FROM stays was, stays s
+    WHERE r.told_at IS NULL AND r.refusal IS NULL AND r.ended_at IS NOT NULL
+        AND was.id = r.stay AND s.id = was.linked_to AND s.seq IS NOT NULL
+    RETURNING s.id, s.recipient, s.bank, s.epoch, s.seq, s.state
+)
+INSERT INTO outbox (id, kind, stay, person, bank, epoch, seq, due_at)
+SELECT notice_id(bank, 0, 0, recipient, 'redirected ' || id), 'redirected', id, recipient, bank, epoch, seq, $1
+FROM noted WHERE recipient IS NOT NULL AND state IN ('expected', 'reserved')
+ON CONFLICT DO NOTHING
+
 -- name: forget_delegates
 -- Words of people who could fetch something until a month ago.
 DELETE FROM delegates WHERE until < $1

@@ -44,14 +44,14 @@ async def parcel_receipt(office: TheOffice, token: FromPath[str]) -> Response[by
 
 @post("/p/{token:str}/extend", include_in_schema=False)
 async def extend(request: AnyRequest, office: TheOffice, token: FromPath[str]) -> Redirect:
-    who, stay = await _asker(request, office, token)
+    office, who, stay = await _asker(request, office, token)
     await changes.extend(office, who, stay)
     return _back(token)
 
 
 @post("/p/{token:str}/hold", include_in_schema=False)
 async def hold(request: AnyRequest, office: TheOffice, token: FromPath[str], data: Form) -> Redirect:
-    who, stay = await _asker(request, office, token)
+    office, who, stay = await _asker(request, office, token)
     try:
         day = date.fromisoformat(data.get("day", ""))
     except ValueError:
@@ -62,7 +62,7 @@ async def hold(request: AnyRequest, office: TheOffice, token: FromPath[str], dat
 
 @post("/p/{token:str}/delegates", include_in_schema=False)
 async def delegate(request: AnyRequest, office: TheOffice, token: FromPath[str], data: Form) -> Redirect:
-    who, stay = await _asker(request, office, token)
+    office, who, stay = await _asker(request, office, token)
     name, email = " ".join(data.get("name", "").split()), data.get("email", "").strip()
     days = data.get("days", "")
     if not name.isprintable() or not 0 < len(name) <= NAME_CHARACTERS_MAX or days not in DAYS:
@@ -74,12 +74,12 @@ async def delegate(request: AnyRequest, office: TheOffice, token: FromPath[str],
 
 @post("/p/{token:str}/delegates/{pass_id:str}/dismiss", include_in_schema=False)
 async def dismiss(request: AnyRequest, office: TheOffice, token: FromPath[str], pass_id: FromPath[str]) -> Redirect:
-    who, stay = await _asker(request, office, token)
+    office, who, stay = await _asker(request, office, token)
     await changes.dismiss(office, who, stay, pass_id)
     return _back(token)
 
 
-async def _asker(request: AnyRequest, office: Office, token: str) -> tuple[Who, str]:
+async def _asker(request: AnyRequest, office: Office, token: str) -> tuple[Office, Who, str]:
     same_site(request, office)
     return await changes.by_link(office, token)
 
@@ -91,7 +91,7 @@ def _back(token: str) -> Redirect:
 async def _values(office: Office, found: parcel.Parcel, token: str) -> dict[str, Any]:
     here = found.compartment
     doors = [Door(door.id, door.width_mm, door.height_mm, here=door.id == here) for door in found.doors]
-    who, stay = await changes.by_link(office, token)
+    office, who, stay = await changes.by_link(office, token)
     today = office.now().astimezone(found.zone).date()
     return {
         "parcel": found,
