@@ -7,7 +7,7 @@ STAMP := $(VENV)/.latchwork-setup
 LOCK_FLAGS := --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock" --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format sim bench lock clean
+.PHONY: help setup run test check format sim bench fuzz lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -40,6 +40,9 @@ sim: setup ## bank and server in pretend time (SEEDS=100 DAYS=7, or one SEED=42)
 
 bench: setup ## what the performance claims rest on (ONLY=name for one part)
 	@$(BIN)/python -m bench $(ONLY)
+
+fuzz: setup ## hostile inputs to every parser that reads from outside (SECONDS=20 for each, ONLY=name)
+	@$(BIN)/python -m fuzz $(ONLY) $(if $(SECONDS),--seconds $(SECONDS))
 
 lock: setup ## requirements.lock and requirements-uv.txt anew, from pyproject.toml (UPGRADE=1 for newer versions)
 	$(BIN)/uv pip compile $(LOCK_FLAGS) --all-extras --group dev $(if $(UPGRADE),--upgrade) -o requirements.lock pyproject.toml

@@ -72,10 +72,10 @@ class Hello(msgspec.Struct, frozen=True, tag=True):
     bank: BankId
     key: bytes
     signature: bytes
-    epoch: int
-    size: int
+    epoch: _Count
+    size: _Count
     root: bytes
-    instructions_through: int
+    instructions_through: _Count
     documents: Mapping[str, int]
     boot: str
     software: str
@@ -86,13 +86,13 @@ class Hello(msgspec.Struct, frozen=True, tag=True):
 class Up(msgspec.Struct, frozen=True, tag=True):
     """Entries `start` .. of `epoch`; `root` is that of the log up to and with the last one carried."""
 
-    n: int
-    session: int
-    epoch: int
-    start: int
+    n: _Count
+    session: _Count
+    epoch: _Count
+    start: _Count
     entries: tuple[bytes, ...]
     root: bytes
-    re: int | None = None
+    re: _Count | None = None
     documents: Mapping[str, int] = {}
     checkpoint: bytes | None = None
     """A signed note of `root`, by the device key, under the name `notes.origin(bank, epoch)`."""
@@ -103,7 +103,7 @@ class Up(msgspec.Struct, frozen=True, tag=True):
 class Order(msgspec.Struct, frozen=True):
     """An instruction on its way. `body` is what `codec.read_instruction` reads; `void`: it expired unsent."""
 
-    number: int
+    number: _Count
     id: InstructionId
     body: bytes
     void: bool = False
@@ -120,13 +120,13 @@ class Document(msgspec.Struct, frozen=True):
 class Down(msgspec.Struct, frozen=True, tag=True):
     """What the server has of this epoch, and what the bank lacks. `time` is the server's clock at sending."""
 
-    n: int
-    session: int
-    epoch: int
+    n: _Count
+    session: _Count
+    epoch: _Count
     size: _Count
     root: bytes
     time: datetime
-    re: int | None = None
+    re: _Count | None = None
     orders: tuple[Order, ...] = ()
     documents: tuple[Document, ...] = ()
 
@@ -134,7 +134,7 @@ class Down(msgspec.Struct, frozen=True, tag=True):
 class Ask(msgspec.Struct, frozen=True, tag=True):
     """The logs have parted somewhere: what is the root of your first `start` entries, and what follows them?"""
 
-    session: int
+    session: _Count
     start: _Count
     entries_max: _Count
 
@@ -142,7 +142,7 @@ class Ask(msgspec.Struct, frozen=True, tag=True):
 class Told(msgspec.Struct, frozen=True, tag=True):
     """`root` is that of the first `start` entries; `entries` follow them."""
 
-    session: int
+    session: _Count
     start: _Count
     root: bytes
     entries: tuple[bytes, ...] = ()
@@ -159,7 +159,7 @@ class Accepted(msgspec.Struct, frozen=True):
 class Page(msgspec.Struct, frozen=True, tag=True):
     """Entries `start` .. of `epoch` of the accepted log. `anew`: what was staged before is not of it."""
 
-    session: int
+    session: _Count
     accepted: Accepted
     epoch: _Count
     start: _Count
@@ -170,7 +170,7 @@ class Page(msgspec.Struct, frozen=True, tag=True):
 class Staged(msgspec.Struct, frozen=True, tag=True):
     """How far the bank has what it lacked: so many entries of `epoch`, whose root is `root`."""
 
-    session: int
+    session: _Count
     epoch: _Count
     size: _Count
     root: bytes

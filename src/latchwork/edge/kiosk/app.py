@@ -230,7 +230,7 @@ async def _act(request: Request[Any, Any, State]) -> Response[dict[str, Any]]:
     kiosk = _kiosk(request)
     try:
         press = _press.decode(await request.body())
-    except (msgspec.DecodeError, UnicodeError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise Problem(f"This is no press that the kiosk knows: {error}", status_code=400) from None
     seat = _seat(request)
     await kiosk.press(seat, press)

@@ -95,7 +95,7 @@ def _rule(written: Mapping[str, Any]) -> Rule:
 def _json(text: bytes | None, kind: type) -> Any:
     try:
         read = json.loads(text) if text else kind()
-    except ValueError:
+    except (ValueError, RecursionError):
         log.warning("a document of this kiosk is not JSON; going on without it")
         return kind()
     return read if isinstance(read, kind) else kind()

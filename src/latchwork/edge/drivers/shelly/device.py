@@ -103,7 +103,7 @@ def _flag(said: Answer, component: str, name: str) -> bool | None:
 def _loaded(payload: bytes) -> object:
     try:
         loaded: object = json.loads(payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return loaded
 

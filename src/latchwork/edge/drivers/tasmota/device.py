@@ -122,6 +122,6 @@ def _text(said: object, key: str) -> str:
 def _loaded(payload: bytes) -> Answer:
     try:
         loaded = json.loads(payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return loaded if isinstance(loaded, dict) else {}
