@@ -1,10 +1,11 @@
-"""`make fuzz`: a coverage-guided fuzzer on every parser that reads from outside, each for some seconds.
+"""`make fuzz`: a coverage-guided fuzzer on every parser that reads from outside, each for some seconds, then the API.
 
 An input that shows a fault is kept in `fuzz/corpus/NAME/`, and `make test` tries it again from then on. What merely led
 to new code is kept in `var/fuzz/NAME/`, so that the next run goes on from there.
 """
 
 import argparse
+import asyncio
 import re
 import subprocess
 import sys
@@ -25,15 +26,19 @@ def main() -> int:
     asked = parser.parse_args()
     if asked.child:
         return _fuzz(asked.names[0], asked.seconds)
+    from fuzz import api
     from fuzz.targets import TARGETS
 
-    unknown = set(asked.names) - set(TARGETS)
+    known = [*TARGETS, "api"]
+    unknown = set(asked.names) - set(known)
     if unknown:
-        parser.error(f"no target {', '.join(sorted(unknown))}; there are {', '.join(TARGETS)}")
-    faults = [name for name in asked.names or TARGETS if not _run(name, asked.seconds)]
+        parser.error(f"no target {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    names = asked.names or known
+    faults = [name for name in names if name in TARGETS and not _run(name, asked.seconds)]
+    wrong = asyncio.run(api.walk()) if "api" in names else 0
     if faults:
         print(f"Faults in {', '.join(faults)}: the inputs are in fuzz/corpus, `make test` tries them again.")
-    return 1 if faults else 0
+    return 1 if faults or wrong else 0
 
 
 def _run(name: str, seconds: int) -> bool:

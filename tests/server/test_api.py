@@ -554,6 +554,9 @@ def test_the_document_describes_every_route(loop_town: Any) -> None:
         if {"token": []} not in operation.get("security", [])
     }
     assert unsecured == {("post", "/api/v1/enrolments")}
+    every = [operation["responses"] for operations in document["paths"].values() for operation in operations.values()]
+    assert all(set(responses["default"]["content"]) == {"application/problem+json"} for responses in every)
+    assert "reason" in document["components"]["schemas"]["Problem"]["required"]
 
 
 def test_a_method_that_is_not_there_and_a_path_that_is_not(loop_town: Any) -> None:

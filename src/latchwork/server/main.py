@@ -240,13 +240,15 @@ async def running(given: Settings, dsn: str, owner: str | None = None) -> AsyncI
 
 
 def application(office: Office, live: Live, link: Link) -> Litestar:
-    return Litestar(
+    app = Litestar(
         [health, link.handler(), *api.routers(), *web.routers()],
         state=State({"office": office, "live": live}),
         openapi_config=api.openapi(),
         exception_handlers={Exception: _excuse},
         logging_config=None,
     )
+    api.describe_problems(app)
+    return app
 
 
 @get("/health", include_in_schema=False)

@@ -2,14 +2,16 @@
 
 from importlib.metadata import version
 
-from litestar import Router
+import msgspec
+from litestar import Litestar, Router
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.openapi.spec import Components, SecurityScheme
+from litestar.openapi.spec import Components, OpenAPIMediaType, OpenAPIResponse, Reference, Schema, SecurityScheme
 
 from latchwork.server.api import changes, enrolments, people, places, recovery, room, stays, tasks
 from latchwork.server.api.guard import asker, bearer, the_house, the_office
+from latchwork.server.api.problems import PROBLEM, Problem
 
 BODY_BYTES_MAX = 64 * 1024
 HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
@@ -57,3 +59,16 @@ def openapi() -> OpenAPIConfig:
             security_schemes={"token": SecurityScheme(type="http", scheme="bearer", description="An API token")}
         ),
     )
+
+
+def describe_problems(app: Litestar) -> None:
+    """In the OpenAPI document, whatever else an operation answers is a problem."""
+    document = app.openapi_schema
+    (schema,), parts = msgspec.json.schema_components([Problem], ref_template="#/components/schemas/{name}")
+    document.components.schemas |= {name: Schema(**part) for name, part in parts.items()}
+    content = {PROBLEM: OpenAPIMediaType(schema=Reference(ref=schema["$ref"]))}
+    for path in (document.paths or {}).values():
+        for operation in (path.get, path.put, path.post, path.patch, path.delete):
+            if operation is not None and operation.responses is not None:
+                operation.responses.pop("400", None)
+                operation.responses["default"] = OpenAPIResponse("A problem (RFC 9457)", content=content)
