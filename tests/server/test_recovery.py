@@ -487,7 +487,7 @@ async def test_an_operator_decides_on_a_page_or_by_the_api(database: str, tmp_pa
         assert (told["lost"], told["own"], told["confirmed"]) == (place.wall.journal.size, new.journal.size, False)
 
         pages = f"/operator/banks/{place.bank}"
-        await place.http.post("/operator/sign-in", data={"token": place.token}, headers={"Sec-Fetch-Site": "none"})
+        await place.sign_in()
         assert f'href="{pages}/recovery"' in (await place.http.get(pages)).text
         shown = (await place.http.get(f"{pages}/recovery")).text
         assert f"It lacks {told['lost']} of the entries" in shown and f"It wrote {told['own']} entries" in shown

@@ -145,6 +145,14 @@ class Town:
         self.courier = (await self.ask("GET", f"passes/{granted['id']}"))["digits"]
         return self
 
+    async def sign_in_link(self) -> str:
+        """A one-time way into the operator's pages, as a person with the token would ask for it."""
+        return str((await self.ask("POST", "sign-in-links"))["link"])
+
+    async def sign_in(self, browser: httpx.AsyncClient | None = None) -> None:
+        answer = await (browser or self.http).post(await self.sign_in_link(), headers={"Sec-Fetch-Site": "none"})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/operator"), answer.text
+
     async def mails(self, count: int, to: str = "ada@example.org") -> list[dict[str, Any]]:
         """The mails caught, the newest first, once there are so many."""
         async with httpx.AsyncClient(base_url=self.mail_url) as client:
@@ -157,12 +165,14 @@ class Town:
 
 
 @asynccontextmanager
-async def town(database: str, folder: Path, *, mail: bool = False) -> AsyncIterator[Town]:
+async def town(
+    database: str, folder: Path, *, mail: bool = False, public_url: str | None = None
+) -> AsyncIterator[Town]:
     sock = listen("127.0.0.1", 0, "test", "test")
     url = f"http://127.0.0.1:{sock.getsockname()[1]}"
     mails = _free_ports() if mail else None
     smtp = f"smtp://127.0.0.1:{mails[0]}" if mails else None
-    given = Settings("127.0.0.1", 0, folder, url, database, None, smtp, "Lockers <lockers@example.org>")
+    given = Settings("127.0.0.1", 0, folder, public_url or url, database, None, smtp, "Lockers <lockers@example.org>")
     tasks = []
     if mails:
         tasks.append(asyncio.create_task(catcher.serve("127.0.0.1", mails[0], "127.0.0.1", mails[1], folder / "mails")))

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 NO_TENANTS = {
     "installation": "the mark of our master secret: one row, which only the server itself reads",
+    "guesses": "counted before anybody knows who it is: only the server itself reads it",
+    "spent_ceremonies": "answers to questions that were asked before anybody knew whom: only the server itself",
     "schema_migration": "which migrations were applied: only the owner reaches it",
 }
 """Tables of which pages and API see nothing, and why."""

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable
 
-from latchwork.server.actions import changes, overflow, reminders, room
+from latchwork.server.actions import changes, overflow, reminders, room, sessions
 from latchwork.server.actions.office import Office, Unavailable
 
 STEPS: tuple[Callable[[Office], Awaitable[None]], ...] = (
@@ -14,6 +14,7 @@ STEPS: tuple[Callable[[Office], Awaitable[None]], ...] = (
     reminders.remind,
     reminders.tell_delegates,
     reminders.tell_redirected,
+    sessions.sweep,
 )
 
 log = logging.getLogger(__name__)

@@ -16,6 +16,8 @@ import segno
 from latchwork.domain.effects import Notice
 from latchwork.domain.words import StayState
 from latchwork.server.actions.letters import CODED, Letter
+from latchwork.server.actions.links import Letter as LinkLetter
+from latchwork.server.actions.links import Purpose
 from latchwork.server.actions.parcel import grouped
 from latchwork.server.notices import Undelivered
 from latchwork.ui.pages import environment
@@ -36,18 +38,9 @@ class BadSetting(Exception):
 
 def compose(letter: Letter, sender: str, now: datetime) -> EmailMessage:
     """Text and HTML, the QR code as an inline picture. The same notice always has the same Message-ID."""
-    message = EmailMessage(policy=SMTP)
-    name, address = parseaddr(sender)
-    try:
-        message["From"] = Address(display_name=name, addr_spec=address)
-        message["To"] = Address(display_name=letter.name, addr_spec=letter.to)
-    except (ValueError, IndexError) as error:
-        raise Undelivered(f"not an address: {error}", for_good=True) from None
+    message = _addressed(letter.id, letter.name, letter.to, sender, now)
     said = _said(letter)
     message["Subject"] = said["subject"]
-    message["Date"] = format_datetime(now)
-    message["Message-ID"] = f"<{letter.id}@{address.rpartition('@')[2]}>"
-    message["Auto-Submitted"] = "auto-generated"
     message.set_content(_pages.get_template("notice.txt").render(said), cte="quoted-printable")
     message.add_alternative(_pages.get_template("notice.html").render(said), subtype="html", cte="quoted-printable")
     if said["code"] and letter.parcel.qr is not None:
@@ -80,6 +73,57 @@ def _said(letter: Letter) -> dict[str, Any]:
         "qr": f"cid:{QR_ID}",
         "when": lambda at: at.strftime(w.say("mail.moment")),
     }
+
+
+LINKS = {
+    Purpose.INVITATION: (
+        "You are invited to {organisation}",
+        "You are to help run the parcel lockers of {organisation}, as {role}.",
+        "Make my account",
+        "If you do not know why, ignore this mail: without the link nothing happens.",
+    ),
+    Purpose.RESET: (
+        "A new password",
+        "Somebody asked for a new password for your account at {organisation}.",
+        "Choose a new password",
+        "If that was not you, ignore this mail: your password stays as it is.",
+    ),
+    Purpose.RECOVERY: (
+        "Begin anew at {organisation}",
+        "An owner of {organisation} has asked that you may choose a new password and new second factors.",
+        "Begin anew",
+        "If you have not lost anything, ignore this mail and ask them why.",
+    ),
+}
+"""By purpose: the subject, what it is about, what the link does, and what to do if it is a mistake."""
+
+
+def compose_link(letter: LinkLetter, sender: str, now: datetime) -> EmailMessage:
+    """The mail that carries a one-time link."""
+    message = _addressed(letter.id, letter.name, letter.to, sender, now)
+    title, about, act, mistake = (
+        text.format(organisation=letter.organisation, role=letter.role) for text in LINKS[Purpose(letter.purpose)]
+    )
+    message["Subject"] = " ".join(title.split())
+    until = f"{letter.expires_at:%-d %B %Y, %H:%M}"
+    values = {"letter": letter, "title": title, "about": about, "act": act, "mistake": mistake, "until": until}
+    message.set_content(_pages.get_template("link.txt").render(values), cte="quoted-printable")
+    message.add_alternative(_pages.get_template("link.html").render(values), subtype="html", cte="quoted-printable")
+    return message
+
+
+def _addressed(letter: str, name: str, to: str, sender: str, now: datetime) -> EmailMessage:
+    message = EmailMessage(policy=SMTP)
+    shown, address = parseaddr(sender)
+    try:
+        message["From"] = Address(display_name=shown, addr_spec=address)
+        message["To"] = Address(display_name=name, addr_spec=to)
+    except (ValueError, IndexError) as error:
+        raise Undelivered(f"not an address: {error}", for_good=True) from None
+    message["Date"] = format_datetime(now)
+    message["Message-ID"] = f"<{letter}@{address.rpartition('@')[2]}>"
+    message["Auto-Submitted"] = "auto-generated"
+    return message
 
 
 def qr_png(text: str) -> bytes:

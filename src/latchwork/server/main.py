@@ -19,10 +19,11 @@ from typing import Any, TypeVar
 import asyncpg
 import uvicorn
 from litestar import Litestar, Request, Response, get
-from litestar.datastructures import State
+from litestar.datastructures import MutableScopeHeaders, State
+from litestar.types import Message, Scope
 
 from latchwork.server import jobs
-from latchwork.server.actions import access
+from latchwork.server.actions import access, links
 from latchwork.server.actions.letters import NotSent, letter
 from latchwork.server.actions.live import Live
 from latchwork.server.actions.office import Office, Unavailable
@@ -31,7 +32,7 @@ from latchwork.server.api import routes as api
 from latchwork.server.api.problems import problem
 from latchwork.server.exchange import Exchange
 from latchwork.server.link import UVICORN, Link
-from latchwork.server.mail import BadSetting, SmtpMailer, compose
+from latchwork.server.mail import BadSetting, SmtpMailer, compose, compose_link
 from latchwork.server.notices import Dispatcher, NothingToSay
 from latchwork.server.ports import PortTaken, Server, listen
 from latchwork.server.web import routes as web
@@ -42,7 +43,7 @@ from latchwork.store.changes import Topic
 from latchwork.store.embedded import CannotStart, Embedded
 from latchwork.store.lanes import lost
 from latchwork.store.migrate import MigrationFailed, SchemaMismatch, migrate
-from latchwork.store.outbox import DueNotice, PostgresOutbox
+from latchwork.store.outbox import DueNotice, LinkOutbox, PostgresOutbox
 from latchwork.store.postgres import PostgresStore
 from latchwork.store.roles import NoRoles
 
@@ -55,6 +56,8 @@ WITNESS_SECONDS = 0.5
 """How often checkpoints are kept that came since."""
 STOP_SECONDS_MAX = 3
 TOKEN_FILE = "first-token"
+OWNER_FILE = "first-owner"
+HSTS = "max-age=31536000; includeSubDomains"
 
 T = TypeVar("T")
 
@@ -76,6 +79,8 @@ class Settings:
     mail_from: str
     owner_url: str | None = None
     """Of a database of yours: who makes and changes the tables. None: who works with them."""
+    security_contact: str | None = None
+    """Whom to tell of a weakness: a mailto: or https: address for security.txt."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -92,6 +97,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  LATCHWORK_MASTER_SECRET_FILE  the master secret, if not in the state folder\n"
         "  LATCHWORK_SMTP_URL            smtp://user:password@host:587 or smtps://host:465\n"
         "  LATCHWORK_MAIL_FROM           sender of mails, such as Lockers <lockers@example.org>\n"
+        "  LATCHWORK_SECURITY_CONTACT    mailto: or https: address for /.well-known/security.txt\n"
     )
 
 
@@ -104,6 +110,9 @@ def settings(args: argparse.Namespace, environment: Mapping[str, str]) -> Settin
     url = (environment.get("LATCHWORK_PUBLIC_URL") or f"http://{host}:{port_text}").rstrip("/")
     if not url.startswith(("http://", "https://")):
         raise BadSetting("LATCHWORK_PUBLIC_URL begins with http:// or https://.")
+    contact = environment.get("LATCHWORK_SECURITY_CONTACT") or None
+    if contact and (not contact.startswith(("mailto:", "https://")) or not contact.isprintable()):
+        raise BadSetting("LATCHWORK_SECURITY_CONTACT begins with mailto: or https://.")
     master = environment.get("LATCHWORK_MASTER_SECRET_FILE")
     return Settings(
         host,
@@ -115,6 +124,7 @@ def settings(args: argparse.Namespace, environment: Mapping[str, str]) -> Settin
         environment.get("LATCHWORK_SMTP_URL") or None,
         environment.get("LATCHWORK_MAIL_FROM") or "Latchwork <latchwork@localhost.localdomain>",
         environment.get("LATCHWORK_DATABASE_OWNER_URL") or None,
+        contact,
     )
 
 
@@ -210,7 +220,7 @@ async def running(given: Settings, dsn: str, owner: str | None = None) -> AsyncI
     mailer = SmtpMailer(given.smtp_url) if given.smtp_url else None
     await _patiently(lambda: migrate(owner or dsn))
     async with await _patiently(lambda: PostgresStore.connect(dsn)) as store:
-        office = Office(store, Tables(store), vault, _now, secrets.token_bytes, given.public_url)
+        office = Office(store, Tables(store), vault, _now, secrets.token_bytes, given.public_url, mailer is not None)
         if not await _patiently(lambda: access.vault_fits(office)):
             raise Unusable(
                 "This database was made with another master secret: every code would be wrong. "
@@ -223,15 +233,19 @@ async def running(given: Settings, dsn: str, owner: str | None = None) -> AsyncI
         work.append(_keep_witnessing(witness))
         work.append(_keep_house(office))
         if mailer is not None:
-            work.append(
-                _keep_sending(Dispatcher(PostgresOutbox(store), _writer(office, given.mail_from), mailer, _now))
-            )
+            for outbox, write in (
+                (PostgresOutbox(store), _writer(office, given.mail_from)),
+                (LinkOutbox(store), _link_writer(office, given.mail_from)),
+            ):
+                work.append(_keep_sending(Dispatcher(outbox, write, mailer, _now)))
         else:
             log.warning("LATCHWORK_SMTP_URL is not set: notices wait in the outbox")
+        if not given.public_url.startswith("https:"):
+            log.warning("%s is not encrypted: good for trying out on this machine, and nothing else", given.public_url)
         async with link.running():
             tasks = [asyncio.create_task(each) for each in work]
             try:
-                yield Cloud(application(office, live, link), office, live)
+                yield Cloud(application(office, live, link, given.security_contact), office, live)
             finally:
                 live.end()
                 for task in tasks:
@@ -239,10 +253,19 @@ async def running(given: Settings, dsn: str, owner: str | None = None) -> AsyncI
                 await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def application(office: Office, live: Live, link: Link) -> Litestar:
+def application(office: Office, live: Live, link: Link, security_contact: str | None = None) -> Litestar:
+    async def harden(message: Message, _scope: Scope) -> None:
+        """What every answer carries, files and errors too."""
+        if message["type"] == "http.response.start":
+            headers = MutableScopeHeaders.from_message(message)
+            headers.setdefault("X-Content-Type-Options", "nosniff")
+            if office.public_url.startswith("https:"):
+                headers["Strict-Transport-Security"] = HSTS
+
     app = Litestar(
         [health, link.handler(), *api.routers(), *web.routers()],
-        state=State({"office": office, "live": live}),
+        state=State({"office": office, "live": live, "security_contact": security_contact}),
+        before_send=[harden],
         openapi_config=api.openapi(),
         exception_handlers={Exception: _excuse},
         logging_config=None,
@@ -272,6 +295,16 @@ def _writer(office: Office, sender: str) -> Callable[[DueNotice], Awaitable[Emai
         if isinstance(found, NotSent):
             raise NothingToSay(found.why)
         return compose(found, sender, _now())
+
+    return write
+
+
+def _link_writer(office: Office, sender: str) -> Callable[[DueNotice], Awaitable[EmailMessage]]:
+    async def write(due: DueNotice) -> EmailMessage:
+        found = await links.letter(office, due.id)
+        if found is None:
+            raise NothingToSay("outdated")
+        return compose_link(found, sender, _now())
 
     return write
 
@@ -310,10 +343,19 @@ async def _keep_sending(dispatcher: Dispatcher[EmailMessage]) -> None:
 
 
 async def _greet_first(office: Office, state: Path) -> None:
-    """At the first start: the token that everything else is made with, in a file that only we can read."""
+    """The first token, at the first start, and as long as there is no owner the link that makes one: in files that only
+    we can read. On a terminal the link is printed too; a log is no place for it."""
     file = state / TOKEN_FILE
     if await access.begin(office, lambda token: write_private(file, f"{token}\n".encode())):
         log.info("the first API token is in %s", file)
+    link, file = await links.owner_link(office), state / OWNER_FILE
+    if link is None:
+        file.unlink(missing_ok=True)
+        return
+    write_private(file, f"{link}\n".encode())
+    log.info("nobody owns this installation yet: the one-time link that makes its owner is in %s", file)
+    if sys.stdout.isatty():
+        print(f"\n  Become the owner of this installation, within a day, at\n  {link}\n", flush=True)
 
 
 async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:

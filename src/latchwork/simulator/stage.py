@@ -121,6 +121,7 @@ class Stage:
         self.ports = ports
         self.made = Made()
         self.api = Api(ports.url("server"))
+        self.sign_in_link = ""
         self._tell = tell
         self._with_parcels = parcels
         self._held = ExitStack()
@@ -176,6 +177,7 @@ class Stage:
             await self.children[wall.key].ready(self._answers(wall.key), READY_S)
             self.children[wall.key].part = self._edge(wall)  # the code was for once
         self._codes = await self._granted()
+        self.sign_in_link = str((await self.api.post("sign-in-links"))["link"])
 
     def _take_folder(self) -> None:
         try:
@@ -396,15 +398,14 @@ def _stop_signals() -> asyncio.Event:
 def _print_programme(stage: Stage, out: TextIO) -> None:
     url, made = stage.ports.url, stage.made
     rows = [
-        ("Operator", f"{url('server')}/operator", f"sign in with  {made.token}"),
-        ("API", f"{url('server')}/api/openapi.json", "the same token as a bearer token"),
+        ("API", f"{url('server')}/api/openapi.json", f"bearer token  {made.token}"),
         ("Mails", url("mail"), ""),
     ]
     for wall in WALLS:
         codes = f"courier  {stage.code(wall.key, 'courier')}   staff  {stage.code(wall.key, 'staff')}"
         rows += [(f"{wall.name} kiosk", url(wall.key), codes), (f"{wall.name} doors", url(f"{wall.key}-board"), "")]
     wide = max(len(address) for _, address, _ in rows)
-    print(file=out)
+    print(f"\n  Operator      {stage.sign_in_link}\n                opens the operator's pages, once\n", file=out)
     for what, address, note in rows:
         print(f"  {what:<14}{address:<{wide}}  {note}".rstrip(), file=out)
     courier = stage.code("lobby", "courier")

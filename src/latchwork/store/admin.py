@@ -16,7 +16,19 @@ from latchwork.store.queries import load
 if TYPE_CHECKING:
     from latchwork.store.postgres import Borrowed
 
-TOPICS = ("access", "places", "people", "stays", "notices", "receipts", "recovery", "changes", "room", "tasks")
+TOPICS = (
+    "access",
+    "places",
+    "people",
+    "stays",
+    "notices",
+    "receipts",
+    "recovery",
+    "changes",
+    "room",
+    "tasks",
+    "sign_in",
+)
 
 T = TypeVar("T")
 

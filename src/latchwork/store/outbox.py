@@ -9,6 +9,7 @@ from latchwork.store.postgres import PostgresStore
 from latchwork.store.queries import load
 
 _outbox = load("outbox")
+_links = load("sign_in")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,23 @@ class PostgresOutbox:
 
     async def notice_failed(self, notice: str, error: str, again_at: datetime, dead: bool) -> None:
         await self._store.fetch(_outbox["failed"], notice, error, again_at, dead)
+
+
+class LinkOutbox:
+    """Mails with one-time links: each row is its own queue."""
+
+    def __init__(self, store: PostgresStore) -> None:
+        self._store = store
+
+    async def claim_notices(self, now: datetime, until: datetime, notices_max: int) -> Sequence[DueNotice]:
+        rows = await self._store.fetch(_links["claim_links"], now, until, notices_max)
+        return [DueNotice(row["id"], row["kind"], "", "", "", row["tries"]) for row in rows]
+
+    async def notices_sent(self, ids: Iterable[str], now: datetime) -> None:
+        await self._store.fetch(_links["links_sent"], list(ids), now)
+
+    async def notice_failed(self, notice: str, error: str, again_at: datetime, dead: bool) -> None:
+        await self._store.fetch(_links["link_failed"], notice, error, again_at, dead)
 
 
 class MemoryOutbox:

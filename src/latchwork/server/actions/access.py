@@ -1,4 +1,4 @@
-"""Tokens and who they speak for; the operator's signed session; what is made at the very first start."""
+"""Tokens and who they speak for; the seal on a session's forms; what is made at the very first start."""
 
 import base64
 import hmac
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
 
-from latchwork.server.actions.office import Declined, Office, Who, is_id
+from latchwork.server.actions import links
+from latchwork.server.actions.office import Declined, Office, Who
 
 TOKEN_PREFIX = "lw_"
-SESSION_HOURS_MAX = 12
 REMEMBER_SECONDS_MAX = 5
 """So long a token that was just seen is not looked up again: also how late its revocation may bite."""
 _SEEN_MAX = 10_000
@@ -20,6 +20,8 @@ _SEEN_MAX = 10_000
 class FirstToken:
     organisation: str
     token: str
+    owner_link: str
+    """One-time, for a day: whoever opens it becomes the organisation's first owner."""
 
 
 def new_token(office: Office) -> str:
@@ -51,7 +53,10 @@ async def begin(office: Office, keep: Callable[[str], None]) -> bool:
 
 async def create_organisation(office: Office, name: str) -> FirstToken:
     token = new_token(office)
-    return FirstToken(await _create(office, name, token, root=False), token)
+    organisation = await _create(office, name, token, root=False)
+    made = await links.make(office, links.Purpose.OWNER, organisation)
+    assert made.link is not None, "without an address it is not mailed"
+    return FirstToken(organisation, token, made.link)
 
 
 async def _create(office: Office, name: str, token: str, *, root: bool) -> str:
@@ -65,27 +70,7 @@ async def _create(office: Office, name: str, token: str, *, root: bool) -> str:
 async def who_is(office: Office, token: str) -> Who | None:
     if not token.startswith(TOKEN_PREFIX) or len(token) > 100:
         return None
-    return await _remembered(office, "token", token_hash(token).hex(), token_hash(token))
-
-
-def sign_in(office: Office, who: Who) -> str:
-    """A session, to be kept in a cookie: who, until when, and our proof of both."""
-    until = int((office.now() + timedelta(hours=SESSION_HOURS_MAX)).timestamp())
-    text = f"{who.token}.{until}"
-    return f"{text}.{office.vault.seal('operator session', text)}"
-
-
-async def signed_in(office: Office, session: str) -> Who | None:
-    """Raises Unavailable. A token that was revoked since ends its sessions."""
-    token, _, rest = session[:300].partition(".")
-    until, _, proof = rest.partition(".")
-    if not is_id(token) or not (until.isascii() and until.isdigit() and len(until) < 12 and proof.isascii()):
-        return None
-    if not hmac.compare_digest(proof, office.vault.seal("operator session", f"{token}.{until}")):
-        return None
-    if int(until) <= office.now().timestamp():
-        return None
-    return await _remembered(office, "token_by_id", token, token)
+    return await _remembered(office, token_hash(token))
 
 
 def form_seal(office: Office, session: str) -> str:
@@ -98,12 +83,12 @@ def check_form(office: Office, session: str, seal: str) -> None:
         raise Declined(403, "form_outdated", "This form is too old. Open the page again and repeat it.")
 
 
-async def _remembered(office: Office, statement: str, key: str, value: object) -> Who | None:
-    now = office.now()
+async def _remembered(office: Office, hashed: bytes) -> Who | None:
+    now, key = office.now(), hashed.hex()
     known = office.seen.get(key)
     if known is not None and now - known[0] < timedelta(seconds=REMEMBER_SECONDS_MAX):
         return known[1] if isinstance(known[1], Who) else None
-    who = await office.tables.one(Who, statement, value)
+    who = await office.tables.one(Who, "token", hashed)
     if who is None:  # wrong ones are not remembered: they could fill the memory
         office.seen.pop(key, None)
         return None

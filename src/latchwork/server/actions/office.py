@@ -38,6 +38,8 @@ class Office:
     """So many random bytes."""
     public_url: str
     """How the world reaches us, without a slash at the end: it stands in mails."""
+    mails: bool = False
+    """Whether mails go out."""
     seen: "dict[str, tuple[datetime, object]]" = field(default_factory=dict)
     """Answers worth keeping for a few seconds."""
 
@@ -85,12 +87,14 @@ class Office:
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Somebody who proved a token. Everything they can see or do is their organisation's."""
+    """Somebody who signed in or proved a token. Everything they can see or do is their organisation's."""
 
     token: str
+    """The id of the token, or of the account."""
     organisation: str
     name: str
     root: bool
+    role: str = "owner"
 
 
 class Declined(Exception):

@@ -93,6 +93,31 @@ class Vault:
         stay = raw[:16].hex()
         return stay if hmac.compare_digest(token, self.link(stay)) else None
 
+    def one_time(self, purpose: str, link: str) -> str:
+        """The secret end of a one-time link's address, for the row with this id. Not stored either."""
+        return base64.urlsafe_b64encode(bytes.fromhex(link) + self._one_time_mac(purpose, link)).decode().rstrip("=")
+
+    def one_time_id(self, token: str) -> str | None:
+        """The id in such an end. It proves nothing before `one_time` of the row's purpose has said the same."""
+        try:
+            raw = base64.b64decode(token + "=", altchars=b"-_", validate=True)
+        except (binascii.Error, ValueError):
+            return None
+        return raw[:16].hex() if len(raw) == 32 else None
+
+    def app_secret(self, account: str, generation: int) -> bytes:
+        """What the authenticator app of an account shares with us."""
+        return self._derive(f"authenticator app {account} {generation}".encode())[:20]
+
+    def recovery_code(self, account: str, generation: int, n: int) -> str:
+        """80 bits, in groups that can be read out."""
+        raw = self._derive(f"recovery code {account} {generation} {n}".encode())[:10]
+        text = base64.b32encode(raw).decode().lower()
+        return "-".join(text[i : i + 4] for i in range(0, 16, 4))
+
+    def _one_time_mac(self, purpose: str, link: str) -> bytes:
+        return self._mac(self._link_key, f"one-time {purpose} {link}".encode())
+
     def seal(self, purpose: str, text: str) -> str:
         """A proof, for ourselves, that we said `text` for `purpose`."""
         return hmac.digest(self._session_key, f"{purpose}\0{text}".encode(), "sha256").hex()

@@ -9,7 +9,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, OpenAPIMediaType, OpenAPIResponse, Reference, Schema, SecurityScheme
 
-from latchwork.server.api import changes, enrolments, people, places, recovery, room, stays, tasks
+from latchwork.server.api import changes, enrolments, people, places, recovery, room, sign_in, stays, tasks
 from latchwork.server.api.guard import asker, bearer, the_house, the_office
 from latchwork.server.api.problems import PROBLEM, Problem
 
@@ -30,6 +30,7 @@ def routers() -> list[Router]:
                 *changes.HANDLERS,
                 *room.HANDLERS,
                 *tasks.HANDLERS,
+                *sign_in.HANDLERS,
             ],
             guards=[bearer],
             dependencies={"office": Provide(the_office), "who": Provide(asker)},

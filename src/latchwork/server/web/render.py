@@ -8,6 +8,8 @@ from typing import Any
 from litestar import Request, Response
 from litestar.di import NamedDependency
 from litestar.response import ServerSentEvent, ServerSentEventMessage
+from markupsafe import Markup
+from segno import make
 
 from latchwork.server.actions.live import Live
 from latchwork.server.actions.office import Declined, Office, Unavailable
@@ -55,6 +57,13 @@ def page(template: str, status: int = 200, **values: Any) -> Response[str]:
     return Response(text, status_code=status, media_type="text/html; charset=utf-8", headers=headers)
 
 
+def drawn(text: str) -> Markup:
+    """A QR code, black on white whatever the page's colours are: scanners want it so. The picture is ours, so it may be
+    markup."""
+    picture = make(text, error="m", boost_error=False)
+    return Markup(picture.svg_inline(border=0, omitsize=True, dark="#000", light="#fff", lineclass=None, svgclass=None))
+
+
 def download(receipt: Receipt) -> Response[bytes]:
     """A file to be kept."""
     headers = {**PAGE_HEADERS, **receipt.headers, "X-Robots-Tag": "noindex, nofollow"}
@@ -62,16 +71,19 @@ def download(receipt: Receipt) -> Response[bytes]:
 
 
 def fresh(request: AnyRequest, bank: str, render: Callable[[], Awaitable[str]]) -> ServerSentEvent:
-    """Sends what `render` says at first and whenever it changed. A reader that comes back gets what is true then, so
-    the Last-Event-ID that it may send has nothing to add."""
+    """Sends what `render` says at first and whenever it changed, until the reader's session ends. A reader that comes
+    back gets what is true then, so the Last-Event-ID that it may send has nothing to add."""
     live: Live = request.app.state.live
     live.check_room()
+    still: Callable[[], Awaitable[bool]] | None = request.scope.get("state", {}).get("still")
 
     async def events() -> AsyncIterator[ServerSentEventMessage]:
         last = ""
         number = 0
         async for _ in live.of(bank):
             try:
+                if still is not None and not await still():
+                    return
                 now = await render()
             except (Unavailable, Declined):  # the page keeps what it shows
                 now = last

@@ -1,22 +1,25 @@
 """The pages' routes, and what a person sees when something is not there."""
 
+from collections.abc import Callable
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
 from litestar import Response, Router, get
 from litestar.di import Provide
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, NotFoundException
 from litestar.response import Redirect
 from litestar.static_files import create_static_files_router
 
 from latchwork.server.actions.office import Declined, Unavailable
-from latchwork.server.web.operator import recovery, session, walls
-from latchwork.server.web.render import STATIC, page, the_office
+from latchwork.server.web.operator import account, recovery, session, sign_in, team, walls
+from latchwork.server.web.render import STATIC, AnyRequest, TheOffice, page, the_office
 from latchwork.server.web.resident import parcel
 from latchwork.server.web.verify import verify_page
 from latchwork.ui.pages import STATIC as SHARED
 
 FORM_BYTES_MAX = 16 * 1024
+SECURITY_TXT_LIFE = timedelta(days=180)
 
 
 @get("/", include_in_schema=False)
@@ -29,33 +32,47 @@ def robots() -> Response[str]:
     return Response("User-agent: *\nDisallow: /\n", media_type="text/plain")
 
 
+@get("/.well-known/security.txt", include_in_schema=False)
+async def security_txt(request: AnyRequest, office: TheOffice) -> Response[str]:
+    """RFC 9116. The installation's operator says whom to tell; without that there is none to show."""
+    contact: str | None = request.app.state.security_contact
+    if contact is None:
+        raise NotFoundException
+    expires = office.now() + SECURITY_TXT_LIFE
+    lines = (
+        f"Contact: {contact}",
+        f"Expires: {expires:%Y-%m-%dT%H:%M:%SZ}",
+        "Preferred-Languages: en, de",
+        f"Canonical: {office.public_url}/.well-known/security.txt",
+    )
+    return Response("".join(f"{line}\n" for line in lines), media_type="text/plain")
+
+
+def _router(handlers: list[Any], who: Callable[..., Any] | None = None) -> Router:
+    """`who`: how far somebody has to be signed in. Who is so wholly sees the rows of their organisation only."""
+    given = {"office": Provide(session.operators_office if who is session.full_session else the_office)}
+    if who is not None:
+        given |= {"session": Provide(who), "who": Provide(session.operator), "seal": Provide(session.seal)}
+    return Router("/", route_handlers=handlers, dependencies=given, request_max_body_size=FORM_BYTES_MAX)
+
+
 def routers() -> list[Router]:
     return [
         create_static_files_router(path="/static", directories=[SHARED], include_in_schema=False),
         create_static_files_router(path="/assets", directories=[STATIC], include_in_schema=False),
-        Router(
-            "/",
-            route_handlers=[front, robots, verify_page, *parcel.HANDLERS, session.sign_in_page, session.sign_in],
-            dependencies={"office": Provide(the_office)},
-            request_max_body_size=FORM_BYTES_MAX,
-        ),
-        Router(
-            "/",
-            route_handlers=[session.sign_out, *walls.HANDLERS, *recovery.HANDLERS],
-            dependencies={
-                "office": Provide(session.operators_office),
-                "who": Provide(session.operator),
-                "seal": Provide(session.seal),
-            },
-            request_max_body_size=FORM_BYTES_MAX,
-        ),
+        _router([front, robots, security_txt, verify_page, *parcel.HANDLERS, *sign_in.PUBLIC]),
+        _router(sign_in.HALF, session.any_session),
+        _router(account.PROVEN, session.proven_session),
+        _router([*account.HANDLERS, *team.HANDLERS, *walls.HANDLERS, *recovery.HANDLERS], session.full_session),
     ]
 
 
 def excuse(error: Exception, path: str) -> Response[Any]:
     """The page for whatever went wrong on the way to one."""
     if isinstance(error, session.SignInFirst):
-        return Redirect(session.SIGN_IN, status_code=303)
+        return Redirect(error.place, status_code=303)
+    if isinstance(error, Declined) and error.reason == "sign_in_again":
+        return Redirect(f"{session.SIGN_IN}?again=yes&to={account.ACCOUNT}", status_code=303)
     detail = "Something went wrong on our side. It has been written down."
     headers = {}
     if isinstance(error, Declined):

@@ -24,9 +24,6 @@ SELECT id, name, created_at FROM organisations WHERE id = $1
 -- Whose token has this hash.
 SELECT id AS token, organisation, name, root FROM tokens WHERE hash = $1 AND revoked_at IS NULL
 
--- name: token_by_id
-SELECT id AS token, organisation, name, root FROM tokens WHERE id = $1 AND revoked_at IS NULL
-
 -- name: organisation_of_stay
 -- For whoever proved its secret link.
 SELECT organisation AS value FROM stays WHERE id = $1

@@ -1,43 +1,78 @@
-"""Signing in with an API token, until there are accounts. The session is a signed cookie that scripts cannot read."""
+"""Who is signed in, by a cookie that scripts cannot read; and the guard against forms from elsewhere."""
 
-from typing import Any
+import re
 from urllib.parse import urlsplit
 
-from litestar import Response, get, post
 from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 from litestar.params import URLEncodedBody
-from litestar.response import Redirect
 
-from latchwork.server.actions import access
+from latchwork.server.actions import access, sessions
 from latchwork.server.actions.office import Declined, Office, Who
-from latchwork.server.web.render import AnyRequest, TheOffice, page
+from latchwork.server.actions.sessions import Session, Stage
+from latchwork.server.web.render import AnyRequest, TheOffice
 
-COOKIE = "latchwork_operator"
 PLACE = "/operator"
 SIGN_IN = "/operator/sign-in"
+SECOND = "/operator/sign-in/second"
+SETUP = "/operator/app"
+DEVICE_SECONDS = 365 * 86_400
 
 Form = URLEncodedBody[dict[str, str]]
 
 Operator = NamedDependency[Who]
+Here = NamedDependency[Session]
 Seal = NamedDependency[str]
 
 
 class SignInFirst(Exception):
-    """Becomes a redirect to the sign-in page."""
+    """Becomes a redirect to the page that comes first."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(place)
+        self.place = place
 
 
-async def operator(request: AnyRequest) -> Who:
-    """Who is signed in. A form must come from a page of this session, and from no other site."""
+async def any_session(request: AnyRequest) -> Session:
+    """Signed in, perhaps not wholly. A form must come from a page of this session, and from no other site."""
     office: Office = request.app.state.office
-    session = request.cookies.get(COOKIE, "")
-    who = await access.signed_in(office, session)
-    if who is None:
-        raise SignInFirst
+    cookie = request.cookies.get(cookie_name(office, "session"), "")
+    path = request.url.path
+    session = await sessions.find(office, cookie, used=not path.endswith("/events"))
+    if session is None:
+        leads_back = request.method == "GET" and path == inside(path) != PLACE
+        raise SignInFirst(f"{SIGN_IN}?to={path}" if leads_back else SIGN_IN)
     if request.method not in ("GET", "HEAD"):
         same_site(request, office)
-        access.check_form(office, session, str((await request.form()).get("seal", "")))
-    return who
+        access.check_form(office, cookie, str((await request.form()).get("seal", "")))
+    return session
+
+
+async def proven_session(request: AnyRequest) -> Session:
+    """Every factor that there is was shown."""
+    session = await any_session(request)
+    if session.stage == Stage.SECOND:
+        raise SignInFirst(SECOND)
+    return session
+
+
+async def full_session(request: AnyRequest) -> Session:
+    session = await proven_session(request)
+    if session.stage == Stage.SETUP:
+        raise SignInFirst(SETUP)
+
+    office: Office = request.app.state.office
+    secret = request.cookies[cookie_name(office, "session")]
+
+    async def still() -> bool:
+        return await sessions.find(office, secret, used=False) is not None
+
+    request.scope.setdefault("state", {})["still"] = still
+    return session
+
+
+async def operator(session: Here) -> Who:
+    return session.who
 
 
 async def operators_office(request: AnyRequest, who: Operator) -> Office:
@@ -48,7 +83,7 @@ async def operators_office(request: AnyRequest, who: Operator) -> Office:
 
 async def seal(request: AnyRequest, office: TheOffice) -> str:
     """What a form on this page carries."""
-    return access.form_seal(office, request.cookies.get(COOKIE, ""))
+    return access.form_seal(office, request.cookies.get(cookie_name(office, "session"), ""))
 
 
 def same_site(request: AnyRequest, office: Office) -> None:
@@ -62,34 +97,40 @@ def same_site(request: AnyRequest, office: Office) -> None:
         raise Declined(403, "other_site", "This form came from another site. Nothing was done.")
 
 
-@get(SIGN_IN, include_in_schema=False)
-async def sign_in_page() -> Response[str]:
-    return page("operator/sign_in.html", layer="operator", wrong=False)
+def inside(to: str | None) -> str:
+    """Where to go after signing in: a page of ours and nothing else."""
+    return to if to and re.fullmatch(r"/operator(/[A-Za-z0-9_-]{1,64}){1,6}", to) else PLACE
 
 
-@post(SIGN_IN, include_in_schema=False, status_code=200)
-async def sign_in(request: AnyRequest, office: TheOffice, data: Form) -> Response[Any]:
-    same_site(request, office)
-    who = await access.who_is(office, data.get("token", "").strip())
-    if who is None:
-        office.guessed("API token")
-        return page("operator/sign_in.html", status=403, layer="operator", wrong=True)
-    cookie = Cookie(
-        COOKIE,
-        path=PLACE,
-        value=access.sign_in(office, who),
-        max_age=access.SESSION_HOURS_MAX * 3600,
+def cookie_name(office: Office, what: str) -> str:
+    """The prefix makes browsers refuse it from other hosts and over plain HTTP, where it could not be set at all."""
+    return f"{'__Host-' if secure(office) else ''}latchwork-{what}"
+
+
+def cookie(office: Office, what: str, value: str, seconds: int | None = None) -> Cookie:
+    """Lax: a link in a mail leads to a page, and a form from elsewhere does nothing (`same_site`, `check_form`)."""
+    return Cookie(
+        cookie_name(office, what),
+        value=value,
+        path="/",
+        max_age=seconds,
         httponly=True,
-        samesite="strict",
-        secure=office.public_url.startswith("https:"),
+        samesite="lax",
+        secure=secure(office),
     )
-    return Redirect(PLACE, status_code=303, cookies=[cookie])
 
 
-@post("/operator/sign-out", include_in_schema=False)
-async def sign_out(who: Operator) -> Response[Any]:
-    gone = Cookie(COOKIE, path=PLACE, value="", max_age=0, httponly=True, samesite="strict")
-    return Redirect(SIGN_IN, status_code=303, cookies=[gone])
+def secure(office: Office) -> bool:
+    return office.public_url.startswith("https:")
 
 
-HANDLERS = [sign_in_page, sign_in, sign_out]
+def device(request: AnyRequest) -> str:
+    return str(request.headers.get("user-agent", ""))
+
+
+def caller(request: AnyRequest) -> str:
+    return request.client.host if request.client else ""
+
+
+def form_values(data: dict[str, str], *names: str) -> tuple[str, ...]:
+    return tuple(data.get(name, "").replace("\0", "")[:1000] for name in names)

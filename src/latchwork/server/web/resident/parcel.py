@@ -6,13 +6,11 @@ from typing import Any
 from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect, ServerSentEvent
-from markupsafe import Markup
-from segno import make
 
 from latchwork.server.actions import changes, parcel, receipts
 from latchwork.server.actions.office import Declined, Office, Who
 from latchwork.server.web.operator.session import Form, same_site
-from latchwork.server.web.render import AnyRequest, TheOffice, download, fresh, html, page
+from latchwork.server.web.render import AnyRequest, TheOffice, download, drawn, fresh, html, page
 from latchwork.server.web.story import told
 from latchwork.ui.wall import Door, columns
 
@@ -95,7 +93,7 @@ async def _values(office: Office, found: parcel.Parcel, token: str) -> dict[str,
     today = office.now().astimezone(found.zone).date()
     return {
         "parcel": found,
-        "qr": _qr(found.qr) if found.qr else None,
+        "qr": drawn(found.qr) if found.qr else None,
         "wall": columns(doors) if any(door.here for door in doors) else (),
         "receipt": f"/p/{token}/receipt",
         "story": told(found.events, "recipient", found.zone),
@@ -106,12 +104,6 @@ async def _values(office: Office, found: parcel.Parcel, token: str) -> dict[str,
         "today": today.isoformat(),
         "last_day": (today + timedelta(days=changes.OWN_HOLD_DAYS_MAX)).isoformat(),
     }
-
-
-def _qr(text: str) -> Markup:
-    """Black on white whatever the page's colours are: scanners want it so. The picture is ours, so it may be markup."""
-    picture = make(text, error="m", boost_error=False)
-    return Markup(picture.svg_inline(border=0, omitsize=True, dark="#000", light="#fff", lineclass=None, svgclass=None))
 
 
 HANDLERS = [parcel_page, parcel_events, parcel_receipt, extend, hold, delegate, dismiss]

@@ -1,0 +1,259 @@
+"""Passkeys of accounts (WebAuthn): made while signed in, and good as the only factor or as the second one.
+
+We ask for no attestation and trust none: which device somebody uses is their business.
+"""
+
+import base64
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+from webauthn import (
+    generate_authentication_options,
+    generate_registration_options,
+    options_to_json,
+    verify_authentication_response,
+    verify_registration_response,
+)
+from webauthn.helpers.cose import COSEAlgorithmIdentifier as Algorithm
+from webauthn.helpers.exceptions import WebAuthnException
+from webauthn.helpers.structs import (
+    AuthenticatorSelectionCriteria,
+    PublicKeyCredentialDescriptor,
+    ResidentKeyRequirement,
+    UserVerificationRequirement,
+)
+
+from latchwork.server.actions import accounts, ceremonies, sessions
+from latchwork.server.actions.accounts import Account
+from latchwork.server.actions.office import Declined, Office, not_found
+from latchwork.server.actions.sessions import Session, Stage
+
+ALGORITHMS = [Algorithm.ECDSA_SHA_256, Algorithm.EDDSA, Algorithm.RSASSA_PKCS1_v1_5_SHA_256]
+NAME_CHARACTERS_MAX = 40
+KEYS_MAX = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """Whom a passkey is for: browsers bind it to this name, and will not use it on another site."""
+
+    id: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Passkey:
+    id: str
+    name: str
+    created_at: datetime
+    used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    account: str
+    public_key: bytes
+    sign_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    id: str
+    public_key: bytes
+    sign_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """`options` for the browser, as JSON; `cookie` to be sent back with its answer."""
+
+    options: str
+    cookie: str
+    party: Party
+
+
+def party(public_url: str) -> Party | None:
+    """None where browsers allow no passkeys: over plain HTTP, but for `localhost`."""
+    url = urlsplit(public_url)
+    host, port = url.hostname or "", f":{url.port}" if url.port else ""
+    if _loopback(host):
+        host = "localhost"
+    if url.scheme != "https" and host != "localhost":
+        return None
+    return Party(host, f"{url.scheme}://{host}{port}")
+
+
+# What is checked
+
+
+def check_made(answer: str, challenge: bytes, there: Party) -> Made:
+    """Declines what is not the answer of an authenticator to our question, asked on our own page."""
+    try:
+        _check_own_page(_parsed(answer))
+        made = verify_registration_response(
+            credential=answer,
+            expected_challenge=challenge,
+            expected_rp_id=there.id,
+            expected_origin=there.origin,
+            supported_pub_key_algs=ALGORITHMS,
+        )
+    except (WebAuthnException, ValueError, TypeError, KeyError) as error:
+        raise _refused() from error
+    return Made(_text(made.credential_id), made.credential_public_key, made.sign_count)
+
+
+def check_shown(answer: str, challenge: bytes, there: Party, stored: Stored, *, alone: bool) -> int:
+    """The new count of signatures. `alone`: the passkey is the only factor, so it has to know its person, by touch or
+    PIN, and say whose it is."""
+    try:
+        parsed = _parsed(answer)
+        _check_own_page(parsed)
+        handle = parsed["response"].get("userHandle")
+        if (handle or alone) and _bytes(handle or "").hex() != stored.account:
+            raise ValueError("of another account")
+        shown = verify_authentication_response(
+            credential=answer,
+            expected_challenge=challenge,
+            expected_rp_id=there.id,
+            expected_origin=there.origin,
+            credential_public_key=stored.public_key,
+            credential_current_sign_count=stored.sign_count,
+            require_user_verification=alone,
+        )
+    except (WebAuthnException, ValueError, TypeError, KeyError) as error:
+        raise _refused() from error
+    return shown.new_sign_count
+
+
+# What is asked
+
+
+async def ask_to_make(office: Office, session: Session) -> Question | None:
+    there = party(office.public_url)
+    if there is None:
+        return None
+    account = await accounts.own(office, session)
+    cookie = ceremonies.begin(office, "make passkey", account.id)
+    options = generate_registration_options(
+        rp_id=there.id,
+        rp_name="Latchwork",
+        user_id=bytes.fromhex(account.id),
+        user_name=account.email,
+        user_display_name=account.name,
+        challenge=ceremonies.drawn(office, "challenge", cookie),
+        authenticator_selection=AuthenticatorSelectionCriteria(
+            resident_key=ResidentKeyRequirement.PREFERRED, user_verification=UserVerificationRequirement.PREFERRED
+        ),
+        exclude_credentials=[_described(each) for each in await of(office, account.id)],
+        supported_pub_key_algs=ALGORITHMS,
+    )
+    return Question(options_to_json(options), cookie, there)
+
+
+async def ask_to_show(office: Office, account: str | None = None) -> Question | None:
+    """Of anybody, or only of the account whose password was right. None where nothing can be shown."""
+    there = party(office.public_url)
+    known = await of(office, account) if account else []
+    if there is None or (account and not known):
+        return None
+    cookie = ceremonies.begin(office, "show passkey", account or "")
+    options = generate_authentication_options(
+        rp_id=there.id,
+        challenge=ceremonies.drawn(office, "challenge", cookie),
+        allow_credentials=[_described(each) for each in known],
+        user_verification=UserVerificationRequirement.PREFERRED if account else UserVerificationRequirement.REQUIRED,
+    )
+    return Question(options_to_json(options), cookie, there)
+
+
+# What comes of it
+
+
+async def make(office: Office, session: Session, cookie: str, answer: str, name: str) -> None:
+    if session.stage == Stage.FULL:
+        sessions.check_recent(office, session)
+    there = party(office.public_url)
+    account = await ceremonies.finish(office, "make passkey", cookie)
+    if there is None or account != session.account:
+        raise _refused()
+    made = check_made(answer, ceremonies.drawn(office, "challenge", cookie), there)
+    name = " ".join(name.split())[:NAME_CHARACTERS_MAX] or session.device
+    row = (made.id, session.organisation, account, made.public_key, made.sign_count, name, office.now())
+    if not await office.tables.do("make_passkey", *row, KEYS_MAX):
+        raise Declined(409, "passkey_known", "This passkey is known already, or there are too many.")
+
+
+async def show(office: Office, cookie: str, answer: str, account: str | None = None) -> Account:
+    """Whose passkey it is. `account`: the one whose password was right before."""
+    there = party(office.public_url)
+    asked = await ceremonies.finish(office, "show passkey", cookie)
+    try:
+        credential = str(_parsed(answer)["id"])
+    except (ValueError, KeyError) as error:
+        raise _refused() from error
+    stored = await office.tables.one(Stored, "passkey", credential)
+    if there is None or stored is None or asked != (account or "") or (account and stored.account != account):
+        raise _refused()
+    challenge = ceremonies.drawn(office, "challenge", cookie)
+    count = check_shown(answer, challenge, there, stored, alone=account is None)
+    if not await office.tables.do("passkey_used", credential, count, office.now()):
+        raise _refused()
+    return await accounts.read(office, stored.account)
+
+
+async def of(office: Office, account: str) -> list[Passkey]:
+    return await office.tables.all(Passkey, "passkeys", account)
+
+
+async def remove(office: Office, session: Session, passkey: str) -> None:
+    """Not the last way in."""
+    sessions.check_recent(office, session)
+    account = await accounts.own(office, session)
+    others = [each for each in await of(office, account.id) if each.id != passkey]
+    if not others and account.app is None:
+        raise Declined(409, "last_factor", "Add an authenticator app or another passkey first.")
+    if not others and account.password is None:
+        raise Declined(409, "last_factor", "Add a password or another passkey first.")
+    if not await office.tables.do("remove_passkey", passkey, account.id):
+        raise not_found("passkey")
+
+
+def _parsed(answer: str) -> dict[str, Any]:
+    found = json.loads(answer)
+    if not isinstance(found, dict) or not isinstance(found.get("response"), dict):
+        raise ValueError("not an answer")
+    return found
+
+
+def _check_own_page(answer: dict[str, Any]) -> None:
+    """Not inside a frame of another site's page."""
+    said = json.loads(_bytes(answer["response"]["clientDataJSON"]))
+    if said.get("crossOrigin") or said.get("topOrigin"):
+        raise ValueError("asked from inside another page")
+
+
+def _described(passkey: Passkey) -> PublicKeyCredentialDescriptor:
+    return PublicKeyCredentialDescriptor(id=_bytes(passkey.id))
+
+
+def _bytes(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _refused() -> Declined:
+    return Declined(403, "wrong_passkey", "This passkey is not known here, or did not fit. Try again.")

@@ -1,0 +1,55 @@
+"""Passwords: argon2id, a few at a time, and as much work for an account that does not exist."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from latchwork.server.actions.office import Declined
+
+CHARACTERS_MIN = 12
+CHARACTERS_MAX = 128
+DIFFERENT_MIN = 6
+_PLAIN = ("latchwork", "password", "passwort", "1234567", "abcdefg", "qwertyu", "qwertzu")
+
+_hasher = PasswordHasher()
+_workers = ThreadPoolExecutor(2, "argon2")
+"""Each hash takes 64 MiB for a moment: strangers may not fill the memory."""
+
+
+def check(password: str, *words: str) -> None:
+    """Declines one that is easily guessed. `words`: what everybody knows of the person, such as the address."""
+    small = password.lower()
+    known = [part for word in words for part in word.lower().split("@") if len(part) >= 4]
+    if not CHARACTERS_MIN <= len(password) <= CHARACTERS_MAX:
+        why = f"Use {CHARACTERS_MIN} to {CHARACTERS_MAX} characters."
+    elif len(set(small)) < DIFFERENT_MIN:
+        why = f"Use at least {DIFFERENT_MIN} different characters."
+    elif any(word in small for word in (*_PLAIN, *known)):
+        why = "Leave out your name, your address and words that everybody tries first."
+    else:
+        return
+    raise Declined(422, "weak_password", f"{why} A few unrelated words make a good password.")
+
+
+async def hashed(password: str) -> str:
+    return await asyncio.get_running_loop().run_in_executor(_workers, _hasher.hash, password)
+
+
+async def fits(stored: str | None, password: str) -> bool:
+    """Takes as long for `None`, where nothing fits."""
+    return await asyncio.get_running_loop().run_in_executor(_workers, _fits, stored, password[: CHARACTERS_MAX + 1])
+
+
+def _fits(stored: str | None, password: str) -> bool:
+    try:
+        return _hasher.verify(stored or _nobodys(), password) and stored is not None
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+@cache
+def _nobodys() -> str:
+    return _hasher.hash("of nobody")

@@ -1,0 +1,161 @@
+"""One's own account: password, authenticator app, recovery codes, sessions."""
+
+from typing import Any
+
+from litestar import Response, get, post
+from litestar.params import FromPath
+from litestar.response import Redirect
+
+from latchwork.server.actions import accounts, factors, passkeys, sessions
+from latchwork.server.actions.office import Declined, Office
+from latchwork.server.actions.sessions import Stage
+from latchwork.server.web.operator.session import (
+    PLACE,
+    SETUP,
+    Form,
+    Here,
+    Seal,
+    cookie,
+    cookie_name,
+    form_values,
+)
+from latchwork.server.web.operator.sign_in import signed_in
+from latchwork.server.web.render import AnyRequest, TheOffice, drawn, page
+
+ACCOUNT = "/operator/account"
+
+
+@get(ACCOUNT, include_in_schema=False)
+async def account_page(office: TheOffice, session: Here, seal: Seal) -> Response[str]:
+    return await _account(office, session, seal)
+
+
+@post(f"{ACCOUNT}/password", include_in_schema=False)
+async def change_password(office: TheOffice, session: Here, seal: Seal, data: Form) -> Response[Any]:
+    (password,) = form_values(data, "password")
+    try:
+        await accounts.change_password(office, session, password)
+    except Declined as declined:
+        if declined.status != 422:
+            raise
+        return await _account(office, session, seal, declined)
+    return Redirect(ACCOUNT, status_code=303)
+
+
+@post(f"{ACCOUNT}/password/remove", include_in_schema=False)
+async def remove_password(office: TheOffice, session: Here) -> Redirect:
+    await accounts.change_password(office, session, None)
+    return Redirect(ACCOUNT, status_code=303)
+
+
+@post(f"{ACCOUNT}/passkeys", include_in_schema=False)
+async def make_passkey(request: AnyRequest, office: TheOffice, session: Here, seal: Seal, data: Form) -> Response[Any]:
+    """The first factor beside a password comes with recovery codes."""
+    answer, name = data.get("answer", ""), data.get("name", "")
+    try:
+        await passkeys.make(office, session, request.cookies.get(cookie_name(office, "question"), ""), answer, name)
+    except Declined as declined:
+        if session.stage == Stage.SETUP:
+            return await _app(office, session, seal, declined)
+        if declined.reason == "sign_in_again":
+            raise
+        return await _account(office, session, seal, declined)
+    if session.stage != Stage.SETUP:
+        return Redirect(ACCOUNT, status_code=303)
+    account = await accounts.own(office, session)
+    codes = _codes(await factors.new_recovery_codes(office, account.id))
+    return await signed_in(request, office, account, "password and passkey", PLACE, instead_of=session, answer=codes)
+
+
+@post(f"{ACCOUNT}/passkeys/{{passkey:str}}/remove", include_in_schema=False)
+async def remove_passkey(office: TheOffice, session: Here, passkey: FromPath[str]) -> Redirect:
+    await passkeys.remove(office, session, passkey)
+    return Redirect(ACCOUNT, status_code=303)
+
+
+@post(f"{ACCOUNT}/codes", include_in_schema=False, status_code=200)
+async def new_codes(office: TheOffice, session: Here, seal: Seal) -> Response[str]:
+    return _codes(await accounts.recovery_codes(office, session))
+
+
+@post(f"{ACCOUNT}/sessions/{{session_id:str}}/end", include_in_schema=False)
+async def end_session(office: TheOffice, session: Here, session_id: FromPath[str]) -> Redirect:
+    await sessions.end(office, session, session_id)
+    return Redirect(ACCOUNT, status_code=303)
+
+
+@post(f"{ACCOUNT}/sessions/end-others", include_in_schema=False)
+async def end_others(office: TheOffice, session: Here) -> Redirect:
+    await sessions.end_others(office, session)
+    return Redirect(ACCOUNT, status_code=303)
+
+
+@get(SETUP, include_in_schema=False)
+async def app_page(office: TheOffice, session: Here, seal: Seal) -> Response[str]:
+    return await _app(office, session, seal)
+
+
+@post(SETUP, include_in_schema=False, status_code=200)
+async def use_app(request: AnyRequest, office: TheOffice, session: Here, seal: Seal, data: Form) -> Response[Any]:
+    (code,) = form_values(data, "code")
+    try:
+        codes = await accounts.use_app(office, session, code)
+    except Declined as declined:
+        if declined.status != 422:
+            raise
+        return await _app(office, session, seal, declined)
+    answer = _codes(codes)
+    if session.stage == Stage.SETUP:
+        account = await accounts.own(office, session)
+        await signed_in(request, office, account, "password and app", PLACE, instead_of=session, answer=answer)
+    return answer
+
+
+async def _account(office: TheOffice, session: Here, seal: Seal, declined: Declined | None = None) -> Response[str]:
+    account = await accounts.own(office, session) if session.account else None
+    question = await passkeys.ask_to_make(office, session) if account else None
+    answer = page(
+        "operator/account.html",
+        declined.status if declined else 200,
+        layer="operator",
+        seal=seal,
+        session=session,
+        account=account,
+        passkeys=await passkeys.of(office, account.id) if account else [],
+        question=question,
+        sessions=await sessions.all_of(office, session),
+        declined=declined,
+    )
+    return _asking(office, answer, question)
+
+
+async def _app(office: TheOffice, session: Here, seal: Seal, declined: Declined | None = None) -> Response[str]:
+    account = await accounts.own(office, session)
+    generation = accounts.next_app(account)
+    question = await passkeys.ask_to_make(office, session)
+    answer = page(
+        "operator/app.html",
+        declined.status if declined else 200,
+        layer="operator",
+        seal=seal,
+        first=session.stage == Stage.SETUP,
+        key=factors.app_key(office, account.id, generation),
+        qr=drawn(factors.app_address(office, account.id, account.email, generation)),
+        question=question,
+        declined=declined,
+    )
+    return _asking(office, answer, question)
+
+
+def _asking(office: Office, answer: Response[str], question: passkeys.Question | None) -> Response[str]:
+    if question:
+        answer.set_cookie(cookie(office, "question", question.cookie))
+    return answer
+
+
+def _codes(codes: list[str]) -> Response[str]:
+    return page("operator/codes.html", layer="operator", codes=codes)
+
+
+PROVEN = [app_page, use_app, make_passkey]
+HANDLERS = [account_page, change_password, remove_password, remove_passkey, new_codes, end_session, end_others]

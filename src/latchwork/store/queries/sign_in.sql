@@ -1,0 +1,204 @@
+-- Signing in: accounts, sessions, one-time links, and guesses.
+
+-- name: account
+SELECT id, organisation, email, name, role, password, app, recovery, recovery_used, created_at,
+    EXISTS (SELECT FROM passkeys p WHERE p.account = a.id) AS passkeys
+FROM accounts a WHERE id = $1
+
+-- name: account_by_email
+SELECT id, organisation, email, name, role, password, app, recovery, recovery_used, created_at,
+    EXISTS (SELECT FROM passkeys p WHERE p.account = a.id) AS passkeys
+FROM accounts a WHERE email = $1 AND password IS NOT NULL
+
+-- name: team
+SELECT id, email, name, role,
+    (SELECT max(s.used_at) FROM sessions s WHERE s.account = a.id) AS used_at, created_at
+FROM accounts a WHERE organisation = $1 ORDER BY name, id LIMIT $2
+
+-- name: set_password
+-- Not where another account has this address and a password.
+UPDATE accounts a SET password = $2 WHERE id = $1 AND ($2::text IS NULL OR NOT EXISTS (
+    SELECT FROM accounts o WHERE o.email = a.email AND o.password IS NOT NULL AND o.id <> a.id
+))
+RETURNING true
+
+-- name: set_app
+-- With the step of the code that proved it, so that this code is used up.
+UPDATE accounts SET app = $2, app_step = $3 WHERE id = $1
+
+-- name: app_code_used
+-- Whether this step's code was still unused.
+UPDATE accounts SET app_step = $2 WHERE id = $1 AND app_step < $2 RETURNING true
+
+-- name: set_recovery
+UPDATE accounts SET recovery = coalesce(recovery, 0) + 1, recovery_used = '{}' WHERE id = $1 RETURNING recovery
+
+-- name: recovery_code_used
+UPDATE accounts SET recovery_used = recovery_used || $3::int
+WHERE id = $1 AND recovery = $2 AND NOT recovery_used @> ARRAY[$3::int] RETURNING true
+
+-- name: forget_factors
+-- New numbers only: what was given out before proves nothing any more.
+WITH gone AS (DELETE FROM passkeys WHERE account = $1)
+UPDATE accounts SET app = NULL, recovery = recovery + 1, recovery_used = '{0,1,2,3,4,5,6,7,8,9}' WHERE id = $1
+
+-- name: set_role
+-- The last owner stays one. Owners are locked in order, so that the last two cannot go at once.
+WITH owners AS (
+    SELECT id FROM accounts WHERE organisation = $1 AND role = 'owner' ORDER BY id FOR UPDATE
+)
+UPDATE accounts SET role = $3
+WHERE organisation = $1 AND id = $2
+    AND ($3 = 'owner' OR role <> 'owner' OR EXISTS (SELECT FROM owners o WHERE o.id <> $2))
+RETURNING true
+
+-- name: remove_account
+WITH owners AS (
+    SELECT id FROM accounts WHERE organisation = $1 AND role = 'owner' ORDER BY id FOR UPDATE
+)
+DELETE FROM accounts
+WHERE organisation = $1 AND id = $2 AND (role <> 'owner' OR EXISTS (SELECT FROM owners o WHERE o.id <> $2))
+RETURNING true
+
+-- name: begin_session
+INSERT INTO sessions (id, secret, organisation, account, token, stage, how, device, created_at, used_at, ends_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10)
+
+-- name: session
+-- Whose cookie this is, if it was used since $3 and has not ended.
+SELECT s.id, s.stage, s.how, s.device, s.created_at, s.used_at, s.account, s.organisation,
+    coalesce(s.account, s.token) AS speaker, coalesce(a.name, t.name) AS name, coalesce(a.role, 'owner') AS role, coalesce(t.root, false) AS root
+FROM sessions s LEFT JOIN accounts a ON a.id = s.account LEFT JOIN tokens t ON t.id = s.token
+WHERE s.secret = $1 AND s.ends_at > $2 AND s.used_at > $3 AND t.revoked_at IS NULL
+
+-- name: session_used
+UPDATE sessions SET used_at = $2 WHERE id = $1
+
+-- name: sessions
+SELECT id, how, device, created_at, used_at FROM sessions
+WHERE coalesce(account, token) = $1 AND stage = 'full' AND ends_at > $2 AND used_at > $3
+ORDER BY used_at DESC, id LIMIT $4
+
+-- name: end_session
+DELETE FROM sessions WHERE id = $1 AND coalesce(account, token) = $2 RETURNING true
+
+-- name: end_sessions
+-- All of an account, or all but one.
+DELETE FROM sessions WHERE coalesce(account, token) = $1 AND ($2::text IS NULL OR id <> $2)
+
+-- name: make_link
+INSERT INTO links (id, purpose, organisation, account, token, email, role, made_by, created_at, expires_at, due_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, CASE WHEN $11::bool THEN $9::timestamptz END)
+
+-- name: make_reset
+-- One statement whether there is such an account or not: it takes as long.
+INSERT INTO links (id, purpose, organisation, account, email, created_at, expires_at, due_at)
+SELECT $1, 'reset', organisation, id, email, $3, $4, $3 FROM accounts WHERE email = $2 AND password IS NOT NULL
+
+-- name: link
+SELECT l.id, l.purpose, l.organisation, o.name AS organisation_name, l.account, l.token,
+    coalesce(l.email, a.email) AS email, l.role, a.name, l.expires_at
+FROM links l JOIN organisations o ON o.id = l.organisation LEFT JOIN accounts a ON a.id = l.account
+LEFT JOIN tokens t ON t.id = l.token
+WHERE l.id = $1 AND l.used_at IS NULL AND l.expires_at > $2 AND t.revoked_at IS NULL
+
+-- name: use_link
+UPDATE links SET used_at = $2 WHERE id = $1 AND used_at IS NULL AND expires_at > $2 RETURNING true
+
+-- name: use_link_for_account
+-- An account, made by using up a link: both or neither. Nothing where the address has an account already.
+WITH used AS (
+    UPDATE links SET used_at = $2 WHERE id = $1 AND used_at IS NULL AND expires_at > $2
+        AND NOT EXISTS (SELECT FROM accounts WHERE email = $4 AND password IS NOT NULL)
+    RETURNING organisation, coalesce(role, 'owner') AS role
+)
+INSERT INTO accounts (id, organisation, email, name, role, password, created_at)
+SELECT $3, organisation, $4, $5, role, $6, $2 FROM used
+RETURNING id, organisation, email, name, role, password, app, recovery, recovery_used, created_at, false AS passkeys
+
+-- name: forget_links
+-- Older ones of the same kind for the same account or address lose their worth.
+UPDATE links SET used_at = $5
+WHERE organisation = $1 AND purpose = $2 AND used_at IS NULL
+    AND ($3::text IS NULL OR account = $3) AND ($4::text IS NULL OR email = $4)
+
+-- name: invitations
+SELECT id, purpose, email, role, created_at, expires_at, sent_at, last_error FROM links
+WHERE organisation = $1 AND purpose = 'invitation' AND used_at IS NULL AND expires_at > $2
+ORDER BY created_at DESC, id LIMIT $3
+
+-- name: withdraw_invitation
+UPDATE links SET used_at = $3 WHERE organisation = $1 AND id = $2 AND purpose = 'invitation' AND used_at IS NULL
+RETURNING true
+
+-- name: ownerless
+-- The organisation of the first start, as long as nobody owns it.
+SELECT t.organisation FROM tokens t
+WHERE t.root AND NOT EXISTS (SELECT FROM accounts a WHERE a.organisation = t.organisation AND a.role = 'owner')
+ORDER BY t.created_at LIMIT 1
+
+-- name: claim_links
+-- Takes some mails for a while: whoever dies with them lets them come due again.
+UPDATE links l SET tries = l.tries + 1, due_at = $2
+FROM (
+    SELECT id, due_at FROM links WHERE sent_at IS NULL AND due_at <= $1 ORDER BY due_at, id LIMIT $3
+    FOR UPDATE SKIP LOCKED
+) due
+WHERE l.id = due.id
+RETURNING l.id, l.purpose AS kind, l.tries
+
+-- name: links_sent
+UPDATE links SET sent_at = $2, last_error = NULL WHERE id = ANY ($1::text[])
+
+-- name: link_failed
+-- To be tried again at $3, or given up.
+UPDATE links SET last_error = $2, due_at = CASE WHEN NOT $4 THEN $3::timestamptz END WHERE id = $1
+
+-- name: guess
+-- Counts a guess before it is looked at; nothing comes back where it has to wait. ($3: how many are free of delay,
+-- $4: the longest delay in seconds, $5: a count older than this is forgotten)
+INSERT INTO guesses AS g (key, count, last_at, free_at) VALUES ($1, 1, $2, $2)
+ON CONFLICT (key) DO UPDATE SET
+    count = CASE WHEN g.last_at < $5 THEN 1 ELSE g.count + 1 END,
+    last_at = $2,
+    free_at = $2 + make_interval(secs => CASE
+        WHEN g.last_at < $5 OR g.count + 1 < $3 THEN 0 ELSE least($4, 2 ^ least(g.count + 1 - $3, 20)) END)
+WHERE g.free_at <= $2
+RETURNING true
+
+-- name: guess_free_at
+SELECT free_at FROM guesses WHERE key = $1
+
+-- name: guess_was_right
+DELETE FROM guesses WHERE key = $1
+
+-- name: guess_was_not_one
+UPDATE guesses SET count = greatest(count - 1, 0) WHERE key = $1
+
+-- name: spend_ceremony
+INSERT INTO spent_ceremonies (id, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING true
+
+-- name: passkeys
+SELECT id, name, created_at, used_at FROM passkeys WHERE account = $1 ORDER BY created_at, id
+
+-- name: passkey
+SELECT account, public_key, sign_count FROM passkeys WHERE id = $1
+
+-- name: make_passkey
+-- Up to $8 of an account.
+INSERT INTO passkeys (id, organisation, account, public_key, sign_count, name, created_at)
+SELECT $1, $2, $3, $4, $5, $6, $7 WHERE (SELECT count(*) FROM passkeys WHERE account = $3) < $8
+ON CONFLICT DO NOTHING RETURNING true
+
+-- name: passkey_used
+-- Where it counts, its count only grows: two that show the same count are two.
+UPDATE passkeys SET sign_count = $2, used_at = $3 WHERE id = $1 AND (sign_count < $2 OR $2 = 0) RETURNING true
+
+-- name: remove_passkey
+DELETE FROM passkeys WHERE id = $1 AND account = $2 RETURNING true
+
+-- name: sweep_sign_in
+-- What nobody needs any more: sessions that ended, links long used up or expired, answers and guesses of the past.
+WITH a AS (DELETE FROM sessions WHERE ends_at < $1), b AS (DELETE FROM links WHERE expires_at < $2),
+    c AS (DELETE FROM spent_ceremonies WHERE expires_at < $1)
+DELETE FROM guesses WHERE last_at < $2
