@@ -24,7 +24,6 @@ from latchwork.domain.words import (
     Lookup,
     OpeningId,
     PassId,
-    PersonId,
     Reason,
     Role,
     SessionId,
@@ -38,8 +37,6 @@ from latchwork.edge.governor import (
     BURST_PULSES,
     BURST_SECONDS,
     RECOVER_SECONDS,
-    REMOTE_BURST,
-    REMOTE_EVERY_SECONDS,
     REST_PULSES,
     REST_SECONDS_MIN,
     Coil,
@@ -257,25 +254,6 @@ async def test_two_at_once_on_one_supply_is_one() -> None:
     gate.set()
     await first
     assert sent == ["a"]
-
-
-def test_a_server_cannot_open_the_whole_wall() -> None:
-    async def story() -> None:
-        world = World()
-        await world.boot()
-        for door in FITTINGS:
-            until = T0 + timedelta(seconds=world.now + 30)
-            await world.obey(c.Open(OpeningId(f"o-{door.id}"), door.id, Reason.OTHER, PersonId("op"), until))
-        answers = [body.refusal for body in world.bodies() if isinstance(body, e.Answered)][1:]
-        assert answers == [None] * REMOTE_BURST + [Reason.SLOW_DOWN]
-        await world.wait(REMOTE_EVERY_SECONDS)
-        until = T0 + timedelta(seconds=world.now + 30)
-        for n in (1, 2):
-            await world.obey(c.Open(OpeningId(f"again-{n}"), FITTINGS[0].id, Reason.OTHER, PersonId("op"), until))
-        answers = [body.refusal for body in world.bodies() if isinstance(body, e.Answered)][-2:]
-        assert answers == [None, Reason.SLOW_DOWN]
-
-    asyncio.run(story())
 
 
 def test_a_bus_may_not_be_set_to_burn_its_coils_and_coils_know_their_supply() -> None:

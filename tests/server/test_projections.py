@@ -171,6 +171,12 @@ CASES: list[tuple[e.Body, dict[str, list[dict[str, Any]]]]] = [
     (e.SessionBegan(SessionId("n"), PASS, Role.COURIER), {}),
     (e.SessionEnded(SessionId("n"), Reason.SIGNED_OUT), {}),
     (e.CodeRefused(3), {}),
+    (e.Guarded(("ab" * 32,)), {}),
+    (e.RemoteStopped(InstructionId("i")), task("remote_stopped", "")),
+    (
+        e.RemoteResumed(SessionId("n")),
+        {"checked": [{"compartment": "", "kinds": ("remote_stopped",), "seq": 10, "at": NOW}]},
+    ),
     (
         e.PassGranted(Grant(PASS, Role.COURIER, Lookup("2"), 0, 6, 1, party=PARTY, valid_until=DEADLINE)),
         {

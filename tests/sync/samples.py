@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from latchwork.domain import entries as e
-from latchwork.domain.bank import About, Fitting, Grant, Hours, Policy, Service
+from latchwork.domain.bank import About, Fitting, Grant, Hours, Policy, Service, Shield
 from latchwork.domain.words import (
     BankId,
     ClaimId,
@@ -96,13 +96,13 @@ STORED = e.Stored(
 )
 
 SAMPLES: tuple[e.Body, ...] = (
-    e.EpochBegan(1, 42, "ab" * 32, 7, (DOOR,)),
+    e.EpochBegan(1, 42, "ab" * 32, 7, (DOOR,), Shield(("ff" * 32,), ((LATER, INSTRUCTION),), 3600, True)),
     e.Booted("b007" * 8, "0.1.0"),
     e.Fitted((FITTING, Fitting(SHELF, Size(1, 1, 1), shelf=True, behind=GATE)), (CompartmentId("99"),)),
     e.Adopted(3, POLICY),
     e.ClockDoubted(412.5),
     e.ClockConfirmed(),
-    e.Answered(7, INSTRUCTION, "cd" * 32, Reason.ALREADY_HERE, STAY),
+    e.Answered(7, INSTRUCTION, "cd" * 32, Reason.ALREADY_HERE, STAY, LATER),
     e.SessionBegan(
         SESSION, GRANT.pass_id, Role.PERSON, Purpose.COLLECT, ABOUT.party, STAY, ABOUT.recipient, ABOUT.service
     ),
@@ -133,6 +133,8 @@ SAMPLES: tuple[e.Body, ...] = (
         "ef" * 32,
         LATER,
         PassId("e2" * 16),
+        7200,
+        PersonId("0c" * 16),
     ),
     e.Unlocked(OPENING, DOOR, 1),
     e.NoProof(OPENING, DOOR),
@@ -177,4 +179,7 @@ SAMPLES: tuple[e.Body, ...] = (
     e.Moved(STAY, ABOUT, CLAIM, DOOR, OPENING, CompartmentId("08"), CompartmentState.VACANT),
     e.ItemSensed({DOOR: True}, (DOOR,), (DOOR,)),
     e.Withdrawn({DOOR: CompartmentState.OUT_OF_SERVICE}, True, SESSION),
+    e.Guarded(("ff" * 32,), True),
+    e.RemoteStopped(INSTRUCTION),
+    e.RemoteResumed(SESSION),
 )

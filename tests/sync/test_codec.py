@@ -26,6 +26,11 @@ def test_golden_entries_are_read_and_written_the_same(seq: int, line: bytes) -> 
     assert codec.encode_entry(entry) == line
 
 
+@pytest.mark.parametrize("line", GOLDEN.with_name("entries_v1_before.jsonl").read_bytes().splitlines())
+def test_an_entry_from_before_a_field_was_added_stays_readable(line: bytes) -> None:
+    assert codec.encode_entry(codec.read_entry(line)) != line
+
+
 def test_the_golden_file_is_whole() -> None:
     assert len(GOLDEN.read_bytes().splitlines()) == len(SAMPLES)
 

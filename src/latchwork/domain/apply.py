@@ -63,7 +63,7 @@ def fold(bank: Bank, log: Iterable[e.Entry]) -> Bank:
 def _epoch_began(bank: Bank, body: e.EpochBegan) -> Bank:
     for compartment in body.doubted:
         bank = _set(bank, compartment, state=CompartmentState.NEEDS_CHECK, why=Reason.RECOVERED)
-    return replace(bank, instructions_through=body.instructions_through)
+    return replace(bank, instructions_through=body.instructions_through, shield=body.shield)
 
 
 def _recovered(bank: Bank, body: e.Recovered) -> Bank:
@@ -112,7 +112,23 @@ def _clock_confirmed(bank: Bank, body: e.ClockConfirmed) -> Bank:
 
 def _answered(bank: Bank, body: e.Answered) -> Bank:
     answered = (*bank.answered, (body.number, body.instruction))[-_ANSWERS_KEPT:]
-    return replace(bank, answered=answered, instructions_through=max(bank.instructions_through, body.number))
+    bank = replace(bank, answered=answered, instructions_through=max(bank.instructions_through, body.number))
+    if body.signed_until is None:
+        return bank
+    signed = tuple(x for x in bank.shield.signed if bank.at is None or x[0] > bank.at)
+    return _shielded(bank, signed=(*signed, (body.signed_until, body.instruction)))
+
+
+def _guarded(bank: Bank, body: e.Guarded) -> Bank:
+    return _shielded(bank, guards=body.keys)
+
+
+def _remote_stopped(bank: Bank, body: e.RemoteStopped) -> Bank:
+    return _shielded(bank, stopped=True)
+
+
+def _remote_resumed(bank: Bank, body: e.RemoteResumed) -> Bank:
+    return _shielded(bank, stopped=False, debt_s=0)
 
 
 def _session_began(bank: Bank, body: e.SessionBegan) -> Bank:
@@ -328,6 +344,8 @@ def _expired(bank: Bank, body: e.Expired) -> Bank:
 
 
 def _wanted(bank: Bank, body: e.Wanted) -> Bank:
+    if body.debt_s is not None:
+        bank = _shielded(bank, debt_s=body.debt_s)
     opening = Opening(
         body.opening,
         body.compartment,
@@ -432,6 +450,10 @@ def _checked(bank: Bank, body: e.Checked) -> Bank:
 
 
 # Pieces
+
+
+def _shielded(bank: Bank, **changes: Any) -> Bank:
+    return replace(bank, shield=replace(bank.shield, **changes))
 
 
 def _outcome(bank: Bank, session_id: SessionId | None, stay: StayId, outcome: Reason | StayState) -> Bank:
@@ -557,6 +579,9 @@ _ASSIGN: dict[type, Callable[[Bank, Any], Bank]] = {
     e.ClockDoubted: _clock_doubted,
     e.ClockConfirmed: _clock_confirmed,
     e.Answered: _answered,
+    e.Guarded: _guarded,
+    e.RemoteStopped: _remote_stopped,
+    e.RemoteResumed: _remote_resumed,
     e.SessionBegan: _session_began,
     e.SessionEnded: _session_ended,
     e.CodeRefused: _code_refused,

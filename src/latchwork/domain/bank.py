@@ -281,6 +281,21 @@ class Guesses:
 
 
 @dataclass(frozen=True, slots=True)
+class Shield:
+    """What protects the wall from the cloud. No log that comes from the cloud takes it away."""
+
+    guards: tuple[str, ...] = ()
+    """Ed25519 public keys in hex, kept outside the server: what widens who can open needs a signature of one. Empty:
+    the bank is not guarded."""
+    signed: tuple[tuple[datetime, InstructionId], ...] = ()
+    """Signed instructions that were answered, until their signatures end: none counts twice."""
+    debt_s: int = 0
+    """Each opening from afar adds `policy.REMOTE_EASE_S`; every second without one takes one away."""
+    stopped: bool = False
+    """There were too many: nothing is opened from afar."""
+
+
+@dataclass(frozen=True, slots=True)
 class Bank:
     id: BankId
     epoch: int = 0
@@ -309,6 +324,7 @@ class Bank:
     spent: tuple[PassId, ...] = ()
     """The last passes spent, newest last: enough for those who come back within minutes."""
     guesses: Guesses = Guesses()
+    shield: Shield = Shield()
     clock_doubted: bool = False
     instructions_through: int = 0
     answered: tuple[tuple[int, InstructionId], ...] = ()

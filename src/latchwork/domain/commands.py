@@ -4,10 +4,10 @@ Ids and codes that a command may need are made outside and come with it: the cor
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from latchwork.domain.bank import About, Fitting, Policy
+from latchwork.domain.bank import About, Fitting, Policy, Shield
 from latchwork.domain.entries import Body
 from latchwork.domain.words import (
     BankId,
@@ -253,6 +253,13 @@ class Withdraw:
     session: SessionId | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Open doors from afar again, after there were too many."""
+
+    session: SessionId | None = None
+
+
 # From the cloud
 
 
@@ -334,6 +341,8 @@ class Open:
     not_after: datetime
     note_sha256: str | None = None
     purpose: Purpose = Purpose.SERVICE
+    second: PersonId | None = None
+    """Another person elsewhere who wants it too: many doors take two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,6 +353,13 @@ class Check:
     empty: bool
     by: PersonId
     not_after: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Do what widens who can open only with a signature of one of these keys, in hex; none: without."""
+
+    keys: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,14 +379,15 @@ Instruction = (
     | RevokePass
     | Open
     | Check
+    | Guard
+    | Listen
     | NotUnderstood
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Instructed:
-    """An instruction as it arrived. `offer`: a code, should it need one; `void`: it expired before it was sent;
-    `too_many`: it opens a door, and more were opened from afar lately than the wall allows."""
+    """An instruction as it arrived. `offer`: a code, should it need one; `void`: it expired before it was sent."""
 
     number: int
     id: InstructionId
@@ -379,7 +396,11 @@ class Instructed:
     server_now: datetime | None
     offer: Offer | None = None
     void: bool = False
-    too_many: bool = False
+    signers: tuple[str, ...] = ()
+    """Guards of this bank whose signatures over it are good, in hex."""
+    signed_until: datetime | None = None
+    quiet_s: float = 0.0
+    """Since the last opening from afar, or the start, by the monotonic clock: no server can hurry that one."""
 
 
 # From the machine
@@ -407,6 +428,15 @@ class Recover:
     size: int
     root: str
     branch: tuple[Lived, ...] = ()
+    shield: Shield = field(default_factory=Shield)
+    """This controller's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuardHere:
+    """Somebody at the controller itself names the keys."""
+
+    keys: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -488,9 +518,11 @@ Command = (
     | Move
     | Extend
     | Withdraw
+    | Listen
     | Instructed
     | Begin
     | Recover
+    | GuardHere
     | Boot
     | Fit
     | See

@@ -11,7 +11,7 @@ from typing import Any
 from latchwork.domain import commands as c
 from latchwork.domain.bank import Bank
 from latchwork.domain.commands import Decision
-from latchwork.domain.rules import cloud, collect, deposit, machine, operate, people
+from latchwork.domain.rules import cloud, collect, deposit, machine, operate, people, shield
 
 
 def decide(bank: Bank, command: c.Command, now: datetime) -> Decision:
@@ -37,9 +37,11 @@ _RULES: dict[type, _Rule] = {
     c.Move: operate.move,
     c.Extend: operate.extend,
     c.Withdraw: operate.withdraw,
+    c.Listen: shield.listen,
     c.Instructed: cloud.instructed,
     c.Begin: machine.begin,
     c.Recover: machine.recover,
+    c.GuardHere: shield.guard_here,
     c.Boot: machine.boot,
     c.Fit: machine.fit,
     c.See: machine.see,

@@ -6,10 +6,10 @@ opaque ids and keyed hashes only. Formats are permanent: a field may be added wi
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from latchwork.domain.bank import About, Fitting, Grant, Policy
+from latchwork.domain.bank import About, Fitting, Grant, Policy, Shield
 from latchwork.domain.words import (
     BankId,
     ClaimId,
@@ -44,6 +44,8 @@ class EpochBegan:
     instructions_through: int = 0
     doubted: tuple[CompartmentId, ...] = ()
     """Compartments that nobody can vouch for since: they need a look inside."""
+    shield: Shield = field(default_factory=Shield)
+    """As this controller held it, whatever the log says from which it goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,31 @@ class Answered:
     body_sha256: str
     refusal: Reason | None = None
     about: StayId | None = None
+    signed_until: datetime | None = None
+    """It came with a good signature, which ends then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """Only what is signed with one of these keys widens who can open; none: the bank is guarded no more."""
+
+    keys: tuple[str, ...]
+    at_wall: bool = False
+    """Set on the controller itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteStopped:
+    """One more opening from afar than there may be was asked for: none is done any more."""
+
+    instruction: InstructionId
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteResumed:
+    """Staff at the wall, or a signature, has it obey again."""
+
+    session: SessionId | None = None
 
 
 # People at the wall
@@ -341,6 +368,10 @@ class Wanted:
     not_after: datetime | None = None
     second: PassId | None = None
     """The other of two people."""
+    debt_s: int | None = None
+    """Of an opening from afar: what counts against further ones, with this one."""
+    second_by: PersonId | None = None
+    """The other of two people elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -459,6 +490,9 @@ Body = (
     | ClockDoubted
     | ClockConfirmed
     | Answered
+    | Guarded
+    | RemoteStopped
+    | RemoteResumed
     | SessionBegan
     | SessionEnded
     | CodeRefused

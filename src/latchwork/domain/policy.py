@@ -30,6 +30,12 @@ CODES_OF_DIGITS_MIN = 12
 """So many codes of `DIGITS_MIN` digits; of each further digit ten times as many. With the delay above, a day of
 guessing finds one of them with a chance below 1 in 10,000 (`make bench ONLY=guess`)."""
 
+REMOTE_EASE_S = 3600
+REMOTE_ALONE_MAX = 5
+"""So many doors one person elsewhere may have opened at once, and one more each `REMOTE_EASE_S`."""
+REMOTE_MAX = 10
+"""So many two of them. Whoever asks for more is not obeyed until somebody at the wall has said so."""
+
 REACH_MM = range(380, 1221)
 """Height above the floor that a wheelchair user reaches (ADA 308; EN 301 549, 8.3)."""
 

@@ -21,10 +21,6 @@ REST_SECONDS_MIN = 5.0
 REST_PULSES = 9
 """A coil that was pulsed three times in 30 s rests for nine pulses, so that it has power a tenth of the time."""
 
-REMOTE_BURST = 5
-REMOTE_EVERY_SECONDS = 30.0
-"""What a server may open: so many doors at once, and one more each time. Opening all takes people at the wall."""
-
 K = TypeVar("K")
 
 
@@ -91,22 +87,3 @@ class Governor(Generic[K]):
 
     def _supply_free(self, made: Coil) -> float:
         return self._free.get(made.supply, self._began + PULSE_MS_MAX / 1000 + RECOVER_SECONDS)
-
-
-class RemoteLimit:
-    """How fast doors open because somebody elsewhere wants them to: a hostile server opens no whole wall."""
-
-    def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
-        self._taken: deque[float] = deque()
-        """When each of the slots in use is free again."""
-
-    def take(self) -> bool:
-        """Whether one more may be asked for now."""
-        now = self._monotonic()
-        while self._taken and self._taken[0] <= now:
-            self._taken.popleft()
-        if len(self._taken) >= REMOTE_BURST:
-            return False
-        self._taken.append(max(now, self._taken[-1] if self._taken else now) + REMOTE_EVERY_SECONDS)
-        return True

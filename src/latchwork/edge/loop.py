@@ -16,15 +16,16 @@ from latchwork.domain.bank import Bank, Fitting
 from latchwork.domain.commands import Command, Decision, Refusal
 from latchwork.domain.decide import decide
 from latchwork.domain.effects import codes_due, next_deadline, next_opening, pulses
-from latchwork.domain.entries import Body, Entry, EpochBegan
+from latchwork.domain.entries import Body, Entry, EpochBegan, Wanted
 from latchwork.domain.words import BankId, CompartmentId, DoorState, OpeningId, Reason, Role
 from latchwork.edge.clock import BankClock
 from latchwork.edge.drivers.protocol import Fault
-from latchwork.edge.governor import Coil, Governor, RemoteLimit
+from latchwork.edge.governor import Coil, Governor
 from latchwork.edge.keyring import Keyring
+from latchwork.sync import keys
 from latchwork.sync.codec import TooLarge, Unreadable, body_hash, encode_entry, read_entry, read_instruction
 from latchwork.sync.custody import Frontier
-from latchwork.sync.exchange import Order
+from latchwork.sync.exchange import Order, Signature
 
 
 class Journal(Protocol):
@@ -84,7 +85,8 @@ class Loop:
         self.told: Callable[[], None] = lambda: None
         """Called after each step that changed the bank."""
         self._governor = Governor(board.pulse, coils or {}, clock.monotonic, rested=journal.size == 0)
-        self._remote = RemoteLimit(clock.monotonic)
+        self._remote_at = clock.monotonic()
+        """When something was last opened from afar; at a start, then."""
         self._proof_by: dict[OpeningId, float] = {}
         self._unwritten: list[c.See | c.Elapse] = []
         """What the hardware said while the disk was full: it will not say it again."""
@@ -133,6 +135,8 @@ class Loop:
             return self._put_off(command)
         self.bank, self.frontier = batch.bank, batch.frontier
         self._last_step_at = self.clock.monotonic()
+        if any(isinstance(body, Wanted) and body.debt_s is not None for body in batch.bodies):
+            self._remote_at = self.clock.monotonic()
         await self._act(batch.bodies)
         self.told()
         return decision
@@ -223,12 +227,20 @@ class Loop:
             # The cloud derives the digits from the pass that it named, so its codes must be made from that one.
             self.keyring.offer(self.bank, named, body.role if isinstance(body, c.GrantPass) else Role.PERSON),
             order.void,
-            isinstance(body, c.Open) and not order.void and not self._remote.take(),
+            tuple(dict.fromkeys(s.key for s in order.signatures if self._good(order, s))),
+            order.signed_until,
+            self.clock.monotonic() - self._remote_at,
         )
         try:
             return await self.do(instructed)
         except TooLarge:  # it must be answered, or it would come again for ever
             return await self.do(replace(instructed, body=c.NotUnderstood()))
+
+    def _good(self, order: Order, signature: Signature) -> bool:
+        if order.signed_until is None or signature.key not in self.bank.shield.guards:
+            return False
+        text = keys.instruction_text(self.bank.id, order.id, order.signed_until, order.body)
+        return keys.signed_by(bytes.fromhex(signature.key), signature.signature, text)
 
     async def wake(self) -> None:
         """Do what time has made due."""

@@ -112,7 +112,8 @@ class Recovery:
             original = base64.b64encode(raw).decode() if len(raw) <= ORIGINAL_BYTES_MAX else ""
             branch.append(c.Lived(seq, sha256(raw).hexdigest(), original, read_entry(raw).body))
         try:
-            await self._loop.begin_anew(bank, c.Recover(accepted.size, accepted.root.hex(), tuple(branch)), fork)
+            recover = c.Recover(accepted.size, accepted.root.hex(), tuple(branch), self._loop.bank.shield)
+            await self._loop.begin_anew(bank, recover, fork)
         except Unfit as error:
             raise Refused(str(error)) from None
 

@@ -267,6 +267,14 @@ def _answered(page: _Page, body: e.Answered) -> None:
         page.stay_entries.append(StayEntryRow(body.about, page.bank, page.epoch, page.seq))
 
 
+def _remote_stopped(page: _Page, body: e.RemoteStopped) -> None:
+    page.task(Task.REMOTE_STOPPED, "")
+
+
+def _remote_resumed(page: _Page, body: e.RemoteResumed) -> None:
+    page.settle("", (Task.REMOTE_STOPPED,))
+
+
 def _session_began(page: _Page, body: e.SessionBegan) -> None:
     if body.stay is not None:
         page.stay_entries.append(StayEntryRow(body.stay, page.bank, page.epoch, page.seq))
@@ -595,6 +603,8 @@ _PROJECT: dict[type, Callable[[_Page, Any], None]] = {
     e.Fitted: _fitted,
     e.Adopted: _adopted,
     e.Answered: _answered,
+    e.RemoteStopped: _remote_stopped,
+    e.RemoteResumed: _remote_resumed,
     e.SessionBegan: _session_began,
     e.PassGranted: _pass_granted,
     e.PassRevoked: _pass_revoked,

@@ -140,6 +140,7 @@ class World:
         self.weather = self.network.weather = calm(self.weather)
         self.elements.end()
         last = self.time.now
+        self.schedule.run(last + SETTLE_HOURS_STEP * HOUR)  # also where all is quiet: the office frees what it held up
         while self.time.now - last < SETTLE_HOURS_MAX * HOUR and not self._is_quiet():
             self.schedule.run(self.time.now + SETTLE_HOURS_STEP * HOUR)
             last = max(last, self._last_deadline())

@@ -225,6 +225,8 @@ class Task(StrEnum):
     """Expired, and staff's to send back or to throw away."""
     RECOVERED = "recovered"
     """A controller began a new life: nobody can vouch for what was empty."""
+    REMOTE_STOPPED = "remote_stopped"
+    """The wall was asked to open too many doors from afar, and opens none that way any more."""
 
 
 @dataclass(slots=True)

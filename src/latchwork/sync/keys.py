@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from latchwork.domain.commands import Offer, Ticket
-from latchwork.domain.words import BankId, Lookup, PassId
+from latchwork.domain.words import BankId, InstructionId, Lookup, PassId
 
 CODES_OFFERED = 8
 TICKET_PREFIX = "LW1."
@@ -131,6 +131,12 @@ def hello_text(bank: BankId, nonce: bytes) -> bytes:
 def enrol_text(code: str, public: bytes) -> bytes:
     """What a device signs to show that the key it enrols is its own."""
     return b"latchwork enrol 1\0" + code.encode() + b"\0" + public
+
+
+def instruction_text(bank: BankId, instruction: InstructionId, until: datetime, body: bytes) -> bytes:
+    """What a guard signs so that a guarded bank does it, until then. `until` counts in whole seconds."""
+    head = f"latchwork instruction 1\0{bank}\0{instruction}\0{int(until.timestamp())}\0"
+    return head.encode() + body
 
 
 def signed_by(public: bytes, signature: bytes, text: bytes) -> bool:

@@ -10,7 +10,7 @@ from latchwork.domain import entries as e
 from latchwork.domain import policy
 from latchwork.domain.bank import About, Bank, Grant
 from latchwork.domain.commands import Decision
-from latchwork.domain.rules import operate
+from latchwork.domain.rules import operate, shield
 from latchwork.domain.rules.pieces import HERE, busy, grant, is_reserved, leave, let_go, no, too_late, yes
 from latchwork.domain.words import (
     STAFF_REASONS,
@@ -32,6 +32,8 @@ def instructed(bank: Bank, cmd: c.Instructed, now: datetime) -> Decision:
         outcome = no(Reason.NUMBER_REUSED)
     elif cmd.void:
         outcome = no(Reason.EXPIRED)
+    elif reason := shield.unsigned(bank, cmd, now):
+        outcome = no(reason)
     else:
         outcome = _OBEY[type(cmd.body)](bank, cmd, cmd.body, now)
     about: StayId | None = getattr(cmd.body, "stay", None)
@@ -40,7 +42,8 @@ def instructed(bank: Bank, cmd: c.Instructed, now: datetime) -> Decision:
     if reason is Reason.ALREADY_HERE and label in bank.labels:
         assert label is not None
         about = bank.labels[label]
-    return yes(*outcome.entries, e.Answered(cmd.number, cmd.id, cmd.body_sha256, reason, about))
+    signed_until = cmd.signed_until if cmd.signers else None
+    return yes(*outcome.entries, e.Answered(cmd.number, cmd.id, cmd.body_sha256, reason, about, signed_until))
 
 
 def _adopt(bank: Bank, cmd: c.Instructed, body: c.Adopt, now: datetime) -> Decision:
@@ -185,8 +188,9 @@ def _open(bank: Bank, cmd: c.Instructed, body: c.Open, now: datetime) -> Decisio
         return no(Reason.UNKNOWN_COMPARTMENT)
     if body.opening in bank.openings:
         return no(Reason.NUMBER_REUSED)
-    if cmd.too_many:
-        return no(Reason.SLOW_DOWN)
+    debt_s = shield.remote_debt(bank, cmd, body)
+    if isinstance(debt_s, Decision):
+        return debt_s
     return yes(
         e.Wanted(
             body.opening,
@@ -197,8 +201,18 @@ def _open(bank: Bank, cmd: c.Instructed, body: c.Open, now: datetime) -> Decisio
             by=body.by,
             note_sha256=body.note_sha256,
             not_after=body.not_after,
+            debt_s=debt_s,
+            second_by=body.second,
         )
     )
+
+
+def _guard(bank: Bank, cmd: c.Instructed, body: c.Guard, now: datetime) -> Decision:
+    return shield.guard(body.keys)
+
+
+def _listen(bank: Bank, cmd: c.Instructed, body: c.Listen, now: datetime) -> Decision:
+    return shield.listen(bank, replace(body, session=None), now)
 
 
 def _check(bank: Bank, cmd: c.Instructed, body: c.Check, now: datetime) -> Decision:
@@ -223,5 +237,7 @@ _OBEY: dict[type, Callable[[Bank, c.Instructed, Any, datetime], Decision]] = {
     c.RevokePass: _revoke_pass,
     c.Open: _open,
     c.Check: _check,
+    c.Guard: _guard,
+    c.Listen: _listen,
     c.NotUnderstood: _not_understood,
 }

@@ -6,7 +6,7 @@ from datetime import datetime
 from latchwork.domain import commands as c
 from latchwork.domain import entries as e
 from latchwork.domain import policy
-from latchwork.domain.bank import Bank, Compartment, Opening, OpeningState
+from latchwork.domain.bank import Bank, Compartment, Opening, OpeningState, Shield
 from latchwork.domain.commands import Decision
 from latchwork.domain.rules.collect import taken
 from latchwork.domain.rules.pieces import (
@@ -37,7 +37,14 @@ def recover(bank: Bank, cmd: c.Recover, now: datetime) -> Decision:
     doubted = sorted(
         x.id for x in bank.compartments.values() if x.state in empty and not (x.fitting.gate or x.fitting.shelf)
     )
-    began = e.EpochBegan(bank.epoch, cmd.size, cmd.root, bank.instructions_through, tuple(doubted))
+    own, theirs = cmd.shield, bank.shield
+    shield = Shield(
+        own.guards or theirs.guards,
+        tuple(sorted({*own.signed, *theirs.signed})),
+        max(own.debt_s, theirs.debt_s),
+        own.stopped or theirs.stopped,
+    )
+    began = e.EpochBegan(bank.epoch, cmd.size, cmd.root, bank.instructions_through, tuple(doubted), shield)
     entries: list[e.Body] = [began]
     here = {x.id for x in bank.compartments.values() if x.claim is None}
     known, taken_codes = set(bank.stays), set(bank.codes)

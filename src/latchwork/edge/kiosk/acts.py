@@ -231,6 +231,7 @@ _DO: dict[type, Callable[[At, Turn, Any], Awaitable[Turn]]] = {
     p.Move: staff.move,
     p.Remove: staff.remove,
     p.OpenAll: staff.open_all,
+    p.Listen: staff.listen,
     p.Withdraw: staff.withdraw,
     p.Audit: staff.audit,
     p.Skip: staff.skip,

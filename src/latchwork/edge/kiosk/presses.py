@@ -220,6 +220,10 @@ class OpenAll(_Press, tag="open_all"):
     second: Annotated[str, Meta(min_length=1, max_length=400)] | None = None
 
 
+class Listen(_Press, tag="listen"):
+    """Have doors opened from afar again, after there were too many."""
+
+
 class Withdraw(_Press, tag="withdraw"):
     """Out of service, or `back`; `now` even where something is inside."""
 
@@ -297,6 +301,7 @@ Press = (
     | Move
     | Remove
     | OpenAll
+    | Listen
     | Withdraw
     | Audit
     | Skip

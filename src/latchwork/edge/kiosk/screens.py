@@ -282,7 +282,15 @@ def _staff(bank: Bank, turn: Turn, papers: Papers) -> Screen:
         shown = wall(bank, papers, here=following.id if following else None, states=True)
         return Screen("audit", progress | {"wall": shown})
     places = [x.id for x in shelves(bank)]
-    return Screen("staff", {"wall": wall(bank, papers, states=True), "heard_at": heard, "shelves": places})
+    return Screen(
+        "staff",
+        {
+            "wall": wall(bank, papers, states=True),
+            "heard_at": heard,
+            "shelves": places,
+            "stopped": bank.shield.stopped,
+        },
+    )
 
 
 def _door(bank: Bank, door: str, papers: Papers) -> Screen:

@@ -117,6 +117,12 @@ async def open_all(at: At, turn: Turn, press: p.OpenAll) -> Turn:
     return await at.do(turn, c.OpenAll(turn.session, ids, press.reason, second))
 
 
+async def listen(at: At, turn: Turn, press: p.Listen) -> Turn:
+    if at.of_role(turn, Role.STAFF) is None:
+        return refused(turn, Reason.NO_ACCESS)
+    return await at.do(turn, c.Listen(turn.session))
+
+
 def _shown(at: At, text: str | None) -> Lookup | Ticket | None:
     """Raises BadTicket."""
     if text is None:
