@@ -1,7 +1,7 @@
 """A whole cloud on free ports with one bank that is driven by hand: real PostgreSQL, HTTP, WebSocket and SMTP."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -166,7 +166,12 @@ class Town:
 
 @asynccontextmanager
 async def town(
-    database: str, folder: Path, *, mail: bool = False, public_url: str | None = None
+    database: str,
+    folder: Path,
+    *,
+    mail: bool = False,
+    public_url: str | None = None,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> AsyncIterator[Town]:
     sock = listen("127.0.0.1", 0, "test", "test")
     url = f"http://127.0.0.1:{sock.getsockname()[1]}"
@@ -178,7 +183,7 @@ async def town(
         tasks.append(asyncio.create_task(catcher.serve("127.0.0.1", mails[0], "127.0.0.1", mails[1], folder / "mails")))
     async with AsyncExitStack() as stack:
         stack.enter_context(sock)
-        cloud = await stack.enter_async_context(running(given, await make_login(database), database))
+        cloud = await stack.enter_async_context(running(given, await make_login(database), database, clock))
         await _greet_first(cloud.office, folder)
         server = Server(
             uvicorn.Config(cloud.app, log_level="warning", lifespan="off", ws="websockets-sansio", **UVICORN)

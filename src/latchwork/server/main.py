@@ -210,8 +210,14 @@ class Cloud:
     live: Live
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 @asynccontextmanager
-async def running(given: Settings, dsn: str, owner: str | None = None) -> AsyncIterator[Cloud]:
+async def running(
+    given: Settings, dsn: str, owner: str | None = None, clock: Callable[[], datetime] = _now
+) -> AsyncIterator[Cloud]:
     """The server without its socket: migrated, checked, and at work. Waits for a database that is not there yet.
 
     `owner`: the same database as the user who owns the tables, where that is not the user of `dsn`.
@@ -220,15 +226,15 @@ async def running(given: Settings, dsn: str, owner: str | None = None) -> AsyncI
     mailer = SmtpMailer(given.smtp_url) if given.smtp_url else None
     await _patiently(lambda: migrate(owner or dsn))
     async with await _patiently(lambda: PostgresStore.connect(dsn)) as store:
-        office = Office(store, Tables(store), vault, _now, secrets.token_bytes, given.public_url, mailer is not None)
+        office = Office(store, Tables(store), vault, clock, secrets.token_bytes, given.public_url, mailer is not None)
         if not await _patiently(lambda: access.vault_fits(office)):
             raise Unusable(
                 "This database was made with another master secret: every code would be wrong. "
                 f"Restore {given.state / 'master.secret'}, or name the right file in LATCHWORK_MASTER_SECRET_FILE."
             )
         live = Live()
-        witness = Witness(store, vault.witness, vault.sign_as_witness, _now)
-        link = Link(store, Exchange(store, _now, witness.take), _now)
+        witness = Witness(store, vault.witness, vault.sign_as_witness, clock)
+        link = Link(store, Exchange(store, clock, witness.take), clock)
         work: list[Coroutine[Any, Any, None]] = [live.relay(store, topic) for topic in Topic]
         work.append(_keep_witnessing(witness))
         work.append(_keep_house(office))
@@ -237,7 +243,7 @@ async def running(given: Settings, dsn: str, owner: str | None = None) -> AsyncI
                 (PostgresOutbox(store), _writer(office, given.mail_from)),
                 (LinkOutbox(store), _link_writer(office, given.mail_from)),
             ):
-                work.append(_keep_sending(Dispatcher(outbox, write, mailer, _now)))
+                work.append(_keep_sending(Dispatcher(outbox, write, mailer, clock)))
         else:
             log.warning("LATCHWORK_SMTP_URL is not set: notices wait in the outbox")
         if not given.public_url.startswith("https:"):
@@ -294,7 +300,7 @@ def _writer(office: Office, sender: str) -> Callable[[DueNotice], Awaitable[Emai
         found = await letter(office, due.id, due.kind, due.stay, due.person)
         if isinstance(found, NotSent):
             raise NothingToSay(found.why)
-        return compose(found, sender, _now())
+        return compose(found, sender, office.now())
 
     return write
 
@@ -304,7 +310,7 @@ def _link_writer(office: Office, sender: str) -> Callable[[DueNotice], Awaitable
         found = await links.letter(office, due.id)
         if found is None:
             raise NothingToSay("outdated")
-        return compose_link(found, sender, _now())
+        return compose_link(found, sender, office.now())
 
     return write
 
@@ -370,7 +376,3 @@ async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
                 log.warning("waiting for the database: %s", error)
             told = True
             await asyncio.sleep(RETRY_SECONDS)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

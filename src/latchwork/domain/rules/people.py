@@ -24,6 +24,7 @@ def sign_in(bank: Bank, cmd: c.SignIn, now: datetime) -> Decision:
     if given.once and any(o.pass_id == given.pass_id and o.state in MOVING for o in bank.openings.values()):
         return no(Reason.BUSY)
     stay = bank.stays.get(given.stay) if given.stay else None
+    stay = stay or next((took for took in held.took if took.id == given.stay), None)  # back within minutes
     recipient = given.recipient
     if stay is not None and stay.pickup == given.pass_id:  # the recipient's own code: they may take all that is theirs
         recipient = stay.about.recipient

@@ -1,0 +1,166 @@
+"""Recipients' bad days: all in one visit, what is wrong with it, whom they send, and when they are away."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from tests.journeys.days.wall import PARCEL, Days, days
+
+LONGER: dict[str, Any] = {**PARCEL, "extensions_max": 1, "extension_hours": 48}
+
+
+async def delivered(here: Days, *labels: str, **more: Any) -> list[str]:
+    """Announced, put in and known to the cloud."""
+    stays = [await here.announce(label, **more) for label in labels]
+    courier = await here.courier()
+    for label in labels:
+        await courier.deliver(label)
+    await courier.press("sign_out")
+    for stay in stays:
+        await here.becomes(stay, "deposited")
+    return stays
+
+
+async def test_one_visit_for_all_some_left_behind_and_the_same_code_again(database: str, tmp_path: Path) -> None:
+    async with days(database, tmp_path) as here:
+        wall = here.wall
+        one, two = await delivered(here, "LW-1", "LW-2")
+        (other,) = await delivered(here, "LW-3", recipient=here.people["Grace"])
+        code = wall.pickup(one)
+        await wall.cut()
+        ada = await here.person(code)
+        await ada.take()
+        assert [x["stay"] for x in ada.values["stays"]] == [two]
+        await ada.then("take", "open", stay=two)
+        await ada.press("report", what="left_behind")
+        wall.shut(ada.door)
+        await ada.shows("mine")
+        await ada.press("sign_out")
+        await wall.power_cut()
+        again = await here.person(code)
+        assert again.screen == "mine" and again.values["last"]["stays"] == [one]
+        await again.then("take", "open", stay=two)
+        await again.take()
+        await again.press("sign_out")
+        wall.mend()
+        await here.becomes(one, "collected")
+        await here.becomes(two, "collected")
+        assert (await here.stay(other))["state"] == "deposited"
+        await here.tasks()
+
+
+async def test_what_people_find_becomes_tasks_that_the_wall_closes(database: str, tmp_path: Path) -> None:
+    async with days(database, tmp_path) as here:
+        wall = here.wall
+        strange, gone, broken, refused = await delivered(here, "LW-1", "LW-2", "LW-3", "LW-4")
+        await wall.cut()
+        ada = await here.person(wall.pickup(strange))
+        await ada.shows("open")
+        await ada.press("report", what="not_mine")
+        wall.shut(ada.door)
+        await ada.shows("mine", "thanks")
+        await ada.then("take", "open", stay=gone)
+        empty = ada.door
+        await ada.press("report", what="compartment_empty")
+        wall.shut(empty)
+        await ada.shows("mine", "thanks")
+        await ada.then("take", "open", stay=broken)
+        await ada.press("report", what="damaged", left=True)
+        wall.shut(ada.door)
+        await ada.shows("mine", "thanks")
+        await ada.press("take", stay=refused)
+        await ada.shows("open")
+        wall.shut(ada.door)
+        await ada.shows("mine", "thanks")
+        await ada.press("report", what="refused")
+        await ada.press("sign_out")
+        await wall.power_cut()
+        wall.mend()
+        await here.becomes(strange, "exception")
+        await here.becomes(gone, "exception")
+        tasks = await here.tasks("wrong_recipient", "missing", "refused", "refused")
+        assert set(tasks) == {strange, empty, broken, refused}
+
+        await here.ask("POST", f"stays/{strange}/reassign", 202, json={"recipient": here.people["Grace"]})
+        await here.becomes(strange, "deposited")
+        await here.tasks("missing", "refused", "refused")
+        await wall.cut()
+        courier = await here.courier()
+        await courier.then("take_out", "takeout")
+        assert {x["stay"] for x in courier.values["stays"]} == {broken, refused}
+        for stay in (broken, refused):
+            await courier.then("take", "open", stay=stay)
+            await courier.take()
+        await courier.press("sign_out")
+        staff = await here.staff()
+        await staff.then("audit", "open", "audit")
+        assert staff.door == empty or staff.screen == "audit"
+        await staff.press("sign_out")
+        for door in sorted(wall.open):
+            wall.shut(door)
+        staff = await here.staff()
+        await staff.then("door", "why", door=empty)
+        await staff.then("look", "look")
+        await staff.press("seen", empty=True)
+        assert wall.state(empty) == "vacant"
+        grace = await here.person(wall.pickup(strange))
+        await grace.take()
+        wall.mend()
+        await here.becomes(strange, "collected")
+        await here.tasks()
+
+
+async def test_somebody_is_sent_a_household_comes_and_a_holiday_is_kept(database: str, tmp_path: Path) -> None:
+    async with days(database, tmp_path, LONGER) as here:
+        wall = here.wall
+        one, two, three = await delivered(here, "LW-1", "LW-2", "LW-3")
+        until = (here.time.utc() + timedelta(days=1)).isoformat()
+        bo = await here.ask("POST", f"stays/{one}/delegates", 202, json={"name": "Bo", "until": until})
+        cy = await here.ask("POST", f"stays/{two}/delegates", 202, json={"name": "Cy", "until": until})
+
+        async def digits() -> list[str] | None:
+            found = [x["digits"] for s in (one, two) for x in await here.ask("GET", f"stays/{s}/delegates")]
+            return found if all(found) else None
+
+        codes = await here.see(digits)
+        await wall.cut()
+        revoked = await here.ask("DELETE", f"stays/{two}/delegates/{cy['id']}")
+        assert bo["id"] != cy["id"]
+        sent = await here.person(codes[0])
+        await sent.take()
+        assert not sent.values.get("stays"), "one parcel, and nothing else that is theirs"
+        await sent.press("sign_out")
+        wall.mend()
+        await here.becomes(one, "collected")
+
+        async def answered() -> bool | None:
+            return (await here.ask("GET", f"instructions/{revoked['instruction']}"))["state"] == "done" or None
+
+        await here.see(answered)
+        await wall.cut()
+        late = await here.person(codes[1])
+        assert late.refused == "wrong_code"
+
+        ada = await here.person(wall.pickup(two))
+        await ada.shows("open")
+        wall.shut(ada.door)
+        await ada.shows("mine", "thanks")
+        before = wall.loop.bank.stays[three].deadline  # type: ignore[index]
+        await ada.press("extend", stay=three)
+        after = wall.loop.bank.stays[three].deadline  # type: ignore[index]
+        assert before and after and after - before == timedelta(hours=48)
+        await ada.press("sign_out")
+        wall.mend()
+        holiday = (here.time.utc() + timedelta(days=20)).isoformat()
+        await here.ask("POST", f"stays/{three}/hold", 202, json={"until": holiday})
+        await here.becomes(three, "deposited")
+        await wall.cut()
+        await here.pass_time(days=10)
+        await wall.power_cut()
+        await wall.until(lambda: bool(wall.loop.bank.compartments))
+        wall.mend()
+        assert (await here.becomes(three, "deposited"))["deadline"] is not None
+        back = await here.person(wall.pickup(three))
+        await back.take()
+        await here.becomes(three, "collected")
+        await here.tasks()
