@@ -36,6 +36,8 @@ REMOTE_ALONE_MAX = 5
 REMOTE_MAX = 10
 """So many two of them. Whoever asks for more is not obeyed until somebody at the wall has said so."""
 
+GUARDS_MAX = 8
+
 REACH_MM = range(380, 1221)
 """Height above the floor that a wheelchair user reaches (ADA 308; EN 301 549, 8.3)."""
 

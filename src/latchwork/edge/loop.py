@@ -17,15 +17,25 @@ from latchwork.domain.commands import Command, Decision, Refusal
 from latchwork.domain.decide import decide
 from latchwork.domain.effects import codes_due, next_deadline, next_opening, pulses
 from latchwork.domain.entries import Body, Entry, EpochBegan, Wanted
-from latchwork.domain.words import BankId, CompartmentId, DoorState, OpeningId, Reason, Role
+from latchwork.domain.policy import GUARDS_MAX
+from latchwork.domain.words import BankId, CompartmentId, DoorState, InstructionId, OpeningId, Reason, Role
 from latchwork.edge.clock import BankClock
 from latchwork.edge.drivers.protocol import Fault
 from latchwork.edge.governor import Coil, Governor
 from latchwork.edge.keyring import Keyring
 from latchwork.sync import keys
-from latchwork.sync.codec import TooLarge, Unreadable, body_hash, encode_entry, read_entry, read_instruction
+from latchwork.sync.codec import (
+    Signed,
+    TooLarge,
+    Unreadable,
+    body_hash,
+    encode_entry,
+    read_entry,
+    read_instruction,
+    read_signed,
+)
 from latchwork.sync.custody import Frontier
-from latchwork.sync.exchange import Order, Signature
+from latchwork.sync.exchange import Order
 
 
 class Journal(Protocol):
@@ -216,7 +226,8 @@ class Loop:
 
     async def obey(self, order: Order) -> Decision:
         """An instruction as the exchange brought it."""
-        body = read_instruction(order.body)
+        signed = read_signed(order.body)
+        body = read_instruction(signed.body if signed else order.body)
         named = body.pass_id if isinstance(body, c.GrantPass) else body.drop_off if isinstance(body, c.Expect) else None
         instructed = c.Instructed(
             order.number,
@@ -227,8 +238,8 @@ class Loop:
             # The cloud derives the digits from the pass that it named, so its codes must be made from that one.
             self.keyring.offer(self.bank, named, body.role if isinstance(body, c.GrantPass) else Role.PERSON),
             order.void,
-            tuple(dict.fromkeys(s.key for s in order.signatures if self._good(order, s))),
-            order.signed_until,
+            self._signers(order.id, signed) if signed else (),
+            signed.until if signed else None,
             self.clock.monotonic() - self._remote_at,
         )
         try:
@@ -236,11 +247,11 @@ class Loop:
         except TooLarge:  # it must be answered, or it would come again for ever
             return await self.do(replace(instructed, body=c.NotUnderstood()))
 
-    def _good(self, order: Order, signature: Signature) -> bool:
-        if order.signed_until is None or signature.key not in self.bank.shield.guards:
-            return False
-        text = keys.instruction_text(self.bank.id, order.id, order.signed_until, order.body)
-        return keys.signed_by(bytes.fromhex(signature.key), signature.signature, text)
+    def _signers(self, instruction: InstructionId, signed: Signed) -> tuple[str, ...]:
+        """Each guard whose signature is good, once."""
+        text = keys.instruction_text(self.bank.id, instruction, signed.until, signed.body)
+        good = (s.key for s in signed.signatures[:GUARDS_MAX] if keys.signed_in_hex(s.key, s.signature, text))
+        return tuple(key for key in dict.fromkeys(good) if key in self.bank.shield.guards)
 
     async def wake(self) -> None:
         """Do what time has made due."""

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import uvicorn
 
+from latchwork.domain.commands import GuardHere
 from latchwork.edge import identity
 from latchwork.edge.clock import BankClock
 from latchwork.edge.config import BadConfig, Config, read_config
@@ -30,6 +31,10 @@ log = logging.getLogger("latchwork.edge")
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", type=Path, help="the bank's configuration file")
     parser.add_argument("--enrol", metavar="CODE", help="one-time enrolment code, for the first start")
+    parser.add_argument(
+        "--guard", nargs="+", metavar="KEY", help='guard this wall with these keys of `latchwork sign`; "none": no more'
+    )
+    parser.add_argument("--go-on", default="", metavar="ROOT", help="let a guarded wall go on from the server's log")
     parser.add_argument("--check", action="store_true", help="only say whether the configuration is usable")
 
 
@@ -43,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
             print(f"{args.config}: {len(config.fittings)} compartments on {len(config.buses)} buses")
             return 0
         config.state.mkdir(parents=True, exist_ok=True)
-        asyncio.run(_serve(config, args.enrol))
+        asyncio.run(_serve(config, args))
     except (BadConfig, JournalHeld, Unfit, identity.EnrolmentRefused, OSError) as error:
         print(f"latchwork edge: {error}", file=sys.stderr)
         return 1
@@ -53,8 +58,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-async def _serve(config: Config, code: str | None) -> None:
-    who = identity.load(config.state)
+async def _serve(config: Config, args: argparse.Namespace) -> None:
+    who, code = identity.load(config.state), args.enrol
     if who is None:
         if not code:
             raise BadConfig("this bank has no identity yet: start it once with --enrol and a code from the operator")
@@ -62,20 +67,22 @@ async def _serve(config: Config, code: str | None) -> None:
         log.info("enrolled as %s", who.bank)
     journal = SqliteJournal(config.state)
     try:
-        await _work(config, who, journal)
+        await _work(config, who, journal, args)
     finally:
         journal.close()
 
 
-async def _work(config: Config, who: identity.Identity, journal: SqliteJournal) -> None:
+async def _work(config: Config, who: identity.Identity, journal: SqliteJournal, args: argparse.Namespace) -> None:
     software, boot = version("latchwork"), uuid4().hex
     keyring = Keyring(bytes.fromhex(who.code_key), who.generation, lambda: uuid4().hex)
     wall = wall_of(config.buses, config.wiring, config.contacts)
     loop = Loop(who.bank, journal, wall, BankClock(), keyring, DiskFull, wall.coils)
     desk = EdgeDesk(loop, journal, config.state / "photos")
     await loop.start(boot, software, config.fittings)
+    if args.guard:
+        await _guard(loop, tuple(args.guard) if args.guard != ["none"] else ())
     key = who.key
-    talk = Talk(who.bank, loop, journal, key.public_key().public_bytes_raw(), key.sign, boot)
+    talk = Talk(who.bank, loop, journal, key.public_key().public_bytes_raw(), key.sign, boot, args.go_on)
     link = Link(config.server, desk, talk, software)
     kiosk = uvicorn.Server(
         uvicorn.Config(
@@ -98,3 +105,10 @@ async def _work(config: Config, who: identity.Identity, journal: SqliteJournal) 
         for task in tasks:
             with suppress(asyncio.CancelledError):
                 await task
+
+
+async def _guard(loop: Loop, keys: tuple[str, ...]) -> None:
+    """Somebody at the controller itself says whose signatures count."""
+    if (await loop.do(GuardHere(keys))).refusal is not None:
+        raise BadConfig("--guard takes the public keys that `latchwork sign --make` printed: 64 hex digits each")
+    log.warning("this wall is guarded by %s", ", ".join(keys) or "nobody")

@@ -46,9 +46,12 @@ class Refused(Exception):
 
 
 class Recovery:
-    def __init__(self, loop: Loop, pile: Pile) -> None:
+    """`go_on`: the root, in hex, of the log from which somebody at the controller lets a guarded bank go on."""
+
+    def __init__(self, loop: Loop, pile: Pile, go_on: str = "") -> None:
         self._loop = loop
         self._pile = pile
+        self._go_on = go_on
 
     def tell(self, ask: Ask) -> Told:
         start = min(ask.start, self._pile.size)
@@ -105,6 +108,11 @@ class Recovery:
         if self._pile.past_frontier(accepted.epoch).root() != accepted.root:
             raise Refused("what the server sent is not the log whose root it states")
         self._agrees_with_what_was_signed()
+        if self._loop.bank.shield.guards and accepted.root.hex() != self._go_on:
+            raise Refused(
+                f"this wall is guarded: once somebody has checked the {accepted.size} entries that the server brings, "
+                f"start it with --go-on {accepted.root.hex()}"
+            )
         bank = self._fold()
         fork = self._fork(own)
         branch = []

@@ -40,10 +40,17 @@ class Shelf(Pile, Protocol):
 
 
 class Talk:
-    """`sign` signs with the device key, whose public half is `public`."""
+    """`sign` signs with the device key, whose public half is `public`. `go_on`: see `Recovery`."""
 
     def __init__(
-        self, bank: BankId, loop: Loop, shelf: Shelf, public: bytes, sign: Callable[[bytes], bytes], boot: str
+        self,
+        bank: BankId,
+        loop: Loop,
+        shelf: Shelf,
+        public: bytes,
+        sign: Callable[[bytes], bytes],
+        boot: str,
+        go_on: str = "",
     ) -> None:
         self._bank = bank
         self._loop = loop
@@ -51,7 +58,7 @@ class Talk:
         self._public = public
         self._sign = sign
         self._boot = boot
-        self._recovery = Recovery(loop, shelf)
+        self._recovery = Recovery(loop, shelf, go_on)
         self._end: BankEnd | None = None
         self._signed = (0, 0)
         """Of which epoch, and how many entries."""

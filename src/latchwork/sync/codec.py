@@ -8,7 +8,7 @@ is `Unreadable`: whoever reads decides what that means (the cloud stores it and 
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -121,6 +121,37 @@ def _covers(known: Any, said: Any) -> bool:
     if isinstance(said, list) and isinstance(known, list | tuple):
         return all(map(_covers, known, said))
     return True
+
+
+class Signature(msgspec.Struct, frozen=True):
+    """Over `keys.instruction_text`, by a key that is kept outside the server. Both in hex."""
+
+    key: str
+    signature: str
+
+
+class Signed(msgspec.Struct, frozen=True):
+    """An instruction's bytes with what was signed over them; sent in their place."""
+
+    body: bytes
+    until: datetime
+    signatures: tuple[Signature, ...]
+
+
+_signed_decoder = msgspec.json.Decoder(dict[Literal["Signed"], Signed])
+
+
+def encode_signed(signed: Signed) -> bytes:
+    return _encoder.encode({"Signed": signed})
+
+
+def read_signed(raw: bytes) -> Signed | None:
+    """None where these bytes are not signed."""
+    try:
+        (signed,) = _signed_decoder.decode(raw).values()
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    return signed if signed.until.tzinfo is not None else None
 
 
 def body_hash(raw: bytes) -> str:

@@ -100,14 +100,6 @@ class Up(msgspec.Struct, frozen=True, tag=True):
     """Where it is not what was said last."""
 
 
-class Signature(msgspec.Struct, frozen=True):
-    """Over `keys.instruction_text`, by a key that is kept outside the server."""
-
-    key: str
-    """Ed25519 public key in hex."""
-    signature: bytes
-
-
 class Order(msgspec.Struct, frozen=True):
     """An instruction on its way. `body` is what `codec.read_instruction` reads; `void`: it expired unsent."""
 
@@ -115,8 +107,6 @@ class Order(msgspec.Struct, frozen=True):
     id: InstructionId
     body: bytes
     void: bool = False
-    signed_until: datetime | None = None
-    signatures: tuple[Signature, ...] = ()
 
 
 class Document(msgspec.Struct, frozen=True):

@@ -139,6 +139,13 @@ def instruction_text(bank: BankId, instruction: InstructionId, until: datetime, 
     return head.encode() + body
 
 
+def signed_in_hex(public: str, signature: str, text: bytes) -> bool:
+    try:
+        return signed_by(bytes.fromhex(public), bytes.fromhex(signature), text)
+    except ValueError:
+        return False
+
+
 def signed_by(public: bytes, signature: bytes, text: bytes) -> bool:
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(signature, text)

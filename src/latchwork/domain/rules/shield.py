@@ -10,8 +10,6 @@ from latchwork.domain.commands import Decision, Refusal
 from latchwork.domain.rules.pieces import no, staff, too_late, yes
 from latchwork.domain.words import Reason
 
-GUARDS_MAX = 8
-
 
 def widens(bank: Bank, body: c.Instruction) -> bool:
     """Whether after it somebody can open what they could not open before."""
@@ -55,7 +53,7 @@ def remote_debt(bank: Bank, cmd: c.Instructed, body: c.Open) -> int | Decision:
 
 def guard(keys: tuple[str, ...]) -> Decision:
     fine = all(len(key) == 64 and set(key) <= set("0123456789abcdef") for key in keys)
-    if not fine or len(keys) > GUARDS_MAX or len(set(keys)) != len(keys):
+    if not fine or len(keys) > policy.GUARDS_MAX or len(set(keys)) != len(keys):
         return no(Reason.NOT_UNDERSTOOD)
     return yes(e.Guarded(keys))
 
