@@ -11,6 +11,11 @@ import httpx
 from playwright.async_api import Browser, Page, async_playwright
 from tests.server.town import Town, town
 
+from latchwork.domain import commands as c
+from latchwork.domain.words import Reason, StayId
+from latchwork.server.web.operator.tasks import WORDS
+from latchwork.store.rows import Task
+
 SCREENSHOTS = Path(__file__).parents[2] / "var" / "screenshots"
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 800}
@@ -134,6 +139,104 @@ async def test_an_operator_watches_a_wall_and_opens_a_door(database: str, tmp_pa
             await page.get_by_role("heading", name="Sign in").wait_for()
             await page.goto(f"{place.url}/operator/banks/{place.bank}")
             await page.get_by_role("heading", name="Sign in").wait_for()
+
+
+async def test_a_recipient_keeps_a_parcel_and_sends_somebody(database: str, tmp_path: Path, chromium_path: str) -> None:
+    async with town(database, tmp_path) as place, browsing(chromium_path) as browser:
+        await place.settle()
+        service = {"id": "parcel", "deposit_by": "courier", "collect_by": "person", "pickup_hours_max": 72}
+        service |= {"extensions_max": 1, "extension_hours": 24}
+        await place.ask("PUT", f"banks/{place.bank}/services", json={"services": [service]})
+        stay = (await place.announce("LW-2041 7733"))["id"]
+        await place.wall.sync()
+        await place.wall.put_in(place.courier, stay)
+        await place.wall.sync()
+        async with looking(browser, PHONE) as page:
+            await page.goto(await parcel_page(place, stay))
+            await page.get_by_role("link", name="More time, or somebody else").click()
+            await page.get_by_role("heading", name="Keep it until a day").wait_for()
+            await shot(page, "parcel-change-390")
+            await page.set_viewport_size(DESK)  # type: ignore[arg-type]
+            await shot(page, "parcel-change-1280")
+            await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+            await page.get_by_role("button", name="Ask for more time").click()
+            await page.get_by_text("The locker was asked, and has not answered yet.").wait_for()
+            await place.wall.sync()
+            await page.get_by_text("It got more time.").wait_for(timeout=30_000)
+            await page.get_by_role("link", name="More time, or somebody else").click()
+            await page.get_by_label("Their name").fill("Bo Larsen")
+            await page.get_by_role("button", name="Send them").click()
+            await page.get_by_text("Bo Larsen").wait_for()
+            await place.wall.sync()
+            code = page.locator("li .digits")
+            await code.wait_for(timeout=30_000)
+            digits = "".join(x for x in await code.inner_text() if x.isdigit())
+            assert place.wall.bank.passes[place.wall.pass_with(digits)].grant.stay == stay
+            await shot(page, "parcel-delegated-390")
+            await page.get_by_role("link", name="More time, or somebody else").click()
+            await page.get_by_role("button", name="Do not send Bo Larsen").click()
+            await page.get_by_role("heading", name="Ready to collect").wait_for()
+            await place.wall.sync()
+            await page.get_by_text("revoked").wait_for(timeout=30_000)
+
+
+async def test_an_operator_settles_what_a_person_must(database: str, tmp_path: Path, chromium_path: str) -> None:
+    async with town(database, tmp_path) as place, browsing(chromium_path) as browser:
+        await place.settle()
+        grace = {"name": "Grace Hopper", "unit": "14"}
+        await place.ask("POST", "people", json=grace)
+        stay, coming = [(await place.announce(key))["id"] for key in ("LW-1", "LW-2")]
+        await place.wall.sync()
+        wall = place.wall
+        await wall.put_in(place.courier, stay)
+        await wall.collect(stay)
+        pickup = await wall.sign_in(next(p.grant.pass_id for p in wall.bank.passes.values() if p.took))
+        told = await wall.do(c.Report(pickup, StayId(stay), Reason.NOT_MINE))
+        assert told.refusal is None
+        await wall.sync()
+        async with looking(browser, DESK) as page:
+            await page.goto(await place.sign_in_link())
+            await page.get_by_role("button", name="Sign in").click()
+            await page.get_by_role("link", name="Tasks", exact=True).first.click()
+            await page.get_by_role("button", name="I take it").click()
+            await page.get_by_role("button", name="Take it over").wait_for()
+            await shot(page, "operator-tasks-1280")
+            await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+            await shot(page, "operator-tasks-390")
+            await page.set_viewport_size(DESK)  # type: ignore[arg-type]
+            await page.get_by_role("link", name="LW-1: it is somebody else's").click()
+            await page.get_by_role("link", name="Change something").click()
+            await shot(page, "operator-change-1280")
+            await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+            await shot(page, "operator-change-390")
+            await page.set_viewport_size(DESK)  # type: ignore[arg-type]
+            await page.get_by_label("Give it to").select_option("Grace Hopper, 14")
+            await page.get_by_role("button", name="Give it to them").click()
+            await page.get_by_text("Asked: to change it.").wait_for()
+            await wall.sync()
+            await page.get_by_text("Grace Hopper").wait_for(timeout=30_000)
+            await page.get_by_role("link", name="Tasks", exact=True).first.click()
+            await page.get_by_text("Nothing to look at.").wait_for()
+
+            await page.goto(f"{place.url}/operator/banks/{place.bank}/doors/05")
+            await page.get_by_role("button", name="Out of service when empty").click()
+            await page.get_by_text("The wall has not answered yet.").wait_for()
+            await wall.sync()
+            await page.get_by_text("Service: the wall took it.").wait_for(timeout=30_000)
+            await shot(page, "operator-door-service-1280")
+            await page.goto(f"{place.url}/operator/banks/{place.bank}/audit")
+            await page.get_by_role("row", name="05 Out of service").wait_for()
+            await shot(page, "operator-audit-1280")
+            await page.goto(f"{place.url}/operator/stays/{coming}/change")
+            await page.get_by_role("button", name="Cancel it").click()
+            await page.get_by_text("Asked: to expect it no longer.").wait_for()
+            await page.goto(f"{place.url}/operator/banks/{place.bank}")
+            await page.get_by_text("The whole bank out of service, or back").click()
+            await shot(page, "operator-bank-service-1280")
+
+
+def test_every_task_has_words() -> None:
+    assert set(WORDS) == set(Task)
 
 
 async def test_a_parcel_page_tells_nobody(database: str, tmp_path: Path) -> None:

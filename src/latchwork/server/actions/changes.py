@@ -167,11 +167,11 @@ async def extendable(office: Office, who: Who, stay: str) -> bool:
     return service is not None and service.extensions_max > 0
 
 
-async def hold_until_day(office: Office, who: Who, stay: str, day: date) -> Asked:
+async def hold_until_day(office: Office, who: Who, stay: str, day: date, days_max: int = HOLD_DAYS_MAX) -> Asked:
     """To the end of that day at the site."""
     row = await stays.row(office, stay, who.organisation)
     end = datetime.combine(day, time(23, 59), places.zone(row.time_zone) or UTC)
-    return await hold(office, who, stay, end, OWN_HOLD_DAYS_MAX + 1)
+    return await hold(office, who, stay, end, days_max)
 
 
 # Whom a recipient sends

@@ -46,7 +46,7 @@ async def task(office: Office, who: Who, task_id: str) -> Task:
     return found
 
 
-async def take(office: Office, who: Who, task_id: str, by: str | None) -> Task:
+async def take(office: Office, who: Who, task_id: str, by: str | None = None) -> Task:
     """Somebody looks after it. Who takes it last has it."""
     await task(office, who, task_id)
     await office.tables.do("take_task", who.organisation, task_id, by or who.name, office.now())

@@ -12,7 +12,7 @@ from litestar.response import Redirect
 from litestar.static_files import create_static_files_router
 
 from latchwork.server.actions.office import Declined, Unavailable
-from latchwork.server.web.operator import account, recovery, session, sign_in, team, walls
+from latchwork.server.web.operator import account, changes, recovery, session, sign_in, tasks, team, walls
 from latchwork.server.web.render import STATIC, AnyRequest, TheOffice, page, the_office
 from latchwork.server.web.resident import parcel
 from latchwork.server.web.verify import verify_page
@@ -63,7 +63,17 @@ def routers() -> list[Router]:
         _router([front, robots, security_txt, verify_page, *parcel.HANDLERS, *sign_in.PUBLIC]),
         _router(sign_in.HALF, session.any_session),
         _router(account.PROVEN, session.proven_session),
-        _router([*account.HANDLERS, *team.HANDLERS, *walls.HANDLERS, *recovery.HANDLERS], session.full_session),
+        _router(
+            [
+                *account.HANDLERS,
+                *team.HANDLERS,
+                *walls.HANDLERS,
+                *changes.HANDLERS,
+                *tasks.HANDLERS,
+                *recovery.HANDLERS,
+            ],
+            session.full_session,
+        ),
     ]
 
 

@@ -1,6 +1,7 @@
 """Who is signed in, by a cookie that scripts cannot read; and the guard against forms from elsewhere."""
 
 import re
+from datetime import date
 from urllib.parse import urlsplit
 
 from litestar.datastructures import Cookie
@@ -84,6 +85,14 @@ async def operators_office(request: AnyRequest, who: Operator) -> Office:
 async def seal(request: AnyRequest, office: TheOffice) -> str:
     """What a form on this page carries."""
     return access.form_seal(office, request.cookies.get(cookie_name(office, "session"), ""))
+
+
+def day_in(data: dict[str, str]) -> date:
+    """The `day` of a form. Declines with 422."""
+    try:
+        return date.fromisoformat(data.get("day", ""))
+    except ValueError:
+        raise Declined(422, "bad_day", "Choose a day.") from None
 
 
 def same_site(request: AnyRequest, office: Office) -> None:

@@ -9,9 +9,10 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect, ServerSentEvent
 
 from latchwork.domain.words import STAFF_REASONS, Reason
-from latchwork.server.actions import banks, places, receipts, stays, tasks, wall
-from latchwork.server.actions.office import Declined, Office, Who
+from latchwork.server.actions import banks, changes, places, receipts, stays, tasks, wall
+from latchwork.server.actions.office import LIST_MAX, Declined, Office, Who
 from latchwork.server.web.operator.session import Form, Operator, Seal
+from latchwork.server.web.operator.tasks import told as task_told
 from latchwork.server.web.render import AnyRequest, TheOffice, download, fresh, html, page
 from latchwork.server.web.story import told
 from latchwork.ui.wall import Door, columns
@@ -19,6 +20,14 @@ from latchwork.ui.wall import Door, columns
 REASONS = (Reason.CUSTOMER_HELP, Reason.INSPECTION, Reason.MAINTENANCE, Reason.EMERGENCY, Reason.OTHER)
 assert set(REASONS) == STAFF_REASONS
 STAYS_SHOWN = 100
+ASKED = {
+    "Expect": "to expect it",
+    "Reserve": "for a compartment",
+    "Cancel": "to expect it no longer",
+    "Amend": "to change it",
+    "Extend": "for more time",
+}
+"""What an instruction asks of the wall."""
 NOTE_CHARACTERS_MAX = 1000
 
 
@@ -111,10 +120,21 @@ async def stay_receipt(office: TheOffice, who: Operator, stay_id: FromPath[str])
     return download(await receipts.of_stay(office, who, stay_id))
 
 
-@post("/operator/stays/{stay_id:str}/cancel", include_in_schema=False)
-async def cancel(office: TheOffice, who: Operator, stay_id: FromPath[str]) -> Redirect:
-    await stays.cancel(office, who, stay_id)
-    return Redirect(f"/operator/stays/{stay_id}", status_code=303)
+@get("/operator/banks/{bank_id:str}/audit", include_in_schema=False)
+async def audit(office: TheOffice, who: Operator, bank_id: FromPath[str], seal: Seal) -> Response[str]:
+    bank = await banks.bank(office, who, bank_id)
+    doors = [x for x in (await wall.wall(office, who, bank_id)).compartments if not (x.gate or x.shelf)]
+    return page(
+        "operator/audit.html",
+        layer="operator",
+        seal=seal,
+        bank=bank,
+        zone=places.zone(bank.time_zone),
+        compartments=sorted(doors, key=lambda x: (x.looked_at is not None, x.looked_at or bank.created_at)),
+        labels={
+            x.id: x.tracking for x in await stays.stays(office, who, bank_id, live=True, limit=LIST_MAX) if x.tracking
+        },
+    )
 
 
 async def _bank(office: Office, who: Who, bank_id: str) -> dict[str, Any]:
@@ -133,7 +153,7 @@ async def _bank(office: Office, who: Who, bank_id: str) -> dict[str, Any]:
         "compartments": picture.compartments,
         "wall": columns(doors),
         "stays": here,
-        "tasks": todo,
+        "tasks": [task_told(task) for task in todo],
     }
 
 
@@ -153,7 +173,13 @@ async def _door(office: Office, who: Who, bank_id: str, door: str, asked: str | 
 async def _stay(office: Office, who: Who, stay_id: str) -> dict[str, Any]:
     stay = await stays.read(office, who, stay_id)
     zone = places.zone(stay.time_zone)
-    return {"stay": stay, "zone": zone, "story": told(await stays.timeline(office, who, stay_id), "operator", zone)}
+    return {
+        "stay": stay,
+        "zone": zone,
+        "asked": [ASKED.get(kind, kind) for kind in stay.pending],
+        "delegates": [x.name for x in await changes.delegates(office, who, stay_id) if x.state == "live"],
+        "story": told(await stays.timeline(office, who, stay_id), "operator", zone),
+    }
 
 
 def _back(bank_id: str, door: str, asked: str) -> Redirect:
@@ -171,5 +197,5 @@ HANDLERS = [
     one_stay,
     stay_events,
     stay_receipt,
-    cancel,
+    audit,
 ]

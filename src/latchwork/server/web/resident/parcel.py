@@ -1,6 +1,6 @@
 """The parcel page: what it is, its code, where and until when; fresh by itself, and calm once all is done."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 from litestar import Response, get, post
@@ -9,7 +9,8 @@ from litestar.response import Redirect, ServerSentEvent
 
 from latchwork.server.actions import changes, parcel, receipts
 from latchwork.server.actions.office import Declined, Office, Who
-from latchwork.server.web.operator.session import Form, same_site
+from latchwork.server.actions.stays import COMING, WAITING
+from latchwork.server.web.operator.session import Form, day_in, same_site
 from latchwork.server.web.render import AnyRequest, TheOffice, download, drawn, fresh, html, page
 from latchwork.server.web.story import told
 from latchwork.ui.wall import Door, columns
@@ -40,21 +41,36 @@ async def parcel_receipt(office: TheOffice, token: FromPath[str]) -> Response[by
     return download(await receipts.of_link(office, token))
 
 
+@get("/p/{token:str}/change", include_in_schema=False)
+async def change_page(office: TheOffice, token: FromPath[str]) -> Response[str]:
+    found = await parcel.parcel(office, token, with_story=False)
+    office, who, stay = await changes.by_link(office, token)
+    today = office.now().astimezone(found.zone).date()
+    return page(
+        "resident/change.html",
+        layer="phone",
+        parcel=found,
+        here=f"/p/{token}",
+        once=office.new_id(),
+        waits=found.state in WAITING,
+        extendable=await changes.extendable(office, who, stay),
+        delegates=await changes.delegates(office, who, stay),
+        today=today.isoformat(),
+        last_day=(today + timedelta(days=changes.OWN_HOLD_DAYS_MAX)).isoformat(),
+    )
+
+
 @post("/p/{token:str}/extend", include_in_schema=False)
-async def extend(request: AnyRequest, office: TheOffice, token: FromPath[str]) -> Redirect:
+async def extend(request: AnyRequest, office: TheOffice, token: FromPath[str], data: Form) -> Redirect:
     office, who, stay = await _asker(request, office, token)
-    await changes.extend(office, who, stay)
+    await changes.extend(office, who, stay, _once(data))
     return _back(token)
 
 
 @post("/p/{token:str}/hold", include_in_schema=False)
 async def hold(request: AnyRequest, office: TheOffice, token: FromPath[str], data: Form) -> Redirect:
     office, who, stay = await _asker(request, office, token)
-    try:
-        day = date.fromisoformat(data.get("day", ""))
-    except ValueError:
-        raise Declined(422, "bad_day", "Choose a day.") from None
-    await changes.hold_until_day(office, who, stay, day)
+    await changes.hold_until_day(office, who, stay, day_in(data), changes.OWN_HOLD_DAYS_MAX + 1)
     return _back(token)
 
 
@@ -66,7 +82,7 @@ async def delegate(request: AnyRequest, office: TheOffice, token: FromPath[str],
     if not name.isprintable() or not 0 < len(name) <= NAME_CHARACTERS_MAX or days not in DAYS:
         raise Declined(422, "bad_form", "Say who it is, and for how long.")
     until = office.now() + timedelta(days=int(days))
-    await changes.delegate(office, who, stay, name, email or None, until)
+    await changes.delegate(office, who, stay, name, email or None, until, _once(data))
     return _back(token)
 
 
@@ -82,6 +98,11 @@ async def _asker(request: AnyRequest, office: Office, token: str) -> tuple[Offic
     return await changes.by_link(office, token)
 
 
+def _once(data: dict[str, str]) -> str | None:
+    """What a form carries, so that pressing it twice asks once."""
+    return data.get("once", "")[:32] or None
+
+
 def _back(token: str) -> Redirect:
     return Redirect(f"/p/{token}", status_code=303)
 
@@ -90,7 +111,6 @@ async def _values(office: Office, found: parcel.Parcel, token: str) -> dict[str,
     here = found.compartment
     doors = [Door(door.id, door.width_mm, door.height_mm, here=door.id == here) for door in found.doors]
     office, who, stay = await changes.by_link(office, token)
-    today = office.now().astimezone(found.zone).date()
     return {
         "parcel": found,
         "qr": drawn(found.qr) if found.qr else None,
@@ -98,12 +118,9 @@ async def _values(office: Office, found: parcel.Parcel, token: str) -> dict[str,
         "receipt": f"/p/{token}/receipt",
         "story": told(found.events, "recipient", found.zone),
         "here": f"/p/{token}",
-        "actions": found.pin is not None,
-        "extendable": await changes.extendable(office, who, stay),
+        "actions": found.pin is not None or (found.state in COMING and found.drop_off_pin is None),
         "delegates": await changes.delegates(office, who, stay),
-        "today": today.isoformat(),
-        "last_day": (today + timedelta(days=changes.OWN_HOLD_DAYS_MAX)).isoformat(),
     }
 
 
-HANDLERS = [parcel_page, parcel_events, parcel_receipt, extend, hold, delegate, dismiss]
+HANDLERS = [parcel_page, parcel_events, parcel_receipt, change_page, extend, hold, delegate, dismiss]
