@@ -1,9 +1,11 @@
 """Draws docs/reference/states.md: every change of a stay's and of a compartment's state that the rules make.
 
 The changes are watched, not declared: arbitrary commands run through `decide` and `apply`, as in the property tests,
-and each change is written down with the kinds of entry that made it. `python -m tools.states` writes the page anew.
+and each change is written down with the kinds of entry that made it. `python -m tools.states` adds to the page what it
+has not seen before, because some changes are rare; where a rule has gone, delete the page first.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from random import Random
@@ -25,23 +27,27 @@ from latchwork.domain.entries import (
 from latchwork.domain.words import StayState
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "states.md"
-SEEDS, STEPS = 400, 300
+SEEDS, STEPS = 300, 300
 NOTHING = "[*]"
 
 Change = tuple[str, str]
 Changes = dict[Change, set[str]]
+_ARROW = re.compile(r"^ {4}(\S+) --> (\S+): (.+)$", re.MULTILINE)
 
 
 def main() -> None:
-    PAGE.write_text(page())
+    PAGE.write_text(page(), encoding="utf-8")
 
 
 def page() -> str:
     stays, compartments = changes(SEEDS)
+    for made, shown in zip((stays, compartments), drawn(), strict=True):
+        for arrow, kinds in shown.items():
+            made.setdefault(arrow, set()).update(kinds)
     return f"""# States of a stay and of a compartment
 
 Drawn from the code by `tools/states.py`: what arbitrary commands make of a bank. Beside each arrow stand the entries
-that make the change. A test fails when the code makes one that is not here; `python -m tools.states` draws it anew.
+that make the change. A test fails when the code makes one that is not here; `python -m tools.states` adds it.
 
 ## A stay
 
@@ -56,6 +62,17 @@ The door beside it (`closed`, `open`, `unknown`) has states of its own, which fo
 
 {_diagram(compartments)}
 """
+
+
+def drawn() -> tuple[Changes, Changes]:
+    """What is on the page now, of stays and of compartments."""
+    text = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
+    stays, _, compartments = text.partition("## A compartment")
+    return _arrows(stays), _arrows(compartments)
+
+
+def _arrows(text: str) -> Changes:
+    return {(old, new): set(kinds.split(", ")) for old, new, kinds in _ARROW.findall(text)}
 
 
 def changes(seeds: int) -> tuple[Changes, Changes]:
