@@ -14,7 +14,7 @@ from latchwork.domain.words import CompartmentId, DoorState, InstructionId
 from latchwork.edge.talk import Talk
 from latchwork.sync.codec import Unreadable, encode_instruction
 from latchwork.sync.custody import EMPTY_ROOT, Frontier
-from latchwork.sync.exchange import HEARTBEAT_SECONDS, Challenge, Down, Order, Up, pack, unpack
+from latchwork.sync.exchange import HEARTBEAT_SECONDS, Challenge, Configuration, Down, Order, Up, pack, unpack
 from latchwork.sync.notes import Key, origin, read_checkpoint, read_note, signers
 
 DEVICE = Ed25519PrivateKey.from_private_bytes(b"d" * 32)
@@ -26,7 +26,10 @@ class Line:
 
     def __init__(self, edge: Edge) -> None:
         self.edge = edge
-        self.talk = Talk(BANK, edge.loop, edge.journal, PUBLIC, DEVICE.sign, "boot")
+        self.configuration: Configuration | None = None
+        self.talk = Talk(
+            BANK, edge.loop, edge.journal, PUBLIC, DEVICE.sign, "boot", configuration=lambda: self.configuration
+        )
         self.n = 0
 
     async def say(self, size: int, root: bytes, re: int | None = None, *orders: Order) -> None:
@@ -142,3 +145,17 @@ async def test_a_server_that_states_another_history_is_not_obeyed(line: Line) ->
     await line.say(3, line.edge.journal.frontier(3).root(), None, order)
     assert not line.talk.server_differs and len(line.edge.bodies(e.Adopted)) == 1
     assert line.edge.loop.bank.at is not None and line.edge.loop.bank.at > T0
+
+
+async def test_another_configuration_is_told_at_once_and_only_once(line: Line) -> None:
+    line.configuration = Configuration(1, "ab" * 32, "signed")
+    assert line.talk.hello(Challenge(b"nonce", line.edge.time.wall()), "test").configuration == line.configuration
+    await line.say(0, EMPTY_ROOT)
+    while line.talk.next_up() is not None:
+        await line.acknowledge(Up(1, 1, 1, 0, tuple(line.edge.journal.load()), line.edge.loop.frontier.root()))
+    line.configuration = Configuration(1, "ab" * 32, "signed", 2, "it is no good")
+    up = await line.up()
+    assert up.configuration == line.configuration and unpack(pack(up)) == up
+    assert line.talk.next_up() is None
+    assert (await line.up(heartbeat=True)).configuration is None
+    assert line.talk.hello(Challenge(b"nonce", line.edge.time.wall()), "test").configuration == line.configuration

@@ -101,6 +101,15 @@ async def confirm_recovery(cloud: Cloud, bank: BankId) -> None:
         assert await cloud.fetch(load("recovery")["confirm_recovery"], bank, ORGANISATION, T0, "token")
 
 
+async def runs(cloud: Cloud, bank: BankId) -> object:
+    """What is kept of the configuration that a bank says it runs."""
+    if isinstance(cloud, MemoryStore):
+        return json.loads(cloud.banks[bank]["configuration"])
+    assert isinstance(cloud, PostgresStore)
+    (record,) = await cloud.fetch("SELECT configuration FROM banks WHERE id = $1", bank)
+    return json.loads(record["configuration"])
+
+
 async def strays(cloud: Cloud) -> set[bytes]:
     """What is kept of banks' entries that are not of their logs."""
     if isinstance(cloud, MemoryStore):

@@ -14,6 +14,7 @@ from tests.server.clouds import (
     instruction,
     open_cloud,
     read,
+    runs,
     strays,
 )
 from tests.server.fake_bank import ORGANISATION, PARCEL, PARTY, PERSON, T0, FakeBank, adopt
@@ -99,6 +100,15 @@ async def test_an_append_states_where_the_log_must_stand(cloud: Cloud) -> None:
     assert await cloud.append(append_of(last, bank, 4)) is Appended.DIVIDED
     assert [task["detail"] for task in await read(cloud, "tasks")] == ["why"]
     assert (await welcomed(cloud, bank)).divided == "why"
+
+
+async def test_what_a_bank_runs_is_its_living_sessions_word(cloud: Cloud) -> None:
+    bank = await FakeBank().build()
+    await enrol(cloud, bank)
+    old, new = await welcomed(cloud, bank), await welcomed(cloud, bank)
+    await cloud.runs(bank.id, new.session, '{"version": 2}')
+    await cloud.runs(bank.id, old.session, '{"version": 1}')
+    assert await runs(cloud, bank.id) == {"version": 2}
 
 
 async def test_a_bank_is_divided_until_a_person_says_how_it_goes_on(cloud: Cloud) -> None:

@@ -117,11 +117,19 @@ def read_config(path: Path) -> Config:
 def read_tables(path: Path) -> Tables:
     """A file that may not be a whole configuration yet. Raises BadConfig."""
     try:
-        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Tables)
+        return tables_in(path.read_bytes())
     except OSError as error:
         raise BadConfig(f"{path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+    except BadConfig as error:
         raise BadConfig(f"{path}: {error}") from None
+
+
+def tables_in(content: bytes) -> Tables:
+    """Raises BadConfig."""
+    try:
+        return msgspec.convert(tomllib.loads(content.decode()), Tables)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise BadConfig(str(error)) from None
 
 
 def written(file: Tables) -> str:

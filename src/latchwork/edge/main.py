@@ -16,6 +16,7 @@ from latchwork.domain.commands import GuardHere
 from latchwork.edge import identity
 from latchwork.edge.clock import BankClock
 from latchwork.edge.config import BadConfig, Config, read_config
+from latchwork.edge.desired import Desired, fall_back
 from latchwork.edge.desk import EdgeDesk
 from latchwork.edge.keyring import Keyring
 from latchwork.edge.kiosk.app import LOOPBACK, kiosk_app
@@ -48,7 +49,11 @@ def run(args: argparse.Namespace) -> int:
             print(f"{args.config}: {len(config.fittings)} compartments on {len(config.buses)} buses")
             return 0
         config.state.mkdir(parents=True, exist_ok=True)
-        asyncio.run(_serve(config, args))
+        # Nobody noted that it came up: this process died with it.
+        fall_back(args.config, config.state, "the controller ended while it began")
+        while _serve_one(args):
+            log.warning("the bank begins anew with another configuration")
+            args.guard, args.go_on = None, ""  # said of the first beginning
     except (BadConfig, JournalHeld, Unfit, identity.EnrolmentRefused, OSError) as error:
         print(f"latchwork edge: {error}", file=sys.stderr)
         return 1
@@ -58,7 +63,18 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-async def _serve(config: Config, args: argparse.Namespace) -> None:
+def _serve_one(args: argparse.Namespace) -> bool:
+    """Run the configuration to its end. Whether another one is in its place now."""
+    config = read_config(args.config)
+    try:
+        return asyncio.run(_serve(config, args))
+    except (BadConfig, Unfit, OSError) as error:
+        if not fall_back(args.config, config.state, str(error)):
+            raise
+    return True
+
+
+async def _serve(config: Config, args: argparse.Namespace) -> bool:
     who, code = identity.load(config.state), args.enrol
     if who is None:
         if not code:
@@ -67,12 +83,12 @@ async def _serve(config: Config, args: argparse.Namespace) -> None:
         log.info("enrolled as %s", who.bank)
     journal = SqliteJournal(config.state)
     try:
-        await _work(config, who, journal, args)
+        return await _work(config, who, journal, args)
     finally:
         journal.close()
 
 
-async def _work(config: Config, who: identity.Identity, journal: SqliteJournal, args: argparse.Namespace) -> None:
+async def _work(config: Config, who: identity.Identity, journal: SqliteJournal, args: argparse.Namespace) -> bool:
     software, boot = version("latchwork"), uuid4().hex
     keyring = Keyring(bytes.fromhex(who.code_key), who.generation, lambda: uuid4().hex)
     wall = wall_of(config.buses, config.wiring, config.contacts)
@@ -82,7 +98,9 @@ async def _work(config: Config, who: identity.Identity, journal: SqliteJournal, 
     if args.guard:
         await _guard(loop, tuple(args.guard) if args.guard != ["none"] else ())
     key = who.key
-    talk = Talk(who.bank, loop, journal, key.public_key().public_bytes_raw(), key.sign, boot, args.go_on)
+    desired = Desired(args.config, config.state, key, desk, loop, journal)
+    public = key.public_key().public_bytes_raw()
+    talk = Talk(who.bank, loop, journal, public, key.sign, boot, args.go_on, desired.reported)
     link = Link(config.server, desk, talk, software)
     kiosk = uvicorn.Server(
         uvicorn.Config(
@@ -93,13 +111,21 @@ async def _work(config: Config, who: identity.Identity, journal: SqliteJournal, 
             timeout_graceful_shutdown=1,
         )
     )
-    tasks = [asyncio.create_task(work) for work in (wall.run(desk.tell), desk.run(), link.run(), kiosk.serve())]
+    serving = asyncio.create_task(kiosk.serve())
+    while not (kiosk.started or serving.done()):  # noqa: ASYNC110 - uvicorn has no event for it
+        await asyncio.sleep(0.01)
+    desired.come_up()
+    works = (desired.run(), wall.run(desk.tell), desk.run(), link.run())
+    tasks = [serving, *(asyncio.create_task(work) for work in works)]
     log.info("%s is ready: kiosk at http://%s:%s", who.name, config.kiosk_host, config.kiosk_port)
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:  # only the kiosk ends by itself, on a signal; anything else is our mistake
+        for task in done:  # the kiosk ends by itself, on a signal; anything else but a replacement is our mistake
             task.result()
+        return serving not in done
     finally:
+        kiosk.should_exit = True  # or its port would not be free when the bank begins anew
+        await asyncio.wait([serving])
         for task in tasks:
             task.cancel()
         for task in tasks:

@@ -7,9 +7,11 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
+from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from latchwork.edge.identity import write_safely
 from latchwork.sync.keys import signed_by
 
 _LINE = re.compile(rb"# sealed: version ([1-9][0-9]{0,8}), key ([0-9a-f]{64}), signature ([0-9a-f]{128})\n?")
@@ -40,6 +42,31 @@ def sealed(body: bytes, version: int, key: Ed25519PrivateKey) -> bytes:
     public = key.public_key().public_bytes_raw().hex()
     signature = key.sign(_text(version, body)).hex()
     return body + f"# sealed: version {version}, key {public}, signature {signature}\n".encode()
+
+
+def unsealed(content: bytes) -> bytes:
+    """Without seals, sound or not. It ends with a line feed."""
+    lines = (line for line in content.splitlines() if not _LINE.fullmatch(line))
+    return b"\n".join(lines).rstrip(b"\n") + b"\n"
+
+
+def previous(path: Path) -> Path:
+    """What was in force before the configuration at `path`."""
+    return path.with_suffix(".previous.toml")
+
+
+def put_in_place(path: Path, body: bytes, version: int, key: Ed25519PrivateKey) -> Edition:
+    """Seal `body` and let it be the configuration at `path`; the one before is kept. Raises OSError."""
+    before, mode = path.read_bytes(), path.stat().st_mode & 0o777
+    content = sealed(body, version, key)
+    write_safely(previous(path), before, mode)
+    write_safely(path, content, mode)
+    return edition(content)
+
+
+def put_back(path: Path) -> None:
+    """The configuration before is in force again. Raises OSError."""
+    write_safely(path, previous(path).read_bytes(), path.stat().st_mode & 0o777)
 
 
 def edition(content: bytes, public: bytes | None = None) -> Edition:

@@ -17,6 +17,7 @@ from latchwork.sync.exchange import (
     Ask,
     BankEnd,
     Challenge,
+    Configuration,
     Down,
     Hello,
     Page,
@@ -40,7 +41,8 @@ class Shelf(Pile, Protocol):
 
 
 class Talk:
-    """`sign` signs with the device key, whose public half is `public`. `go_on`: see `Recovery`."""
+    """`sign` signs with the device key, whose public half is `public`. `go_on`: see `Recovery`. `configuration`: what
+    the bank says of its own."""
 
     def __init__(
         self,
@@ -51,6 +53,7 @@ class Talk:
         sign: Callable[[bytes], bytes],
         boot: str,
         go_on: str = "",
+        configuration: Callable[[], Configuration | None] = lambda: None,
     ) -> None:
         self._bank = bank
         self._loop = loop
@@ -58,6 +61,8 @@ class Talk:
         self._public = public
         self._sign = sign
         self._boot = boot
+        self._configuration = configuration
+        self._configuration_told: Configuration | None = None
         self._recovery = Recovery(loop, shelf, go_on)
         self._end: BankEnd | None = None
         self._signed = (0, 0)
@@ -70,6 +75,7 @@ class Talk:
         self._end = None
         self._signed = (0, 0)  # this server may have lost what we signed
         self._loop.clock.confirm(challenge.time, fresh=True)
+        self._configuration_told = self._configuration()
         return Hello(
             self._bank,
             self._public,
@@ -81,6 +87,7 @@ class Talk:
             self._shelf.documents(),
             self._boot,
             software,
+            configuration=self._configuration_told,
         )
 
     async def hear(self, down: Down) -> None:
@@ -114,14 +121,18 @@ class Talk:
         if end is None:
             return None
         size = self._size(end.epoch)
-        if not (end.wants_to_send(size) or (heartbeat and end.awaiting is None)):
+        configuration = self._configuration()
+        news = configuration if configuration != self._configuration_told else None
+        if not (end.wants_to_send(size, news is not None) or (heartbeat and end.awaiting is None)):
             return None
+        self._configuration_told = configuration
         start, stop = end.span(size)
         root = self._root(end.epoch, stop)
         if end.epoch < self._loop.bank.epoch:
-            return end.up(start, self._shelf.past(end.epoch, start, stop), root, self._shelf.documents())
+            past = self._shelf.past(end.epoch, start, stop)
+            return end.up(start, past, root, self._shelf.documents(), configuration=news)
         checkpoint = self._checkpoint(root) if stop == size and not self.server_differs else None
-        return end.up(start, self._shelf.entries(start, stop), root, self._shelf.documents(), checkpoint)
+        return end.up(start, self._shelf.entries(start, stop), root, self._shelf.documents(), checkpoint, news)
 
     def quiet_seconds(self) -> float:
         """How long to say nothing: until the next heartbeat, or until the newest entries may be signed."""

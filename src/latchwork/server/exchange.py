@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
+import msgspec
+
 from latchwork.domain.entries import EpochBegan
 from latchwork.domain.words import BankId, InstructionId
 from latchwork.server import projections
@@ -35,6 +37,7 @@ from latchwork.sync.exchange import (
     INSTRUCTIONS_MAX,
     PROTOCOL,
     Ask,
+    Configuration,
     Divided,
     Document,
     Down,
@@ -62,6 +65,7 @@ RESEND_AFTER = timedelta(seconds=10)
 DOCUMENT_BYTES_PER_MESSAGE = 1024 * 1024
 DOCUMENTS_MAX = 64
 WORDS_MAX = 100
+REFUSED_CHARACTERS_MAX = 1000
 
 Greeting = Down | Ask | Page
 
@@ -106,6 +110,9 @@ class ServerStore(RecoveryStore, Protocol):
     async def send_orders(self, op: SendOrders) -> list[SentOrder]: ...
     async def documents(self, bank: BankId, held: Mapping[str, int]) -> list[DocumentRow]: ...
     async def holds(self, bank: BankId, session: int, documents: Mapping[str, int]) -> None: ...
+    async def runs(self, bank: BankId, session: int, configuration: str) -> None:
+        """What the bank says of its configuration, as JSON."""
+
     async def heard(self, banks: Iterable[BankId], now: datetime) -> None: ...
     async def work(self, held: Sequence[tuple[BankId, int]], resend_before: datetime) -> list[Work]: ...
 
@@ -234,6 +241,8 @@ class Exchange:
         )
         if welcomed is None:  # revoked since we looked
             return Goodbye(Farewell.SUPERSEDED)
+        if hello.configuration is not None:
+            await self._store.runs(hello.bank, welcomed.session, _bounded(hello.configuration))
         line = _line(welcomed, hello)
         newest = self._lines.get(hello.bank)
         if newest is not None and newest.session > line.session:
@@ -294,6 +303,8 @@ class Exchange:
                 return Goodbye(Farewell.MALFORMED)
             await self._store.holds(line.bank, line.session, up.documents)
             line.documents = up.documents
+        if up.configuration is not None:
+            await self._store.runs(line.bank, line.session, _bounded(up.configuration))
         end = min(up.start + len(up.entries), line.frontier.size)
         overlap = await self._store.overlap(line.bank, line.epoch, up.start, end) if up.start < end else ()
         growth = grow(line.bank, line.frontier, up, overlap)
@@ -474,6 +485,13 @@ def _are_versions(documents: Mapping[str, int]) -> bool:
     return len(documents) <= DOCUMENTS_MAX and all(
         len(name) <= WORDS_MAX and "\0" not in name and 0 <= version <= INT_MAX for name, version in documents.items()
     )
+
+
+def _bounded(said: Configuration) -> str:
+    version, asked = (max(0, min(number, INT_MAX)) for number in (said.version, said.asked))
+    refused = said.refused and said.refused.replace("\0", "")[:REFUSED_CHARACTERS_MAX]
+    bounded = Configuration(version, _words(said.sha256), _words(said.standing), asked, refused)
+    return msgspec.json.encode(bounded).decode()
 
 
 def _words(text: str) -> str:

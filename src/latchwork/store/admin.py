@@ -28,6 +28,7 @@ TOPICS = (
     "room",
     "tasks",
     "sign_in",
+    "configurations",
 )
 
 T = TypeVar("T")

@@ -27,7 +27,7 @@ RECONNECT_SECONDS = 1.0
 
 class Topic(StrEnum):
     LOG = "log"
-    """The bank's log grew."""
+    """The bank's log grew, or it said that it runs another configuration."""
     ORDERS = "orders"
     """Something was asked of the bank, or a document changed."""
 

@@ -193,6 +193,11 @@ class MemoryStore:
         if row["session"] == session:
             row["documents"] = dict(documents)
 
+    async def runs(self, bank: BankId, session: int, configuration: str) -> None:
+        row = self.banks[bank]
+        if row["session"] == session:
+            row["configuration"] = configuration
+
     async def heard(self, banks: Iterable[BankId], now: datetime) -> None:
         for bank in banks:
             self.banks[bank]["heard_at"] = now

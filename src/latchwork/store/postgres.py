@@ -246,6 +246,11 @@ class PostgresStore:
     async def holds(self, bank: BankId, session: int, documents: Mapping[str, int]) -> None:
         await self.fetch(_exchange["holds"], bank, session, json.dumps(dict(documents)))
 
+    async def runs(self, bank: BankId, session: int, configuration: str) -> None:
+        """`configuration`: what it says of it, as JSON."""
+        if await self.fetch(_exchange["runs"], bank, session, configuration):
+            self.changes.announce(Topic.LOG, (bank,))
+
     async def heard(self, banks: Iterable[BankId], now: datetime) -> None:
         await self.fetch(_exchange["heard"], list(banks), now)
 

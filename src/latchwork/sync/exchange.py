@@ -61,7 +61,7 @@ class Configuration(msgspec.Struct, frozen=True):
     standing: str
     """Whose it is: `signed` by this controller, `changed` by hand, `strange` (another's), or `unsigned`."""
     asked: int = 0
-    """The version that the cloud asked for last; 0: none yet."""
+    """The newest version that was asked for and that it has judged; 0: none yet."""
     refused: str | None = None
     """Why that one is not run, as a sentence without its full stop."""
 
@@ -252,8 +252,9 @@ class BankEnd:
         """Speak of the log of another epoch from here on."""
         self.epoch, self.server_size = epoch, server_size
 
-    def wants_to_send(self, size: int) -> bool:
-        return self.to_answer is not None or (self.awaiting is None and size > self.server_size)
+    def wants_to_send(self, size: int, more: bool = False) -> bool:
+        """`more`: there is something to say besides entries."""
+        return self.to_answer is not None or (self.awaiting is None and (more or size > self.server_size))
 
     def span(self, size: int) -> tuple[int, int]:
         """Which entries the next Up carries: none while an earlier Up is unanswered."""
@@ -268,9 +269,10 @@ class BankEnd:
         root: bytes,
         documents: Mapping[str, int],
         checkpoint: bytes | None = None,
+        configuration: Configuration | None = None,
     ) -> Up:
         self.sent += 1
-        told = (start, tuple(entries), root, self.to_answer, documents, checkpoint)
+        told = (start, tuple(entries), root, self.to_answer, documents, checkpoint, configuration)
         up = Up(self.sent, self.session, self.epoch, *told)
         self.to_answer = None
         if entries or up.re is None:

@@ -8,11 +8,11 @@ import pytest
 from tests.edge.commission.walls import BOARDS, LABELS, Installer, commission, kerong_wall, new_file
 
 from latchwork.edge import identity
-from latchwork.edge.commission.sitting import kept_at, previous
+from latchwork.edge.commission.sitting import kept_at
 from latchwork.edge.commission.terminal import Stop
 from latchwork.edge.config import BadConfig, read_config, read_tables
 from latchwork.edge.drivers.protocol import Contact
-from latchwork.edge.seal import Standing, edition
+from latchwork.edge.seal import Standing, edition, previous
 from latchwork.edge.wall import wall_of
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="ptys as Linux has them")

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from markupsafe import Markup
+
 from latchwork.edge.commission import words
 from latchwork.edge.config import CompartmentTable, Tables
 from latchwork.edge.seal import Edition
@@ -10,7 +12,7 @@ from latchwork.ui.pages import STATIC, environment
 from latchwork.ui.wall import Door, columns
 from latchwork.ui.words import words as spoken
 
-TEMPLATES = Path(__file__).parent / "templates"
+HERE = Path(__file__).parent
 HEAD = ("door", "bus", "channel", "inside, mm", "reach, mm", "more", "contact", "opens in")
 
 
@@ -29,11 +31,11 @@ def page(tables: Tables, made: Edition, wrong: Sequence[str]) -> str:
     """It stands alone: its style is in it, and it needs no server."""
     doors = [Door(table.id, *table.size_mm[:2]) for table in tables.compartment if not table.shelf]
     return (
-        environment(TEMPLATES)
+        environment(HERE / "templates")
         .get_template("commission/map.html")
         .render(
             w=spoken("en"),
-            styles=[(STATIC / name).read_text(encoding="utf-8") for name in ("tokens.css", "base.css", "wall.css")],
+            look=_look(),
             made=made,
             buses=tables.bus,
             wall=columns(doors),
@@ -42,6 +44,12 @@ def page(tables: Tables, made: Edition, wrong: Sequence[str]) -> str:
             wrong=wrong,
         )
     )
+
+
+def _look() -> Markup:
+    sheets = [*(STATIC / name for name in ("tokens.css", "base.css", "wall.css")), HERE / "static" / "map.css"]
+    style = "\n".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
+    return Markup("<style>\n{}</style>").format(Markup(style))
 
 
 def _row(table: CompartmentTable) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from latchwork.edge.commission import survey as rules
 from latchwork.edge.commission.survey import Answer, CameBack, Place, PulseNext, Question, Senseless, ShutAgain, Survey
 from latchwork.edge.commission.wires import Wires, running, scan
 from latchwork.edge.config import BadConfig, BusTable, Tables, check, read_tables, written
-from latchwork.edge.seal import Edition, edition, sealed
+from latchwork.edge.seal import Edition, edition, put_in_place
 from latchwork.store.sqlite import SqliteJournal
 from latchwork.sync.codec import Unreadable, read_entry
 
@@ -81,13 +81,9 @@ class Sitting:
         tables = msgspec.structs.replace(self._tables, bus=self.survey.buses, compartment=doors + shelves)
         state = check(tables, self.path).state
         state.mkdir(parents=True, exist_ok=True)
-        before = self.path.read_bytes()
         body = f"# Written by `latchwork edge commission`. The last line seals it.\n{written(tables)}".encode()
-        content = sealed(body, edition(before).version + 1, identity.device_key(state))
-        mode = self.path.stat().st_mode & 0o777
-        identity.write_safely(previous(self.path), before, mode)
-        identity.write_safely(self.path, content, mode)
-        made = edition(content)
+        version = edition(self.path.read_bytes()).version + 1
+        made = put_in_place(self.path, body, version, identity.device_key(state))
         wrong = words.wrong(self.survey)
         maps = {".map.txt": paper.text, ".map.html": paper.page}
         for ending, draw in maps.items():
@@ -101,11 +97,6 @@ class Sitting:
 
 def kept_at(path: Path) -> Path:
     return path.with_suffix(".commission.json")
-
-
-def previous(path: Path) -> Path:
-    """What was in force before the present configuration."""
-    return path.with_suffix(".previous.toml")
 
 
 @asynccontextmanager

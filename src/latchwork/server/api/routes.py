@@ -9,7 +9,18 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, OpenAPIMediaType, OpenAPIResponse, Reference, Schema, SecurityScheme
 
-from latchwork.server.api import changes, enrolments, people, places, recovery, room, sign_in, stays, tasks
+from latchwork.server.api import (
+    changes,
+    configuration,
+    enrolments,
+    people,
+    places,
+    recovery,
+    room,
+    sign_in,
+    stays,
+    tasks,
+)
 from latchwork.server.api.guard import asker, bearer, the_house, the_office
 from latchwork.server.api.problems import PROBLEM, Problem
 
@@ -25,6 +36,7 @@ def routers() -> list[Router]:
             route_handlers=[
                 *places.HANDLERS,
                 *recovery.HANDLERS,
+                *configuration.HANDLERS,
                 *people.HANDLERS,
                 *stays.HANDLERS,
                 *changes.HANDLERS,

@@ -12,7 +12,17 @@ from litestar.response import Redirect
 from litestar.static_files import create_static_files_router
 
 from latchwork.server.actions.office import Declined, Unavailable
-from latchwork.server.web.operator import account, changes, recovery, session, sign_in, tasks, team, walls
+from latchwork.server.web.operator import (
+    account,
+    changes,
+    configuration,
+    recovery,
+    session,
+    sign_in,
+    tasks,
+    team,
+    walls,
+)
 from latchwork.server.web.render import STATIC, AnyRequest, TheOffice, page, the_office
 from latchwork.server.web.resident import parcel
 from latchwork.server.web.verify import verify_page
@@ -71,6 +81,7 @@ def routers() -> list[Router]:
                 *changes.HANDLERS,
                 *tasks.HANDLERS,
                 *recovery.HANDLERS,
+                *configuration.HANDLERS,
             ],
             session.full_session,
         ),

@@ -69,6 +69,11 @@ UPDATE banks SET heard_at = greatest(heard_at, $2) FROM free WHERE banks.id = fr
 -- The versions of the documents that a bank says it holds now.
 UPDATE banks SET documents = $3 WHERE id = $1 AND session = $2 AND documents <> $3
 
+-- name: runs
+-- What a bank says of the configuration that it runs.
+UPDATE banks SET configuration = $3 WHERE id = $1 AND session = $2 AND configuration IS DISTINCT FROM $3
+RETURNING id
+
 -- name: work
 -- Rule 12: of the banks that this process holds, those that need something. One query a second for all of them.
 SELECT * FROM (

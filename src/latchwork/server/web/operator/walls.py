@@ -9,7 +9,7 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect, ServerSentEvent
 
 from latchwork.domain.words import STAFF_REASONS, Reason
-from latchwork.server.actions import banks, changes, places, receipts, stays, tasks, wall
+from latchwork.server.actions import banks, changes, configuration, places, receipts, stays, tasks, wall
 from latchwork.server.actions.office import LIST_MAX, Declined, Office, Who
 from latchwork.server.web.operator.session import Form, Operator, Seal
 from latchwork.server.web.operator.tasks import told as task_told
@@ -139,10 +139,11 @@ async def audit(office: TheOffice, who: Operator, bank_id: FromPath[str], seal: 
 
 async def _bank(office: Office, who: Who, bank_id: str) -> dict[str, Any]:
     bank = await banks.bank(office, who, bank_id)
-    picture, here, todo = await asyncio.gather(
+    picture, here, todo, runs = await asyncio.gather(
         wall.wall(office, who, bank_id),
         stays.stays(office, who, bank_id, live=False, limit=STAYS_SHOWN),
         tasks.tasks(office, who, bank_id),
+        configuration.configuration(office, who, bank_id),
     )
     doors = [Door(c.id, c.width_mm, c.height_mm, c.state, c.door) for c in picture.compartments]
     return {
@@ -154,6 +155,7 @@ async def _bank(office: Office, who: Who, bank_id: str) -> dict[str, Any]:
         "wall": columns(doors),
         "stays": here,
         "tasks": [task_told(task) for task in todo],
+        "configuration": runs,
     }
 
 
