@@ -172,12 +172,23 @@ async def town(
     mail: bool = False,
     public_url: str | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    inner_hosts: frozenset[str] = frozenset(),
 ) -> AsyncIterator[Town]:
     sock = listen("127.0.0.1", 0, "test", "test")
     url = f"http://127.0.0.1:{sock.getsockname()[1]}"
     mails = _free_ports() if mail else None
     smtp = f"smtp://127.0.0.1:{mails[0]}" if mails else None
-    given = Settings("127.0.0.1", 0, folder, public_url or url, database, None, smtp, "Lockers <lockers@example.org>")
+    given = Settings(
+        "127.0.0.1",
+        0,
+        folder,
+        public_url or url,
+        database,
+        None,
+        smtp,
+        "Lockers <lockers@example.org>",
+        inner_hosts=inner_hosts,
+    )
     tasks = []
     if mails:
         tasks.append(asyncio.create_task(catcher.serve("127.0.0.1", mails[0], "127.0.0.1", mails[1], folder / "mails")))

@@ -81,6 +81,8 @@ class Settings:
     """Of a database of yours: who makes and changes the tables. None: who works with them."""
     security_contact: str | None = None
     """Whom to tell of a weakness: a mailto: or https: address for security.txt."""
+    inner_hosts: frozenset[str] = frozenset()
+    """Names of our own network that single sign-on may ask."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -97,6 +99,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  LATCHWORK_MASTER_SECRET_FILE  the master secret, if not in the state folder\n"
         "  LATCHWORK_SMTP_URL            smtp://user:password@host:587 or smtps://host:465\n"
         "  LATCHWORK_MAIL_FROM           sender of mails, such as Lockers <lockers@example.org>\n"
+        "  LATCHWORK_INNER_HOSTS         names inside your network that single sign-on may ask, with commas between\n"
         "  LATCHWORK_SECURITY_CONTACT    mailto: or https: address for /.well-known/security.txt\n"
     )
 
@@ -125,6 +128,7 @@ def settings(args: argparse.Namespace, environment: Mapping[str, str]) -> Settin
         environment.get("LATCHWORK_MAIL_FROM") or "Latchwork <latchwork@localhost.localdomain>",
         environment.get("LATCHWORK_DATABASE_OWNER_URL") or None,
         contact,
+        frozenset(environment.get("LATCHWORK_INNER_HOSTS", "").replace(",", " ").split()),
     )
 
 
@@ -226,7 +230,16 @@ async def running(
     mailer = SmtpMailer(given.smtp_url) if given.smtp_url else None
     await _patiently(lambda: migrate(owner or dsn))
     async with await _patiently(lambda: PostgresStore.connect(dsn)) as store:
-        office = Office(store, Tables(store), vault, clock, secrets.token_bytes, given.public_url, mailer is not None)
+        office = Office(
+            store,
+            Tables(store),
+            vault,
+            clock,
+            secrets.token_bytes,
+            given.public_url,
+            mails=mailer is not None,
+            inner_hosts=given.inner_hosts,
+        )
         if not await _patiently(lambda: access.vault_fits(office)):
             raise Unusable(
                 "This database was made with another master secret: every code would be wrong. "

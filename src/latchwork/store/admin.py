@@ -29,6 +29,7 @@ TOPICS = (
     "tasks",
     "sign_in",
     "configurations",
+    "single_sign_on",
 )
 
 T = TypeVar("T")

@@ -113,7 +113,7 @@ async def accept(office: Office, link: Link, name: str, email: str, password: st
     """The account that an invitation, or the link for a first owner, was made for."""
     email = (link.email or email).strip().lower()
     name = " ".join(name.split())
-    if not _ADDRESS.fullmatch(email):
+    if not is_address(email):
         raise Declined(422, "no_address", "Give a mail address.")
     if not 0 < len(name) <= NAME_CHARACTERS_MAX:
         raise Declined(422, "no_name", "Give your name.")
@@ -203,9 +203,9 @@ async def invite(office: Office, who: Who, email: str, role: str) -> links.Made:
     """A newer invitation of the same address takes the place of an older one."""
     owners_only(who)
     email = email.strip().lower()
-    if not _ADDRESS.fullmatch(email):
+    if not is_address(email):
         raise Declined(422, "no_address", "Give a mail address.")
-    _check_role(role)
+    check_role(role)
     await office.tables.do("forget_links", who.organisation, Purpose.INVITATION, None, email, office.now())
     return await links.make(office, Purpose.INVITATION, who.organisation, who.token, email=email, role=role)
 
@@ -220,7 +220,7 @@ async def recover(office: Office, who: Who, account_id: str) -> links.Made:
 
 async def set_role(office: Office, who: Who, account_id: str, role: str) -> None:
     owners_only(who)
-    _check_role(role)
+    check_role(role)
     await _member(office, who, account_id)
     if not await office.tables.do("set_role", who.organisation, account_id, role):
         raise _last_owner()
@@ -239,6 +239,10 @@ def owners_only(who: Who) -> None:
         raise Declined(403, "no_access", "Only an owner may do this.")
 
 
+def is_address(text: str) -> bool:
+    return _ADDRESS.fullmatch(text) is not None
+
+
 async def _member(office: Office, who: Who, account_id: str) -> Account:
     found = await office.tables.one(Account, "account", account_id) if is_id(account_id) else None
     if found is None or found.organisation != who.organisation:
@@ -246,7 +250,7 @@ async def _member(office: Office, who: Who, account_id: str) -> Account:
     return found
 
 
-def _check_role(role: str) -> None:
+def check_role(role: str) -> None:
     if role not in ROLES:
         raise Declined(422, "unknown_role", f"Choose a role: {', '.join(ROLES)}.")
 

@@ -40,6 +40,8 @@ class Office:
     """How the world reaches us, without a slash at the end: it stands in mails."""
     mails: bool = False
     """Whether mails go out."""
+    inner_hosts: frozenset[str] = frozenset()
+    """Names of our own network that may be asked though others say so, see `outward`."""
     seen: "dict[str, tuple[datetime, object]]" = field(default_factory=dict)
     """Answers worth keeping for a few seconds."""
 

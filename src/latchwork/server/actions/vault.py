@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -114,6 +115,14 @@ class Vault:
         raw = self._derive(f"recovery code {account} {generation} {n}".encode())[:10]
         text = base64.b32encode(raw).decode().lower()
         return "-".join(text[i : i + 4] for i in range(0, 16, 4))
+
+    def lock(self, purpose: str, secret: bytes) -> bytes:
+        """Encrypted, to be stored; only `unlock` for the same purpose reads it."""
+        nonce = os.urandom(12)
+        return nonce + ChaCha20Poly1305(self._derive(b"locked")).encrypt(nonce, secret, purpose.encode())
+
+    def unlock(self, purpose: str, locked: bytes) -> bytes:
+        return ChaCha20Poly1305(self._derive(b"locked")).decrypt(locked[:12], locked[12:], purpose.encode())
 
     def _one_time_mac(self, purpose: str, link: str) -> bytes:
         return self._mac(self._link_key, f"one-time {purpose} {link}".encode())

@@ -19,6 +19,7 @@ from latchwork.server.web.operator import (
     recovery,
     session,
     sign_in,
+    single_sign_on,
     tasks,
     team,
     walls,
@@ -70,13 +71,14 @@ def routers() -> list[Router]:
     return [
         create_static_files_router(path="/static", directories=[SHARED], include_in_schema=False),
         create_static_files_router(path="/assets", directories=[STATIC], include_in_schema=False),
-        _router([front, robots, security_txt, verify_page, *parcel.HANDLERS, *sign_in.PUBLIC]),
+        _router([front, robots, security_txt, verify_page, *parcel.HANDLERS, *sign_in.PUBLIC, *single_sign_on.PUBLIC]),
         _router(sign_in.HALF, session.any_session),
         _router(account.PROVEN, session.proven_session),
         _router(
             [
                 *account.HANDLERS,
                 *team.HANDLERS,
+                *single_sign_on.HANDLERS,
                 *walls.HANDLERS,
                 *changes.HANDLERS,
                 *tasks.HANDLERS,

@@ -6,7 +6,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
 
-from latchwork.server.actions import accounts, factors, passkeys, sessions
+from latchwork.server.actions import accounts, factors, passkeys, sessions, single_sign_on
 from latchwork.server.actions.office import Declined, Office
 from latchwork.server.actions.sessions import Stage
 from latchwork.server.web.operator.session import (
@@ -123,6 +123,7 @@ async def _account(office: TheOffice, session: Here, seal: Seal, declined: Decli
         account=account,
         passkeys=await passkeys.of(office, account.id) if account else [],
         question=question,
+        providers=await single_sign_on.offered(office, session.organisation) if account else [],
         sessions=await sessions.all_of(office, session),
         declined=declined,
     )

@@ -6,7 +6,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
-from latchwork.server.actions import accounts, links, passkeys, sessions
+from latchwork.server.actions import accounts, links, passkeys, sessions, single_sign_on
 from latchwork.server.actions.links import Link, Purpose
 from latchwork.server.actions.office import Declined, Office
 from latchwork.server.actions.sessions import Session, Stage
@@ -33,9 +33,12 @@ from latchwork.server.web.render import AnyRequest, TheOffice, page
 
 @get(SIGN_IN, include_in_schema=False)
 async def sign_in_page(
-    office: TheOffice, to: FromQuery[str | None] = None, again: FromQuery[str | None] = None
+    office: TheOffice,
+    to: FromQuery[str | None] = None,
+    again: FromQuery[str | None] = None,
+    at: FromQuery[str | None] = None,
 ) -> Response[str]:
-    return await _sign_in(office, inside(to), again=again is not None)
+    return await _sign_in(office, inside(to), again=again is not None, at=at)
 
 
 @post(SIGN_IN, include_in_schema=False)
@@ -173,8 +176,15 @@ async def use_link(request: AnyRequest, office: TheOffice, token: FromPath[str],
 
 
 async def _sign_in(
-    office: Office, to: str, email: str = "", declined: Declined | None = None, *, again: bool = False
+    office: Office,
+    to: str,
+    email: str = "",
+    declined: Declined | None = None,
+    *,
+    again: bool = False,
+    at: str | None = None,
 ) -> Response[str]:
+    """`at`: of which organisation the identity providers are shown."""
     question = await passkeys.ask_to_show(office)
     answer = page(
         "operator/sign_in.html",
@@ -186,6 +196,7 @@ async def _sign_in(
         again=again,
         plain=not secure(office),
         question=question,
+        providers=await single_sign_on.offered(office, at),
     )
     if question:
         answer.set_cookie(cookie(office, "question", question.cookie))
