@@ -654,3 +654,76 @@ def test_a_controller_from_an_old_image_loses_nothing_that_either_side_has() -> 
     assert accepted.stays[mine].pickup not in w.bank.passes  # spent in either life is spent
     assert w.bank.stays[StayId("alone")].compartment == LARGE
     assert w.state(SMALL) is CompartmentState.NEEDS_CHECK and w.state(LARGE) is CompartmentState.OCCUPIED
+
+
+# Alarms
+
+
+def test_a_technician_says_so_and_doors_that_move_are_no_alarm() -> None:
+    w = wall()
+    staff, courier = w.sign_in("staff"), w.sign_in("courier")
+    assert why(w.do(c.Maintain(courier, True))) is Reason.NO_ACCESS
+    assert w.do(c.Maintain(staff, True)).refusal is None
+    w.do(c.See({SMALL: DoorState.OPEN}))
+    w.do(c.SenseTamper("back", True))
+    assert not w.do(c.Linger(SMALL, 600, True)).entries
+    sensed, tampered = w.last(e.Sensed), w.last(e.Tampered)
+    assert isinstance(sensed, e.Sensed) and not sensed.forced and w.state(SMALL) is CompartmentState.VACANT
+    assert isinstance(tampered, e.Tampered) and not tampered.alarm and w.bank.tampered == ("back",)
+    w.do(c.Maintain(staff, False))
+    w.do(c.See({LARGE: DoorState.OPEN}))
+    assert w.state(LARGE) is CompartmentState.NEEDS_CHECK
+    w.do(c.Maintain(staff, True))
+    w.now += timedelta(hours=2)
+    w.do(c.See({SMALL: DoorState.CLOSED}))
+    w.do(c.See({SMALL: DoorState.OPEN}))
+    assert w.state(SMALL) is CompartmentState.NEEDS_CHECK, "whoever forgets to say done silences nothing for ever"
+    holds(w)
+
+
+def test_a_door_left_open_warns_then_alarms_and_what_is_inside_is_in_doubt() -> None:
+    w = wall()
+    staff = w.sign_in("staff")
+    w.do(c.Visit(staff, OpeningId("o"), SMALL, Reason.INSPECTION))
+    assert not w.do(c.Linger(SMALL, 60, False)).entries, "it is shut"
+    w.unlock()
+    w.door(OpeningId("o"), DoorState.OPEN)
+    for alarm in (False, True):
+        for repeated in (False, True):
+            told = w.do(c.Linger(SMALL, 60, alarm)).entries
+            assert bool(told) is not repeated
+            assert w.bank.compartments[SMALL].left_open is alarm
+    assert w.state(SMALL) is CompartmentState.VACANT, "its opening is under way, and settles it"
+    w.door(OpeningId("o"), DoorState.CLOSED)
+    assert w.bank.compartments[SMALL].left_open is None
+    assert w.last(e.LeftOpen) == e.LeftOpen(SMALL, over=True)
+    w.do(c.Maintain(staff, True))
+    w.do(c.See({SMALL: DoorState.OPEN}))
+    w.do(c.Maintain(staff, False))
+    w.do(c.Linger(SMALL, 600, True))
+    assert w.state(SMALL) is CompartmentState.NEEDS_CHECK
+    w.do(c.See({SMALL: DoorState.CLOSED}))
+    assert w.last(e.LeftOpen) == e.LeftOpen(SMALL, over=True, compartment_state=CompartmentState.NEEDS_CHECK)
+    w.do(c.Inspect(staff, SMALL, True))
+    assert w.state(SMALL) is CompartmentState.VACANT
+    holds(w)
+
+
+def test_a_lost_board_is_one_alarm_until_it_is_found() -> None:
+    w = wall()
+    lost = c.See({SMALL: DoorState.UNKNOWN, LARGE: DoorState.UNKNOWN}, lost=True)
+    assert w.do(lost).entries == (e.BoardLost((SMALL, LARGE)),)
+    w.do(c.Boot("b", "s"))
+    assert not w.do(lost).entries, "nor again after a restart"
+    found = w.do(c.See({SMALL: DoorState.CLOSED, LARGE: DoorState.CLOSED})).entries
+    assert found[-1] == e.BoardFound((SMALL, LARGE))
+    w.do(c.Boot("b", "s"))
+    assert w.do(lost).entries, "a board that is silent from the start is one too"
+
+
+def test_a_band_is_crossed_once_each_way_and_silence_is_a_crossing() -> None:
+    w = wall()
+    told = [bool(w.do(c.SenseBand("fridge", (SMALL,), x, 5.0)).entries) for x in (True, False, False, None, True, True)]
+    assert told == [False, True, False, True, True, False]
+    w.do(c.SenseBand("fridge", (SMALL,), None))
+    assert dict(w.bank.off_band) == {"fridge": None}

@@ -44,7 +44,7 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
     assert config.state == tmp_path / "state"
     assert [f.id for f in config.fittings] == ["01", "02"] and dict(config.wiring)["02"] == (0, 17)  # type: ignore[index]
     assert config.contacts == {"02": Contact.OPEN_WHEN_SHUT}
-    assert wall_of(config.buses, config.wiring, config.contacts)
+    assert wall_of(config.buses, config.wiring, config.contacts, config.inputs)
 
 
 @pytest.mark.parametrize(
@@ -68,13 +68,16 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
         ("http://127.0.0.1:8080/", "http://lockers.example", "is not encrypted: use https, or set allow_plain_http"),
         ("http://127.0.0.1:8080/", "http://127.0.0.1.example", "is not encrypted"),
         ("[bank]", "[bank", "bank.toml"),
+        ("reach_mm = 900", "leaf = [0, 0]", "01 and 02 are both on channel 0 of bus 0"),
+        ("reach_mm = 900", "item = [7, 0]", "02: there is no bus 7"),
+        ("reach_mm = 900", '[[switch]]\nid = "back"\nchannel = 17', "02 and back are both on channel 17 of bus 0"),
     ],
 )
 def test_a_bad_file_says_what_is_wrong(tmp_path: Path, old: str, new: str, says: str) -> None:
     assert old in GOOD
     with pytest.raises(BadConfig) as caught:
         config = read_config(write(tmp_path, GOOD.replace(old, new)))
-        wall_of(config.buses, config.wiring, config.contacts)
+        wall_of(config.buses, config.wiring, config.contacts, config.inputs)
     assert says in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -98,7 +101,7 @@ def test_gates_and_shelves(tmp_path: Path) -> None:
     gate, shelf = config.fittings[2:]
     assert gate.gate and gate.features == ("power",) and not gate.shelf
     assert shelf.shelf and shelf.behind == "G" and "A" not in config.wiring
-    assert wall_of(config.buses, config.wiring, config.contacts)
+    assert wall_of(config.buses, config.wiring, config.contacts, config.inputs)
 
 
 @pytest.mark.parametrize(

@@ -365,3 +365,32 @@ async def test_a_daily_code_changes_at_the_sites_midnight_and_both_ends_can_deri
     await edge.pass_time(86400)
     assert edge.loop.bank.passes[daily].grant.n == second.n + 8
     assert len(edge.bodies(e.PassGranted)) == 3
+
+
+async def test_a_door_left_open_is_told_in_time_and_once(edge: Edge) -> None:
+    await edge.set_up()
+    await edge.loop.do(c.See({CompartmentId("02"): DoorState.OPEN}))
+    wait = edge.loop.wake_in()
+    assert wait is not None and 59 < wait <= 60
+    await edge.pass_time(wait + 0.01)
+    assert [b.alarm for b in edge.bodies(e.LeftOpen) if isinstance(b, e.LeftOpen)] == [False]
+    wait = edge.loop.wake_in()
+    assert wait is not None and 539 < wait <= 540
+    await edge.pass_time(wait + 0.01)
+    assert [b.alarm for b in edge.bodies(e.LeftOpen) if isinstance(b, e.LeftOpen)] == [False, True]
+    assert edge.loop.wake_in() is None
+    await edge.pass_time(3600)
+    assert len(edge.bodies(e.LeftOpen)) == 2
+
+
+async def test_a_technician_at_work_keeps_the_loop_at_rest(edge: Edge) -> None:
+    await edge.set_up()
+    await edge.obey(c.GrantPass(PassId("e" * 32), Role.STAFF))
+    staff = SessionId("5" * 32)
+    await edge.loop.do(c.SignIn(staff, edge.loop.bank.passes[PassId("e" * 32)].grant.lookup))
+    await edge.loop.do(c.Maintain(staff, True))
+    await edge.loop.do(c.See({CompartmentId("02"): DoorState.OPEN}))
+    assert edge.loop.wake_in() is None
+    await edge.pass_time(2 * 3600)
+    await edge.pass_time(61)
+    assert len(edge.bodies(e.LeftOpen)) == 1

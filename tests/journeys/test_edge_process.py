@@ -305,7 +305,7 @@ async def test_a_wrong_enrolment_code_is_one_clear_line(world: World, tmp_path: 
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
-        ("channel = 1\n", "channel = 0\n", "compartments 01 and 02 are both on channel 0 of bus 0"),
+        ("channel = 1\n", "channel = 0\n", "01 and 02 are both on channel 0 of bus 0"),
         ("channel = 1\n", "channel = 77\n", "compartment 02: bus 0 has no channel 77"),
         ('id = "02"', 'id = "01"', "compartment 01 is there twice"),
         ('driver = "kerong-cu16"', 'driver = "magic"', 'driver = "magic"'),

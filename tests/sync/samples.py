@@ -182,4 +182,10 @@ SAMPLES: tuple[e.Body, ...] = (
     e.Guarded(("ff" * 32,), True),
     e.RemoteStopped(INSTRUCTION),
     e.RemoteResumed(SESSION),
+    e.BoardFound((DOOR,)),
+    e.LeftOpen(DOOR, 600, True, True, CompartmentState.NEEDS_CHECK),
+    e.Maintained(LATER, SESSION),
+    e.Tampered("back", True, False),
+    e.BandCrossed("fridge", (DOOR,), False, 8.5),
+    e.KeptAt(STAY, DOOR, 2.1, 8.5, 3600, 60, 120),
 )

@@ -439,7 +439,37 @@ def _withdrawn(bank: Bank, body: e.Withdrawn) -> Bank:
 
 def _board_lost(bank: Bank, body: e.BoardLost) -> Bank:
     for compartment in body.compartments:
-        bank = _set(bank, compartment, door=DoorState.UNKNOWN)
+        bank = _set(bank, compartment, door=DoorState.UNKNOWN, lost=True)
+    return bank
+
+
+def _board_found(bank: Bank, body: e.BoardFound) -> Bank:
+    for compartment in body.compartments:
+        bank = _set(bank, compartment, lost=False)
+    return bank
+
+
+def _left_open(bank: Bank, body: e.LeftOpen) -> Bank:
+    if body.compartment_state is not None:
+        bank = _set(bank, body.compartment, state=body.compartment_state, why=Reason.LEFT_OPEN)
+    return _set(bank, body.compartment, left_open=None if body.over else body.alarm)
+
+
+def _maintained(bank: Bank, body: e.Maintained) -> Bank:
+    return replace(bank, maintained_until=body.until)
+
+
+def _tampered(bank: Bank, body: e.Tampered) -> Bank:
+    others = tuple(x for x in bank.tampered if x != body.switch)
+    return replace(bank, tampered=(*others, body.switch) if body.opened else others)
+
+
+def _band_crossed(bank: Bank, body: e.BandCrossed) -> Bank:
+    others = {sensor: inside for sensor, inside in bank.off_band.items() if sensor != body.sensor}
+    return replace(bank, off_band=others if body.inside else {**others, body.sensor: body.inside})
+
+
+def _kept_at(bank: Bank, body: e.KeptAt) -> Bank:
     return bank
 
 
@@ -612,5 +642,11 @@ _ASSIGN: dict[type, Callable[[Bank, Any], Bank]] = {
     e.ItemSensed: _item_sensed,
     e.Withdrawn: _withdrawn,
     e.BoardLost: _board_lost,
+    e.BoardFound: _board_found,
+    e.LeftOpen: _left_open,
+    e.Maintained: _maintained,
+    e.Tampered: _tampered,
+    e.BandCrossed: _band_crossed,
+    e.KeptAt: _kept_at,
     e.Checked: _checked,
 }

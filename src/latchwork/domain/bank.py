@@ -128,6 +128,10 @@ class Compartment:
     """Taken out of service, now or as soon as it is empty."""
     item: bool | None = None
     """What a sensor says of its inside: a hint, never a proof."""
+    left_open: bool | None = None
+    """Its door stands open for too long: False: people are asked to shut it; True: the operator was told."""
+    lost: bool = False
+    """Its board does not answer, and the operator was told."""
     checked_at: datetime | None = None
 
     @property
@@ -325,6 +329,12 @@ class Bank:
     """The last passes spent, newest last: enough for those who come back within minutes."""
     guesses: Guesses = Guesses()
     shield: Shield = Shield()
+    maintained_until: datetime | None = None
+    """A technician works on the wall: until then, doors that move without us are no alarm."""
+    tampered: tuple[str, ...] = ()
+    """Switches of the cabinet that say it is open."""
+    off_band: Mapping[str, bool | None] = field(default_factory=lambda: MappingProxyType({}))
+    """Climate sensors whose temperature is outside its band (False), or is not known (None)."""
     clock_doubted: bool = False
     instructions_through: int = 0
     answered: tuple[tuple[int, InstructionId], ...] = ()

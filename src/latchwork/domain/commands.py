@@ -199,6 +199,14 @@ class Inspect:
 
 
 @dataclass(frozen=True, slots=True)
+class Maintain:
+    """Staff begins to work on the wall, or is done: meanwhile doors open by hand."""
+
+    session: SessionId
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Remove:
     """Staff takes a thing out for good. To throw it away takes `second`, another staff member's code."""
 
@@ -468,6 +476,46 @@ class SenseItems:
 
 
 @dataclass(frozen=True, slots=True)
+class Linger:
+    """A door stands open for so long; `alarm`: too long for people alone to be asked."""
+
+    compartment: CompartmentId
+    seconds: int
+    alarm: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SenseTamper:
+    """A switch of the cabinet itself says that it is open, or shut again."""
+
+    switch: str
+    opened: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SenseBand:
+    """What a climate sensor says of these compartments: inside its band, outside, or (None) nothing any more."""
+
+    sensor: str
+    compartments: tuple[CompartmentId, ...]
+    inside: bool | None
+    celsius: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SumUp:
+    """How warm it was where a thing was kept that is gone now."""
+
+    stay: StayId
+    compartment: CompartmentId
+    celsius_min: float
+    celsius_max: float
+    seconds: int
+    seconds_outside: int
+    seconds_unknown: int
+
+
+@dataclass(frozen=True, slots=True)
 class Unlock:
     """The governor grants this opening its slot. `server_now` None: no server time is known this boot."""
 
@@ -512,6 +560,7 @@ Command = (
     | Collect
     | Report
     | Visit
+    | Maintain
     | Inspect
     | Remove
     | OpenAll
@@ -527,6 +576,10 @@ Command = (
     | Fit
     | See
     | SenseItems
+    | Linger
+    | SenseTamper
+    | SenseBand
+    | SumUp
     | Unlock
     | Elapse
     | Tick

@@ -472,6 +472,68 @@ class BoardLost:
 
 
 @dataclass(frozen=True, slots=True)
+class BoardFound:
+    """The boards of these doors answer again."""
+
+    compartments: tuple[CompartmentId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOpen:
+    """A door stands open for too long; `over`: it is shut at last."""
+
+    compartment: CompartmentId
+    seconds: int = 0
+    alarm: bool = False
+    """The operator is told. Before, the people at the wall are asked to shut it."""
+    over: bool = False
+    compartment_state: CompartmentState | None = None
+    """Where nobody's opening answers for what went in or out meanwhile: it stays in doubt. None: as it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Maintained:
+    """A technician works on the wall until then, and doors that move without us are no alarm; None: they are done."""
+
+    until: datetime | None
+    session: SessionId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tampered:
+    """A switch of the cabinet itself: opened, or shut again. No `alarm` while a technician works on the wall."""
+
+    switch: str
+    opened: bool
+    alarm: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class BandCrossed:
+    """The temperature where these compartments are has left its band, or (`inside`) is back; None: nobody knows it."""
+
+    sensor: str
+    compartments: tuple[CompartmentId, ...]
+    inside: bool | None
+    celsius: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAt:
+    """How warm it was where a thing was kept, from the readings of its stay."""
+
+    stay: StayId
+    compartment: CompartmentId
+    celsius_min: float
+    celsius_max: float
+    seconds: int
+    seconds_outside: int
+    """Outside the band of its compartment."""
+    seconds_unknown: int
+    """Without a reading."""
+
+
+@dataclass(frozen=True, slots=True)
 class Checked:
     """A person looked inside."""
 
@@ -524,6 +586,12 @@ Body = (
     | Withdrawn
     | BoardLost
     | Checked
+    | BoardFound
+    | LeftOpen
+    | Maintained
+    | Tampered
+    | BandCrossed
+    | KeptAt
 )
 
 

@@ -184,6 +184,7 @@ class Reason(StrEnum):
     TIMED_OUT = "timed_out"
     POWER_LOST = "power_lost"
     FORCED = "forced"
+    LEFT_OPEN = "left_open"
     SENSED = "sensed"
     REVOKED = "revoked"
     EXTENDED = "extended"

@@ -22,22 +22,35 @@ channel = 0                            # on bus 0 unless `bus` says otherwise; t
 # reach_mm = 900                       # height of the middle of the door above the floor
 # features = ["power"]
 # open_seconds = 0.3                   # from unlock to contact, as `latchwork edge commission` measured it
+# leaf = [1, 4]                        # bus and input of the door's own contact, where the lock's tells its latch only
+# item = [1, 5]                        # bus and input of a sensor inside, closed when something is there
 
 [[compartment]]                        # a place for many things without a door of its own, so without a channel
 id = "A"
 size_mm = [1200, 1800, 400]
 shelf = true
 # behind = "01"                        # the gate that it is behind
+
+[[switch]]                             # that says whether the cabinet itself is open
+id = "back"
+bus = 0
+channel = 15
+# contact = "open_when_shut"
+
+[[reader]]                             # a scanner or card reader of the wall's own screen
+kind = "serial"                        # or "hid", "wiegand", "pcsc"
+port = "/dev/serial/by-id/usb-..."     # "hid": /dev/input/by-id/...-event-kbd; "pcsc": how its name begins, or nothing
+# baud = 9600                          # of "serial" and "wiegand"
 """
 
 import json
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -84,6 +97,21 @@ class CompartmentTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     behind: str | None = None
     open_seconds: float | None = None
     """Measured once, to compare with when a lock gets slow. Nothing is decided by it."""
+    leaf: tuple[int, int] | None = None
+    item: tuple[int, int] | None = None
+
+
+class SwitchTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    id: str
+    channel: int
+    bus: int = 0
+    contact: Contact | None = None
+
+
+class ReaderTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    kind: Literal["serial", "hid", "wiegand", "pcsc"]
+    port: str = ""
+    baud: int = 9600
 
 
 class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -92,6 +120,22 @@ class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bank: BankTable
     bus: tuple[BusTable, ...] = ()
     compartment: tuple[CompartmentTable, ...] = ()
+    switch: tuple[SwitchTable, ...] = ()
+    reader: tuple[ReaderTable, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a wall has besides its locks, and on which bus and channel each is read."""
+
+    leaves: Mapping[CompartmentId, tuple[int, int]] = field(default_factory=dict)
+    """The contact of a door whose lock tells only of its latch."""
+    items: Mapping[CompartmentId, tuple[int, int]] = field(default_factory=dict)
+    """A sensor inside: closed when something is there."""
+    switches: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Of the cabinet itself: closed when it is shut."""
+    contacts: Mapping[tuple[int, int], Contact] = field(default_factory=dict)
+    """How a switch is made, where the file says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +151,8 @@ class Config:
     """Which bus and channel opens a compartment."""
     contacts: dict[CompartmentId, Contact]
     """How a door's contact is made, where the file says so."""
+    inputs: Inputs
+    readers: tuple[ReaderTable, ...]
 
 
 def read_config(path: Path) -> Config:
@@ -135,8 +181,9 @@ def tables_in(content: bytes) -> Tables:
 def written(file: Tables) -> str:
     """As TOML, without what is said by default. `read_tables` reads the same from it."""
     tables = [f"[bank]\n{_lines(file.bank)}"]
-    tables += [f"[[bus]]\n{_lines(bus)}" for bus in file.bus]
-    tables += [f"[[compartment]]\n{_lines(compartment)}" for compartment in file.compartment]
+    lists = {"bus": file.bus, "compartment": file.compartment, "switch": file.switch, "reader": file.reader}
+    for name, rows in lists.items():
+        tables += [f"[[{name}]]\n{_lines(row)}" for row in rows]
     return "\n".join(tables)
 
 
@@ -197,13 +244,14 @@ def _checked(file: Tables, path: Path) -> Config:
             continue
         if not 0 <= table.bus < len(file.bus):
             raise BadConfig(f"compartment {table.id}: there is no bus {table.bus}")
-        place = (table.bus, table.channel)
-        if place in wired:
-            raise BadConfig(
-                f"compartments {wired[place]} and {table.id} are both on channel {place[1]} of bus {place[0]}"
-            )
-        wired[place] = table.id
-        wiring[CompartmentId(table.id)] = place
+        wiring[CompartmentId(table.id)] = (table.bus, table.channel)
+        for place in ((table.bus, table.channel), table.leaf, table.item):
+            if place is not None:
+                _wire(wired, place, table.id)
+    for switch in file.switch:
+        if sum(other.id == switch.id for other in file.switch) > 1:
+            raise BadConfig(f"switch {switch.id} is there twice")
+        _wire(wired, (switch.bus, switch.channel), switch.id)
     return Config(
         server=file.bank.server.rstrip("/"),
         state=(path.parent / file.bank.state).resolve(),
@@ -214,11 +262,24 @@ def _checked(file: Tables, path: Path) -> Config:
         fittings=tuple(_fitting(table) for table in file.compartment),
         wiring=wiring,
         contacts={CompartmentId(table.id): table.contact for table in file.compartment if table.contact is not None},
+        inputs=Inputs(
+            {CompartmentId(table.id): table.leaf for table in file.compartment if table.leaf is not None},
+            {CompartmentId(table.id): table.item for table in file.compartment if table.item is not None},
+            {switch.id: (switch.bus, switch.channel) for switch in file.switch},
+            {(x.bus, x.channel): x.contact for x in file.switch if x.contact is not None},
+        ),
+        readers=file.reader,
     )
 
 
+def _wire(wired: dict[tuple[int, int], str], place: tuple[int, int], name: str) -> None:
+    if place in wired:
+        raise BadConfig(f"{wired[place]} and {name} are both on channel {place[1]} of bus {place[0]}")
+    wired[place] = name
+
+
 def _check_kind(table: CompartmentTable, others: tuple[CompartmentTable, ...]) -> None:
-    if table.shelf and (table.gate or table.channel is not None or table.contact is not None):
+    if table.shelf and (table.gate or any(x is not None for x in (table.channel, table.contact, table.leaf))):
         raise BadConfig(f"compartment {table.id} is a shelf: it has no door, so no channel and no contact")
     if not table.shelf and table.channel is None:
         raise BadConfig(f"compartment {table.id}: channel is missing (only a shelf has none)")

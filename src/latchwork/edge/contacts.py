@@ -1,5 +1,5 @@
-"""What the contacts of a wall's doors say, and how far to believe it. Between the drivers, who tell what they read, and
-the rules, who act on what they are told.
+"""What the contacts of a wall say, and how far to believe it. Between the drivers, who tell what they read, and the
+rules, who act on what they are told.
 
 Pure: time is an argument, in seconds of any clock that never runs backwards.
 """
@@ -9,7 +9,10 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from latchwork.domain.words import CompartmentId, DoorState
+from latchwork.domain.words import DoorState
+
+Place = tuple[int, int]
+"""Bus and channel."""
 
 BOUNCES_MAX = 5
 BOUNCE_S = 10.0
@@ -40,39 +43,39 @@ class _Contact:
 
 
 class Contacts:
-    """`turned`: compartments whose contact works the other way round than their driver believes.
+    """`turned`: contacts that work the other way round than their driver believes.
 
     `coil_s`: how long a coil may have power after its unlock was sent.
     """
 
-    def __init__(self, turned: AbstractSet[CompartmentId], coil_s: float) -> None:
+    def __init__(self, turned: AbstractSet[Place], coil_s: float) -> None:
         self._turned = turned
         self._coil_s = coil_s
-        self._contacts: dict[CompartmentId, _Contact] = {}
+        self._contacts: dict[Place, _Contact] = {}
 
-    def pulsed(self, door: CompartmentId, now: float) -> None:
-        self._contacts.setdefault(door, _Contact()).coil_until = now + self._coil_s
+    def pulsed(self, place: Place, now: float) -> None:
+        self._contacts.setdefault(place, _Contact()).coil_until = now + self._coil_s
 
-    def hear(self, doors: Mapping[CompartmentId, DoorState], now: float) -> None:
-        for door, state in doors.items():
-            contact = self._contacts.setdefault(door, _Contact())
-            says = _TURNED[state] if door in self._turned else state
+    def hear(self, read: Mapping[Place, DoorState], now: float) -> None:
+        for place, state in read.items():
+            contact = self._contacts.setdefault(place, _Contact())
+            says = _TURNED[state] if place in self._turned else state
             if contact.says not in (None, says):
                 contact.changes.append(now)
             contact.says = says
 
-    def bounces(self, door: CompartmentId, now: float) -> bool:
-        return self._contacts[door].bounces(now)
+    def bounces(self, place: Place, now: float) -> bool:
+        return self._contacts[place].bounces(now)
 
-    def lose(self, doors: AbstractSet[CompartmentId]) -> None:
+    def lose(self, places: AbstractSet[Place]) -> None:
         """Their board is gone, and what it said with it. The caller tells that they are unknown."""
-        self._contacts.update({door: _Contact(DoorState.UNKNOWN, DoorState.UNKNOWN) for door in doors})
+        self._contacts.update({place: _Contact(DoorState.UNKNOWN, DoorState.UNKNOWN) for place in places})
 
-    def news(self, now: float) -> dict[CompartmentId, DoorState]:
-        """The doors whose state is not what was told last; they count as told on return."""
-        told = {door: state for door, contact in self._contacts.items() if (state := contact.settled(now)) is not None}
-        for door, state in told.items():
-            self._contacts[door].told = state
+    def news(self, now: float) -> dict[Place, DoorState]:
+        """What is not as it was told last; it counts as told on return."""
+        told = {x: state for x, contact in self._contacts.items() if (state := contact.settled(now)) is not None}
+        for place, state in told.items():
+            self._contacts[place].told = state
         return told
 
     def next_news(self, now: float) -> float | None:

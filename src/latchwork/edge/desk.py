@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from latchwork.domain.bank import Bank
-from latchwork.domain.commands import Command, Decision, Offer, See, Ticket
+from latchwork.domain.commands import Command, Decision, Offer, Ticket
 from latchwork.domain.words import Lookup
 from latchwork.edge.kiosk.photos import Photos
 from latchwork.edge.loop import Loop
@@ -32,7 +32,7 @@ class EdgeDesk:
         self._journal = journal
         self._photos = Photos(photos) if photos else None
         self._changed = asyncio.Event()
-        self._seen: asyncio.Queue[See] = asyncio.Queue()
+        self._seen: asyncio.Queue[Command] = asyncio.Queue()
 
     @property
     def bank(self) -> Bank:
@@ -42,9 +42,9 @@ class EdgeDesk:
         async with self.turn:
             return await self._loop.do(command)
 
-    def tell(self, see: See) -> None:
+    def tell(self, said: Command) -> None:
         """Hardware's word; taken in its order as soon as the loop is free."""
-        self._seen.put_nowait(see)
+        self._seen.put_nowait(said)
         self.stir()
 
     async def run(self) -> None:
@@ -79,6 +79,9 @@ class EdgeDesk:
 
     def code(self, digits: str) -> Lookup:
         return self._loop.keyring.code(digits)
+
+    def card(self, number: str) -> Lookup:
+        return self._loop.keyring.card(number)
 
     def label(self, text: str) -> Lookup:
         return self._loop.keyring.label(text)

@@ -33,6 +33,9 @@ class Keyring:
     def code(self, digits: str) -> Lookup:
         return keys.code_lookup(self.code_key, digits)
 
+    def card(self, number: str) -> Lookup:
+        return keys.card_lookup(self.code_key, number)
+
     def label(self, text: str) -> Lookup:
         return keys.label_lookup(self.code_key, text)
 

@@ -18,6 +18,7 @@ from latchwork.domain.decide import decide
 from latchwork.domain.effects import codes_due, next_deadline, next_opening, pulses
 from latchwork.domain.entries import Body, Entry, EpochBegan, Wanted
 from latchwork.domain.policy import GUARDS_MAX
+from latchwork.domain.rules.pieces import maintained
 from latchwork.domain.words import BankId, CompartmentId, DoorState, InstructionId, OpeningId, Reason, Role
 from latchwork.edge.clock import BankClock
 from latchwork.edge.drivers.protocol import Fault
@@ -58,9 +59,16 @@ class Board(Protocol):
         """Returns when the unlock frame is on the wire. Raises Fault."""
 
 
+Heard = c.See | c.Elapse | c.SenseItems | c.SenseTamper | c.SenseBand | c.SumUp
+"""What nobody says again."""
+
 FULL_RETRY_SECONDS = 1.0
 """How soon a full disk is tried again."""
 
+
+WARN_SECONDS = 60
+ALARM_SECONDS = 600
+"""A door that stands open so long: people are asked to shut it, then the operator is told."""
 
 UNWRITTEN_MAX = 1000
 """Moves of doors kept apart while the disk is full; beyond, only where each door ended is kept."""
@@ -98,7 +106,10 @@ class Loop:
         self._remote_at = clock.monotonic()
         """When something was last opened from afar; at a start, then."""
         self._proof_by: dict[OpeningId, float] = {}
-        self._unwritten: list[c.See | c.Elapse] = []
+        self._open_since: dict[CompartmentId, float] = {}
+        self._doors: object = None
+        """The compartments as they were when `_open_since` was made of them."""
+        self._unwritten: list[Heard] = []
         """What the hardware said while the disk was full: it will not say it again."""
         self._beginning: tuple[Command, ...] = ()
         self._retry_at = float("-inf")
@@ -130,7 +141,7 @@ class Loop:
 
         A full disk is a refusal; nothing happened. What the hardware said then is tried again by `wake`.
         """
-        if self._unwritten and isinstance(command, c.See | c.Elapse):  # in its order
+        if self._unwritten and isinstance(command, Heard):  # in its order
             return self._put_off(command)
         if isinstance(command, c.Deposit) and self.journal.tight:
             return Decision(refusal=Refusal(Reason.DISK_FULL))
@@ -199,7 +210,7 @@ class Loop:
             and (len(self._unwritten) > UNWRITTEN_MAX or not set(command.doors) & set(last.doors))
         ):
             self._unwritten[-1] = c.See({**last.doors, **command.doors}, last.lost)
-        elif isinstance(command, c.See | c.Elapse):
+        elif isinstance(command, Heard):
             self._unwritten.append(command)
         return Decision(refusal=Refusal(Reason.DISK_FULL))
 
@@ -265,6 +276,9 @@ class Loop:
             if self.clock.monotonic() >= by:
                 del self._proof_by[opening]
                 await self.do(c.Elapse(opening))
+        for door, alarm, left in self._standing_open():
+            if left <= 0:
+                await self.do(c.Linger(door, ALARM_SECONDS if alarm else WARN_SECONDS, alarm))
         now = self._now()
         await self.do(c.Tick(tuple(self.keyring.todays(self.bank, x, now) for x in codes_due(self.bank, now))))
 
@@ -274,6 +288,7 @@ class Loop:
         if self._retry_at > now:
             return self._retry_at - now
         times = [by - now for by in self._proof_by.values()]
+        times += [left for _, _, left in self._standing_open()]
         opening = next_opening(self.bank)
         if opening is not None:
             times.append(self._governor.not_before(opening.compartment) - now)
@@ -283,6 +298,25 @@ class Loop:
         if self._unwritten:
             times.append(0.0)
         return max(0.0, min(times)) if times else None
+
+    def _standing_open(self) -> list[tuple[CompartmentId, bool, float]]:
+        """Open doors, whether a warning or an alarm comes next, and in how many seconds. None while a technician works.
+
+        How long they stood open before this run, nobody knows.
+        """
+        if maintained(self.bank, self._now()):
+            self._open_since, self._doors = {}, None
+            return []
+        now, table = self.clock.monotonic(), self.bank.compartments
+        if table is not self._doors:
+            doors = (x for x in table.values() if x.door is DoorState.OPEN and not x.left_open)
+            self._open_since = {x.id: self._open_since.get(x.id, now) for x in doors}
+            self._doors = table
+        warned = {door: table[door].left_open is False for door in self._open_since}
+        return [
+            (door, warned[door], since + (ALARM_SECONDS if warned[door] else WARN_SECONDS) - now)
+            for door, since in self._open_since.items()
+        ]
 
 
 class _Batch:

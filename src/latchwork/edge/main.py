@@ -3,9 +3,11 @@
 import argparse
 import asyncio
 import logging
+import signal
 import sqlite3
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from uuid import uuid4
@@ -19,11 +21,13 @@ from latchwork.edge.config import BadConfig, Config, read_config
 from latchwork.edge.desired import Desired, fall_back
 from latchwork.edge.desk import EdgeDesk
 from latchwork.edge.keyring import Keyring
-from latchwork.edge.kiosk.app import LOOPBACK, kiosk_app
+from latchwork.edge.kiosk.app import LOOPBACK, Kiosk, kiosk_app
 from latchwork.edge.link import Link
 from latchwork.edge.loop import Loop, Unfit
+from latchwork.edge.readers.supervisor import reader_of, supervise
 from latchwork.edge.talk import Talk
 from latchwork.edge.wall import wall_of
+from latchwork.edge.watchdog import READY, STOPPING, Watchdog, age_s
 from latchwork.store.sqlite import DiskFull, JournalHeld, SqliteJournal
 
 log = logging.getLogger("latchwork.edge")
@@ -45,7 +49,9 @@ def run(args: argparse.Namespace) -> int:
     try:
         config = read_config(args.config)
         if args.check:
-            wall_of(config.buses, config.wiring, config.contacts)
+            wall_of(config.buses, config.wiring, config.contacts, config.inputs)
+            for reader in config.readers:
+                reader_of(reader)
             print(f"{args.config}: {len(config.fittings)} compartments on {len(config.buses)} buses")
             return 0
         config.state.mkdir(parents=True, exist_ok=True)
@@ -91,7 +97,7 @@ async def _serve(config: Config, args: argparse.Namespace) -> bool:
 async def _work(config: Config, who: identity.Identity, journal: SqliteJournal, args: argparse.Namespace) -> bool:
     software, boot = version("latchwork"), uuid4().hex
     keyring = Keyring(bytes.fromhex(who.code_key), who.generation, lambda: uuid4().hex)
-    wall = wall_of(config.buses, config.wiring, config.contacts)
+    wall = wall_of(config.buses, config.wiring, config.contacts, config.inputs)
     loop = Loop(who.bank, journal, wall, BankClock(), keyring, DiskFull, wall.coils)
     desk = EdgeDesk(loop, journal, config.state / "photos")
     await loop.start(boot, software, config.fittings)
@@ -102,26 +108,42 @@ async def _work(config: Config, who: identity.Identity, journal: SqliteJournal, 
     public = key.public_key().public_bytes_raw()
     talk = Talk(who.bank, loop, journal, public, key.sign, boot, args.go_on, desired.reported)
     link = Link(config.server, desk, talk, software)
-    kiosk = uvicorn.Server(
+    app = kiosk_app(desk, bank_name=who.name or who.bank[:8], hosts={*LOOPBACK, *config.kiosk_names})
+    kiosk = _KioskServer(
         uvicorn.Config(
-            kiosk_app(desk, bank_name=who.name or who.bank[:8], hosts={*LOOPBACK, *config.kiosk_names}),
+            app,
             host=config.kiosk_host,
             port=config.kiosk_port,
             log_level="warning",
             timeout_graceful_shutdown=1,
         )
     )
+    screen: Kiosk = app.state.kiosk
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(stop, kiosk.stop)
     serving = asyncio.create_task(kiosk.serve())
     while not (kiosk.started or serving.done()):  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.01)
     desired.come_up()
-    works = (desired.run(), wall.run(desk.tell), desk.run(), link.run())
+    watchdog = Watchdog()
+    works = (
+        desired.run(),
+        wall.run(desk.tell, desk.tell),
+        desk.run(),
+        link.run(),
+        supervise(config.readers, lambda scan: screen.scan(scan.kind, scan.text)),
+        watchdog.run(desk.turn),
+    )
     tasks = [serving, *(asyncio.create_task(work) for work in works)]
-    log.info("%s is ready: kiosk at http://%s:%s", who.name, config.kiosk_host, config.kiosk_port)
+    watchdog.tell(READY)
+    age = f", {seconds:.1f} s after it was started" if (seconds := age_s()) is not None else ""
+    log.info("%s is ready: kiosk at http://%s:%s%s", who.name, config.kiosk_host, config.kiosk_port, age)
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:  # the kiosk ends by itself, on a signal; anything else but a replacement is our mistake
+        for task in done:  # the kiosk ends, on a signal; anything else but a replacement is our mistake
             task.result()
+        if serving in done:
+            watchdog.tell(STOPPING)
         return serving not in done
     finally:
         kiosk.should_exit = True  # or its port would not be free when the bank begins anew
@@ -138,3 +160,14 @@ async def _guard(loop: Loop, keys: tuple[str, ...]) -> None:
     if (await loop.do(GuardHere(keys))).refusal is not None:
         raise BadConfig("--guard takes the public keys that `latchwork sign --make` printed: 64 hex digits each")
     log.warning("this wall is guarded by %s", ", ".join(keys) or "nobody")
+
+
+class _KioskServer(uvicorn.Server):
+    """Leaves signals alone: uvicorn would end the process by the signal, before a driver could let go of its coils."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def stop(self) -> None:
+        self.should_exit = True

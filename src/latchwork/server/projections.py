@@ -37,7 +37,7 @@ _STAYS_DOUBTS = (Task.WRONG_RECIPIENT, Task.REFUSED, Task.UNKNOWN_RECIPIENT, Tas
 _DOORS_DOUBTS = (Task.NOT_OPENED, Task.UNRESOLVED)
 """Settled by the door itself when it moves after all, or by a person who puts in or takes out."""
 _TAKERS_DOUBTS = (*_DOORS_DOUBTS, Task.MISSING, Task.MISMATCH)
-_LOOKERS_DOUBTS = (*_TAKERS_DOUBTS, Task.WILL_NOT_CLOSE, Task.FORCED_DOOR, Task.RECOVERED)
+_LOOKERS_DOUBTS = (*_TAKERS_DOUBTS, Task.WILL_NOT_CLOSE, Task.FORCED_DOOR, Task.RECOVERED, Task.LEFT_OPEN)
 
 
 def rows(organisation: str, raws: Iterable[bytes], nodes: Iterable[bytes], now: datetime) -> Rows:
@@ -584,8 +584,42 @@ def _withdrawn(page: _Page, body: e.Withdrawn) -> None:
 
 
 def _board_lost(page: _Page, body: e.BoardLost) -> None:
+    """One cause, one task."""
     for compartment in body.compartments:
         page.compartment(compartment, door=DoorState.UNKNOWN.value)
+    if body.compartments:
+        page.task(Task.BOARD_LOST, body.compartments[0], ", ".join(body.compartments)[:200])
+
+
+def _board_found(page: _Page, body: e.BoardFound) -> None:
+    for compartment in body.compartments:
+        page.settle(compartment, (Task.BOARD_LOST,))
+
+
+def _left_open(page: _Page, body: e.LeftOpen) -> None:
+    if body.compartment_state is not None:
+        page.compartment(body.compartment, state=body.compartment_state.value, why=Reason.LEFT_OPEN.value)
+    if body.alarm and not body.over:
+        page.task(Task.LEFT_OPEN, body.compartment)
+    elif body.over and body.compartment_state is None:
+        page.settle(body.compartment, (Task.LEFT_OPEN,))
+
+
+def _tampered(page: _Page, body: e.Tampered) -> None:
+    if body.alarm:
+        page.task(Task.TAMPERED, body.switch)
+    elif not body.opened:
+        page.settle(body.switch, (Task.TAMPERED,))
+
+
+def _band_crossed(page: _Page, body: e.BandCrossed) -> None:
+    page.settle(body.sensor, (Task.CLIMATE,))
+    if not body.inside:
+        page.task(Task.CLIMATE, body.sensor, "no reading" if body.celsius is None else f"{body.celsius:.1f} °C")
+
+
+def _kept_at(page: _Page, body: e.KeptAt) -> None:
+    page.stay_entries.append(StayEntryRow(body.stay, page.bank, page.epoch, page.seq))
 
 
 def _checked(page: _Page, body: e.Checked) -> None:
@@ -633,6 +667,11 @@ _PROJECT: dict[type, Callable[[_Page, Any], None]] = {
     e.ItemSensed: _item_sensed,
     e.Withdrawn: _withdrawn,
     e.BoardLost: _board_lost,
+    e.BoardFound: _board_found,
+    e.LeftOpen: _left_open,
+    e.Tampered: _tampered,
+    e.BandCrossed: _band_crossed,
+    e.KeptAt: _kept_at,
     e.Checked: _checked,
 }
 """Other kinds (clocks, refused codes, ends of sessions) make no rows: they are read from the log."""

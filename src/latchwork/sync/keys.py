@@ -50,6 +50,12 @@ def label_lookup(key: bytes, label: str) -> Lookup:
     return Lookup(hmac.digest(key, b"label\0" + text.encode(), "sha256")[:16].hex())
 
 
+def card_lookup(key: bytes, number: str) -> Lookup:
+    """What the core finds a card by. Its number is in hex or decimal; spaces and case do not count."""
+    text = "".join(number.split()).upper()
+    return Lookup(hmac.digest(key, b"card\0" + text.encode(), "sha256")[:16].hex())
+
+
 def offer(key: bytes, generation: int, pass_id: PassId, digits: int, first: int = 0) -> Offer:
     """A pass with several codes to choose from: those of n = `first` and after."""
     ns = range(first, first + CODES_OFFERED)

@@ -13,7 +13,7 @@ import uvicorn
 from playwright.sync_api import Page, expect
 from tests.edge.kiosk.desk import TestDesk
 
-from latchwork.edge.kiosk.app import kiosk_app
+from latchwork.edge.kiosk.app import Kiosk, kiosk_app
 
 SHOTS = Path(__file__).parents[3] / "var" / "screenshots"
 SIZES = {"tall": (1080, 1920), "wide": (1280, 800), "phone": (390, 844)}
@@ -33,6 +33,7 @@ class Served:
     desk: TestDesk
     url: str
     loop: asyncio.AbstractEventLoop
+    kiosk: Kiosk
 
     def wall(self, what: Any, *args: Any) -> None:
         """Something happens at the wall, in the thread where the kiosk lives."""
@@ -49,8 +50,9 @@ class Served:
 @contextmanager
 def serving(desk: TestDesk) -> Iterator[Served]:
     listener = socket.create_server(("127.0.0.1", 0))
+    app = kiosk_app(desk, bank_name="Elm Court", now=lambda: desk.now)
     config = uvicorn.Config(
-        kiosk_app(desk, bank_name="Elm Court", now=lambda: desk.now),
+        app,
         log_level="warning",
         timeout_graceful_shutdown=1,
         ws="none",
@@ -59,7 +61,7 @@ def serving(desk: TestDesk) -> Iterator[Served]:
     thread = threading.Thread(target=lambda: loop.run_until_complete(server.serve([listener])))
     thread.start()
     try:
-        yield Served(desk, f"http://127.0.0.1:{listener.getsockname()[1]}", loop)
+        yield Served(desk, f"http://127.0.0.1:{listener.getsockname()[1]}", loop, app.state.kiosk)
     finally:
         server.should_exit = True
         thread.join(10)

@@ -105,6 +105,9 @@ class TestDesk:
     def code(self, digits: str) -> Lookup:
         return keys.code_lookup(KEY, digits)
 
+    def card(self, number: str) -> Lookup:
+        return keys.card_lookup(KEY, number)
+
     def label(self, text: str) -> Lookup:
         return keys.label_lookup(KEY, text)
 

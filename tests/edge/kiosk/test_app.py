@@ -12,7 +12,7 @@ from litestar.testing import TestClient
 from tests.edge.kiosk.desk import TestDesk, fittings
 
 from latchwork.domain.words import CompartmentId, DoorState, StayState
-from latchwork.edge.kiosk.app import COOKIE, Kiosk, kiosk_app
+from latchwork.edge.kiosk.app import COOKIE, Kiosk, Listener, _changes, kiosk_app
 
 BASE = "http://127.0.0.1:8080"
 
@@ -355,3 +355,26 @@ def test_codes_and_labels_stay_out_of_the_log(
     assert not any(house.desk.courier in line or "SECRETLABEL" in line for line in ours)
     assert house.desk.bank.compartments[CompartmentId("01")].door is DoorState.CLOSED
     assert all(stay.state is StayState.EXPECTED for stay in house.desk.bank.stays.values())
+
+
+async def test_a_scan_goes_to_the_newest_screen_of_this_machine_and_is_nobodys_after_a_moment(house: House) -> None:
+    kiosk = house.kiosk
+    kiosk.scan("text", "nobody is there")
+    phone, first, newest = Listener(at_wall=False), Listener(at_wall=True), Listener(at_wall=True)
+    for listener in (phone, first, newest):
+        kiosk.listeners.append(listener)
+    for _ in range(20):
+        kiosk.scan("text", "LW1.X")
+    assert not phone.scans and not first.scans and len(newest.scans) == 8
+    kiosk.listeners.clear()
+    house.clock.pass_(60)
+    seat = kiosk.seats.find(None, house.clock())
+    changes = _changes(kiosk, seat, newest)
+    await anext(changes)
+    kiosk.scan("card", "04A2")
+    message = await anext(changes)
+    assert (message.event, json.loads(str(message.data))) == ("scan", {"kind": "card", "text": "04A2"}), (
+        "the old ones are gone"
+    )
+    await changes.aclose()
+    assert not kiosk.listeners

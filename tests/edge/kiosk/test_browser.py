@@ -4,7 +4,8 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 from tests.edge.kiosk.browsing import Served, heading, shot
 
-from latchwork.domain.words import DoorState
+from latchwork.domain import commands as c
+from latchwork.domain.words import DoorState, PassId, Role
 from latchwork.edge.kiosk import seats
 
 
@@ -51,6 +52,38 @@ def test_a_wrong_code_is_told_in_words_and_in_german(page: Page, served: Served)
     heading(page, "Code eintippen")
     expect(page.get_by_role("button", name="Normale Schrift")).to_be_visible()
     shot(page, "large-german")
+
+
+@pytest.mark.parametrize("page", ["tall"], indirect=True)
+def test_a_reader_of_the_wall_is_heard_by_its_screen_alone(page: Page, served: Served) -> None:
+    desk = served.desk
+    desk.instruct(c.GrantPass(PassId("f" * 32), Role.STAFF, lookup=desk.card("04A2B3C4")))
+    ticket = desk.ticket_for(desk.stored())
+    expect(page.locator("#lost")).to_be_hidden()
+    while not served.kiosk.listeners:
+        page.wait_for_timeout(50)
+    served.wall(served.kiosk.scan, "text", ticket)
+    heading(page, "Door 01 is open")
+    served.wall(desk.swing, "01")
+    heading(page, "Thank you")
+    served.wall(served.kiosk.scan, "card", "04a2b3c4")
+    heading(page, "Which door?")
+    shot(page, "staff-with-card")
+    served.wall(desk.decide, c.SenseTamper("back", True))
+    served.wall(desk.swing, "02", DoorState.OPEN)
+    expect(page.get_by_text("Opened without an order: 02")).to_be_visible()
+    expect(page.get_by_text("The cabinet is open: back")).to_be_visible()
+    page.get_by_role("button", name="I work on the wall: no alarms").click()
+    expect(page.get_by_text("Somebody works on the wall.")).to_be_visible()
+    shot(page, "staff-alarms")
+    page.get_by_role("button", name="Open every door").click()
+    heading(page, "Why open every door?")
+    shot(page, "open-all")
+    page.get_by_role("button", name="Maintenance").click()
+    heading(page, "It takes two")
+    served.wall(served.kiosk.scan, "text", desk.staff)
+    heading(page, "Door 01 is open")
+    shot(page, "open-all-doors")
 
 
 @pytest.mark.parametrize("page", ["tall"], indirect=True)

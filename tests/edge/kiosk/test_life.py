@@ -486,6 +486,32 @@ def test_two_of_the_staff_open_every_door() -> None:
     assert courier.refused() is Reason.NO_ACCESS
 
 
+def test_staff_sees_what_is_wrong_with_the_wall_and_silences_it_while_at_work() -> None:
+    desk = TestDesk(fittings(4, 0, 0))
+    somebody = Visitor(desk)
+    desk.swing("01", DoorState.OPEN)
+    assert somebody.see().values["close_first"] == []
+    desk.decide(c.Linger(CompartmentId("01"), 60, False))
+    assert somebody.see().values["close_first"] == ["01"], "whoever stands there is asked"
+    desk.decide(c.Linger(CompartmentId("01"), 600, True))
+    desk.decide(c.See({CompartmentId("02"): DoorState.UNKNOWN}, lost=True))
+    desk.decide(c.SenseTamper("back", True))
+    clerk = Visitor(desk)
+    clerk(p.Code(desk.staff))
+    assert clerk.see().values["alarms"] == {
+        "forced": ["01"],
+        "left_open": ["01"],
+        "board_lost": ["02"],
+        "tampered": ["back"],
+    }
+    assert clerk(p.Maintain(True)).values["maintained_until"] is not None
+    desk.swing("03", DoorState.OPEN)
+    assert clerk.see().values["alarms"]["forced"] == ["01"]
+    assert clerk(p.Maintain(False)).values["maintained_until"] is None
+    desk.swing("04", DoorState.OPEN)
+    assert clerk.see().values["alarms"]["forced"] == ["01", "04"]
+
+
 def test_looked_and_not_there() -> None:
     desk = TestDesk()
     stay = desk.stored("A11")

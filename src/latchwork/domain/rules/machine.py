@@ -17,10 +17,12 @@ from latchwork.domain.rules.pieces import (
     is_reserved,
     lapse,
     let_go,
+    maintained,
     no,
     release,
     stored,
     too_late,
+    under_way,
     yes,
 )
 from latchwork.domain.words import CompartmentId, CompartmentState, DoorState, OpeningId, Purpose, Reason, StayState
@@ -100,9 +102,10 @@ _FITTINGS_AN_ENTRY = 50
 
 def see(bank: Bank, cmd: c.See, now: datetime) -> Decision:
     """Doors that changed: each belongs to the opening under way there, or to nobody."""
-    known = {x: door for x, door in cmd.doors.items() if x in bank.compartments and bank.compartments[x].door != door}
     if cmd.lost:
-        return yes(e.BoardLost(tuple(sorted(known)))) if known else Decision()
+        lost = tuple(sorted(x for x in cmd.doors if x in bank.compartments and not bank.compartments[x].lost))
+        return yes(e.BoardLost(lost)) if lost else Decision()
+    known = {x: door for x, door in cmd.doors.items() if x in bank.compartments and bank.compartments[x].door != door}
     owners: dict[CompartmentId, list[Opening]] = {}
     for opening in sorted(bank.openings.values(), key=lambda o: o.id):
         if opening.state in _DOOR_MOVES:
@@ -124,9 +127,13 @@ def see(bank: Bank, cmd: c.See, now: datetime) -> Decision:
         else:
             strays[compartment_id] = door
     if strays:
-        forced = tuple(x for x, door in strays.items() if x not in owners and _forced(bank.compartments[x], door))
+        alone = {x: door for x, door in strays.items() if x not in owners and not maintained(bank, now)}
+        forced = tuple(x for x, door in alone.items() if _forced(bank.compartments[x], door))
         entries.append(e.Sensed(strays, forced, CompartmentState.NEEDS_CHECK if forced else None))
-    return yes(*entries)
+    found = tuple(sorted(x for x in known if bank.compartments[x].lost and known[x] is not DoorState.UNKNOWN))
+    shut = [bank.compartments[x] for x in sorted(known) if known[x] is DoorState.CLOSED]
+    entries += [e.BoardFound(found)] if found else []
+    return yes(*entries, *(_shut_at_last(x) for x in shut if x.left_open is not None))
 
 
 _DOOR_MOVES = frozenset({OpeningState.UNLOCKED, OpeningState.OPENED})
@@ -136,6 +143,51 @@ def _waited_for(bank: Bank, stuck: OpeningId | None) -> Opening | None:
     """The given-up opening whose door this is, while whoever asked for it may still stand there."""
     opening = bank.openings.get(stuck) if stuck is not None else None
     return opening if opening and (opening.session is None or opening.session in bank.sessions) else None
+
+
+def _shut_at_last(compartment: Compartment) -> e.LeftOpen:
+    doubted = compartment.state is CompartmentState.NEEDS_CHECK and compartment.why is Reason.LEFT_OPEN
+    return e.LeftOpen(compartment.id, over=True, compartment_state=compartment.state if doubted else None)
+
+
+def linger(bank: Bank, cmd: c.Linger, now: datetime) -> Decision:
+    """Warned of once, told to the operator once. What lies behind a door that stood open is in doubt, unless an opening
+    is under way there: that one settles it when the door shuts."""
+    compartment = bank.compartments.get(cmd.compartment)
+    if compartment is None or compartment.door is not DoorState.OPEN or maintained(bank, now):
+        return Decision()
+    if compartment.left_open or (compartment.left_open is False and not cmd.alarm):
+        return Decision()
+    at_rest = compartment.state in (CompartmentState.VACANT, CompartmentState.OCCUPIED)
+    doubted = cmd.alarm and at_rest and not compartment.fitting.gate and not under_way(bank, cmd.compartment)
+    state = CompartmentState.NEEDS_CHECK if doubted else None
+    return yes(e.LeftOpen(cmd.compartment, cmd.seconds, cmd.alarm, compartment_state=state))
+
+
+def sense_tamper(bank: Bank, cmd: c.SenseTamper, now: datetime) -> Decision:
+    if cmd.opened is (cmd.switch in bank.tampered):
+        return Decision()
+    return yes(e.Tampered(cmd.switch, cmd.opened, cmd.opened and not maintained(bank, now)))
+
+
+def sense_band(bank: Bank, cmd: c.SenseBand, now: datetime) -> Decision:
+    if cmd.inside is bank.off_band.get(cmd.sensor, True):
+        return Decision()
+    return yes(e.BandCrossed(cmd.sensor, cmd.compartments, cmd.inside, cmd.celsius))
+
+
+def sum_up(bank: Bank, cmd: c.SumUp, now: datetime) -> Decision:
+    return yes(
+        e.KeptAt(
+            cmd.stay,
+            cmd.compartment,
+            cmd.celsius_min,
+            cmd.celsius_max,
+            cmd.seconds,
+            cmd.seconds_outside,
+            cmd.seconds_unknown,
+        )
+    )
 
 
 def sense_items(bank: Bank, cmd: c.SenseItems, now: datetime) -> Decision:

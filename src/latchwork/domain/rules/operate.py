@@ -1,7 +1,7 @@
 """Staff at the wall, and what an operator elsewhere may change of a stay or a compartment."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from latchwork.domain import commands as c
@@ -19,6 +19,7 @@ from latchwork.domain.rules.pieces import (
     holds_deposit,
     is_reserved,
     let_go,
+    maintained,
     no,
     pickup,
     release,
@@ -55,6 +56,19 @@ def visit(bank: Bank, cmd: c.Visit, now: datetime) -> Decision:
     if session.role is not Role.STAFF or cmd.reason not in STAFF_REASONS:
         return no(Reason.NO_ACCESS)
     return yes(want(cmd.opening, cmd.compartment, Purpose.CHECK, by=session, reason=cmd.reason))
+
+
+MAINTENANCE = timedelta(hours=2)
+"""A technician who forgets to say "done" silences no alarm for longer."""
+
+
+def maintain(bank: Bank, cmd: c.Maintain, now: datetime) -> Decision:
+    session = staff(bank, cmd.session)
+    if isinstance(session, Reason):
+        return no(session)
+    if not cmd.on and not maintained(bank, now):
+        return Decision()
+    return yes(e.Maintained(now + MAINTENANCE if cmd.on else None, session.id))
 
 
 def inspect(bank: Bank, cmd: c.Inspect, now: datetime) -> Decision:

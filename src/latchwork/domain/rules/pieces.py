@@ -50,6 +50,11 @@ def too_late(server_now: datetime | None, not_after: datetime) -> Reason | None:
     return Reason.EXPIRED if server_now >= not_after else None
 
 
+def maintained(bank: Bank, now: datetime) -> bool:
+    """Whether a technician is at work on the wall."""
+    return bank.maintained_until is not None and now < bank.maintained_until
+
+
 # Openings and what they carry
 
 

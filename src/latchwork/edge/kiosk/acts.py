@@ -94,6 +94,10 @@ async def _code(at: At, turn: Turn, press: p.Code) -> Turn:
     return await _sign_in(at, turn, at.desk.code(digits))
 
 
+async def _card(at: At, turn: Turn, press: p.Card) -> Turn:
+    return await _sign_in(at, turn, at.desk.card(press.card))
+
+
 async def _ticket(at: At, turn: Turn, press: p.Ticket) -> Turn:
     try:
         ticket = at.desk.ticket("".join(press.text.split()).upper())
@@ -189,9 +193,10 @@ async def _large(at: At, turn: Turn, press: p.Large) -> Turn:
     return replace(turn, large=press.on)
 
 
-_WITHOUT_SESSION = (p.Code, p.Ticket, p.WalkIn, p.Back, p.SignOut, p.StillHere, p.Language, p.Large)
+_WITHOUT_SESSION = (p.Code, p.Card, p.Ticket, p.WalkIn, p.Back, p.SignOut, p.StillHere, p.Language, p.Large)
 _DO: dict[type, Callable[[At, Turn, Any], Awaitable[Turn]]] = {
     p.Code: _code,
+    p.Card: _card,
     p.Ticket: _ticket,
     p.WalkIn: _walk_in,
     p.Label: putting_in.label,
@@ -230,6 +235,7 @@ _DO: dict[type, Callable[[At, Turn, Any], Awaitable[Turn]]] = {
     p.Thing: staff.thing,
     p.Move: staff.move,
     p.Remove: staff.remove,
+    p.Maintain: staff.maintain,
     p.OpenAll: staff.open_all,
     p.Listen: staff.listen,
     p.Withdraw: staff.withdraw,

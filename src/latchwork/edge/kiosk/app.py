@@ -1,7 +1,8 @@
 """The kiosk over HTTP: pages for browsers, the same screens as plain JSON for scripts.
 
 `GET /` the page; `GET /screen` the present screen; `POST /act` a press (see `presses`); `GET /events` the screen
-whenever it changes, as server-sent events. Every answer about a screen is
+whenever it changes, as server-sent events; what a reader of the wall read comes there too, as `scan {"kind", "text"}`,
+to the wall's own screen alone. Every answer about a screen is
 `{"screen", "values", "html", "refusal", "now", "order"}`; a refusal is an answer like others (200), malformed input
 is a problem (RFC 9457). Nothing secret is ever in an address or in the log.
 """
@@ -11,8 +12,10 @@ import itertools
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Collection
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -44,6 +47,8 @@ BODY_BYTES_MAX = 100_000
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 TICK_S = 1.0
 HEARTBEAT_S = 15.0
+SCAN_S = 3.0
+"""A scan that no screen has taken by then is nobody's: the next person must not find it."""
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +98,14 @@ def kiosk_app(
     )
 
 
+@dataclass(slots=True, eq=False)
+class Listener:
+    """One page that listens. `at_wall`: it is on this machine, as the wall's own screen is."""
+
+    at_wall: bool
+    scans: deque[tuple[float, dict[str, str]]] = field(default_factory=lambda: deque(maxlen=8))
+
+
 class Kiosk:
     """The seats, the papers, and a bell that rings when the wall or the time has changed something."""
 
@@ -106,6 +119,7 @@ class Kiosk:
         self.monotonic_s = monotonic_s
         self.closing = False
         self.bell = asyncio.Event()
+        self.listeners: list[Listener] = []
         self._orders = itertools.count(1)
         """Numbers the answers, so that a page can tell which of two is the newer one."""
         self._directory: tuple[bytes | None, tuple[Person, ...]] = (None, ())
@@ -150,6 +164,15 @@ class Kiosk:
     def ring(self) -> None:
         bell, self.bell = self.bell, asyncio.Event()
         bell.set()
+
+    def scan(self, kind: str, text: str) -> None:
+        """What a reader of the wall has read: for the screen that was opened last on this machine, and no other."""
+        screen = next((x for x in reversed(self.listeners) if x.at_wall), None)
+        if screen is None:
+            log.warning("something was scanned, and no screen of this machine is there to take it")
+            return
+        screen.scans.append((self.monotonic_s(), {"kind": kind, "text": text}))
+        self.ring()
 
     async def press(self, seat: Seat, press: Press) -> None:
         async with seat.lock:
@@ -246,10 +269,21 @@ async def _events(request: Request[Any, Any, State]) -> ServerSentEvent | Respon
     if key is not None and not _kiosk(request).seats.knows(key):
         return Response(None, status_code=204)
     seat = _seat(request)
-    return ServerSentEvent(_changes(_kiosk(request), seat), headers=dict(_plain), cookies=_cookie(request, seat))
+    listener = Listener(request.client is not None and request.client.host in LOOPBACK)
+    changes = _changes(_kiosk(request), seat, listener)
+    return ServerSentEvent(changes, headers=dict(_plain), cookies=_cookie(request, seat))
 
 
-async def _changes(kiosk: Kiosk, seat: Seat) -> AsyncIterator[ServerSentEventMessage]:
+async def _changes(kiosk: Kiosk, seat: Seat, listener: Listener) -> AsyncGenerator[ServerSentEventMessage]:
+    kiosk.listeners.append(listener)
+    try:
+        async for message in _messages(kiosk, seat, listener):
+            yield message
+    finally:
+        kiosk.listeners.remove(listener)
+
+
+async def _messages(kiosk: Kiosk, seat: Seat, listener: Listener) -> AsyncIterator[ServerSentEventMessage]:
     sent: tuple[Any, ...] = ()
     quiet_since_s = kiosk.monotonic_s()
     while not kiosk.closing:
@@ -259,7 +293,11 @@ async def _changes(kiosk: Kiosk, seat: Seat) -> AsyncIterator[ServerSentEventMes
         if state != sent:
             sent, quiet_since_s = state, kiosk.monotonic_s()
             yield ServerSentEventMessage(data=json.dumps(kiosk.answer(seat, screen)), event="screen")
-        elif kiosk.monotonic_s() - quiet_since_s >= HEARTBEAT_S:
+        while listener.scans:
+            at, scan = listener.scans.popleft()
+            if kiosk.monotonic_s() - at < SCAN_S:
+                yield ServerSentEventMessage(data=json.dumps(scan), event="scan")
+        if kiosk.monotonic_s() - quiet_since_s >= HEARTBEAT_S:
             quiet_since_s = kiosk.monotonic_s()
             yield ServerSentEventMessage(comment="still here")
         try:

@@ -28,6 +28,12 @@ class Code(_Press, tag="code"):
     code: Digits
 
 
+class Card(_Press, tag="card"):
+    """The number of a card that lay on a reader: it says which card it is, and proves no more."""
+
+    card: Annotated[str, Meta(pattern=r"^[0-9A-Fa-f]{4,32}$")]
+
+
 class Ticket(_Press, tag="ticket"):
     text: Annotated[str, Meta(max_length=400)]
 
@@ -213,6 +219,12 @@ class Remove(_Press, tag="remove"):
     second: Annotated[str, Meta(min_length=1, max_length=400)] | None = None
 
 
+class Maintain(_Press, tag="maintain"):
+    """A technician begins to work on the wall, or is done: meanwhile doors that open by hand raise no alarm."""
+
+    on: bool
+
+
 class OpenAll(_Press, tag="open_all"):
     """Every door in turn. Without `reason` asks why; without `second`, another member's code or QR text, for that."""
 
@@ -262,6 +274,7 @@ class Large(_Press, tag="large"):
 
 Press = (
     Code
+    | Card
     | Ticket
     | Label
     | NoLabel
@@ -300,6 +313,7 @@ Press = (
     | Thing
     | Move
     | Remove
+    | Maintain
     | OpenAll
     | Listen
     | Withdraw

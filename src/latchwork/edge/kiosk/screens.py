@@ -29,7 +29,8 @@ def show(bank: Bank, turn: Turn, papers: Papers) -> Screen:
     screen = _ended(bank, turn, session) if turn.end else _asked(bank, turn, papers, session)
     screen.values.update(
         role=str(session.role) if session else None,
-        close_first=left_open(bank, turn),
+        close_first=left_open(bank, turn)
+        or sorted(x.id for x in bank.compartments.values() if x.left_open is not None),
         warn_until=turn.warn_until.isoformat() if turn.warn_until else None,
         told=_told(turn),
     )
@@ -282,15 +283,25 @@ def _staff(bank: Bank, turn: Turn, papers: Papers) -> Screen:
         shown = wall(bank, papers, here=following.id if following else None, states=True)
         return Screen("audit", progress | {"wall": shown})
     places = [x.id for x in shelves(bank)]
+    until = bank.maintained_until
+    working = until.isoformat() if until is not None and bank.at is not None and bank.at < until else None
+    values: Values = {"wall": wall(bank, papers, states=True), "heard_at": heard, "shelves": places}
     return Screen(
-        "staff",
-        {
-            "wall": wall(bank, papers, states=True),
-            "heard_at": heard,
-            "shelves": places,
-            "stopped": bank.shield.stopped,
-        },
+        "staff", values | {"alarms": _alarms(bank), "maintained_until": working, "stopped": bank.shield.stopped}
     )
+
+
+def _alarms(bank: Bank) -> dict[str, list[str]]:
+    """What is wrong with the wall itself, each with where it is."""
+    doors = sorted(bank.compartments.values(), key=lambda x: x.id)
+    found = {
+        "forced": [str(x.id) for x in doors if x.why is Reason.FORCED],
+        "left_open": [str(x.id) for x in doors if x.left_open],
+        "board_lost": [str(x.id) for x in doors if x.lost],
+        "tampered": [*bank.tampered],
+        "climate": [*bank.off_band],
+    }
+    return {what: where for what, where in found.items() if where}
 
 
 def _door(bank: Bank, door: str, papers: Papers) -> Screen:

@@ -101,6 +101,11 @@ async def remove(at: At, turn: Turn, press: p.Remove) -> Turn:
     return turn
 
 
+async def maintain(at: At, turn: Turn, press: p.Maintain) -> Turn:
+    assert turn.session is not None
+    return replace(turn, refusal=(await at.desk.do(c.Maintain(turn.session, press.on))).refusal)
+
+
 async def open_all(at: At, turn: Turn, press: p.OpenAll) -> Turn:
     if at.of_role(turn, Role.STAFF) is None:
         return refused(turn, Reason.NO_ACCESS)

@@ -118,6 +118,17 @@ function meaning(kind, text, name) {
   return { do: kind, [name]: text };
 }
 
+// What a reader of the wall has read: as if its text had been typed here.
+function taken({ kind, text }) {
+  const field = stage.querySelector("[data-catch]");
+  const place = stage.querySelector("[data-scan]");
+  if (kind === "card") press({ do: "card", card: text });
+  else if (field?.form) {
+    field.value = text;
+    enter(field.form.dataset.do, field);
+  } else if (place) press(meaning(place.dataset.scan, text, "label"));
+}
+
 let searching = 0;
 document.addEventListener("input", (event) => {
   const form = event.target.closest("[data-as-you-type]");
@@ -218,6 +229,9 @@ function listen() {
   const source = new EventSource("/events");
   source.addEventListener("screen", (event) => {
     show(JSON.parse(event.data));
+  });
+  source.addEventListener("scan", (event) => {
+    taken(JSON.parse(event.data));
   });
   source.addEventListener("open", () => {
     lost.hidden = true;

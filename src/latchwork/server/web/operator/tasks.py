@@ -18,6 +18,13 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "divided": ("The wall's log is divided", "Decide on the wall's page how it goes on."),
     "unreadable_entry": ("An entry ({about}) cannot be read by this version", f"Update the server. {PERSON}"),
     "forced_door": ("Door {about} opened without an order", LOOK),
+    "left_open": ("Door {about} stands open", f"Shut it. {LOOK}"),
+    "board_lost": (
+        "The board of door {about}, and of others on it, does not answer",
+        "Look at its power and line.",
+    ),
+    "tampered": ("The cabinet is open: switch {about}", "Go and look. This closes when the cabinet is shut."),
+    "climate": ("The temperature at {about} is outside its band, or not known", "Look at its cooling and its sensor."),
     "not_opened": ("Door {about} did not open", f"Look at lock and contact. {LOOK}"),
     "will_not_close": ("Door {about} does not close, a courier says", f"Look at hinge and lock. {LOOK}"),
     "unresolved": ("The power went off while door {about} was opening", LOOK),
@@ -39,15 +46,15 @@ WORDS: Mapping[str, tuple[str, str]] = {
     ),
     "recovered": ("Door {about}: a new controller cannot vouch for it", LOOK),
 }
+NO_DOOR = frozenset({"unreadable_entry", "tampered", "climate"})
+"""What is about something else than a door."""
 
 
 def told(task: tasks.Task) -> dict[str, object]:
     """A task as pages show it: what is the matter, what to do next, and where."""
     what, next_step = WORDS.get(task.kind, (task.kind.replace("_", " "), ""))
     bank = f"/operator/banks/{task.bank}"
-    where = (
-        f"{bank}/doors/{quote(task.about, safe='')}" if "{about}" in what and task.kind != "unreadable_entry" else bank
-    )
+    where = f"{bank}/doors/{quote(task.about, safe='')}" if "{about}" in what and task.kind not in NO_DOOR else bank
     return {
         "task": task,
         "what": what.format(about=task.about, stay=task.stay_label or task.about[:8]),
