@@ -27,6 +27,7 @@ SUBCOMMANDS: Mapping[str, Subcommand] = {
     "verify": Subcommand("latchwork.store.main", "check a receipt, a journal or the cloud's logs against their proofs"),
     "edge": Subcommand("latchwork.edge.main", "one locker bank: its loop, its link and its kiosk"),
     "edge accept": Subcommand("latchwork.edge.accept", "say yes, at the wall, to a configuration from the cloud"),
+    "edge sniff": Subcommand("latchwork.edge.sniff", "listen to a bus, and write down what is said there"),
     "edge commission": Subcommand("latchwork.edge.commission.main", "find out which door is where, and write it down"),
 }
 

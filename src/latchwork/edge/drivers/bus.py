@@ -173,6 +173,11 @@ class SerialBus:
         self._stopped = asyncio.Event()
         self._stopped.set()
 
+    @property
+    def dialect(self) -> Dialect[Any]:
+        """What its boards speak, for whoever only listens to them."""
+        return self._dialect
+
     async def run(self, tell: Callable[[Reading], None]) -> None:
         """Own the line until cancelled or closed: connect, poll, tell changes, and reconnect for ever."""
         assert not self._running, "a line has one owner"
