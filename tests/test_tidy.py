@@ -93,6 +93,8 @@ ROOMS: Mapping[str, Room] = {
     "server.web": room("domain.words server.actions server.access ui", ANY),
     "server.api": room("domain.words server.actions server.access ui", ANY),
     "simulator": Room(ANY, ANY),
+    # Runs where its key is, and shares with server and wall only what is signed.
+    "sign": room("domain sync", "cryptography httpx msgspec"),
     # The command line imports the subcommand that was asked for, and nothing before it was.
     "main": Room(ANY, ANY),
     "__main__": Room(ANY, ANY),

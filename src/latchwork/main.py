@@ -25,6 +25,7 @@ SUBCOMMANDS: Mapping[str, Subcommand] = {
     "board": Subcommand("latchwork.simulator.boards.main", "one simulated lock board on a pty or a TCP port"),
     "server": Subcommand("latchwork.server.main", "the cloud: API, pages and the banks' exchange"),
     "verify": Subcommand("latchwork.store.main", "check a receipt, a journal or the cloud's logs against their proofs"),
+    "sign": Subcommand("latchwork.sign", "sign what guarded walls do only when it is signed"),
     "edge": Subcommand("latchwork.edge.main", "one locker bank: its loop, its link and its kiosk"),
     "edge accept": Subcommand("latchwork.edge.accept", "say yes, at the wall, to a configuration from the cloud"),
     "edge sniff": Subcommand("latchwork.edge.sniff", "listen to a bus, and write down what is said there"),

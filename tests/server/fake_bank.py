@@ -31,7 +31,7 @@ from latchwork.domain.words import (
 )
 from latchwork.store.memory import MemoryJournal
 from latchwork.sync import keys
-from latchwork.sync.codec import body_hash, encode_entry, read_instruction
+from latchwork.sync.codec import body_hash, encode_entry, read_instruction, read_signed
 from latchwork.sync.custody import Frontier
 from latchwork.sync.exchange import BankEnd, Down, Hello, Up
 from latchwork.sync.notes import signed_checkpoint
@@ -161,10 +161,20 @@ class FakeBank:
         for document in down.documents:
             self.journal.put_document(document.name, document.version, document.body)
         for order in down.orders:
-            body = read_instruction(order.body)
+            signed = read_signed(order.body)
+            body = read_instruction(signed.body if signed else order.body)
             offered = body.pass_id if isinstance(body, c.GrantPass) else None
+            signers = tuple(s.key for s in signed.signatures) if signed else ()
             command = c.Instructed(
-                order.number, order.id, body_hash(order.body), body, down.time, self.offer(offered), order.void
+                order.number,
+                order.id,
+                body_hash(order.body),
+                body,
+                down.time,
+                self.offer(offered),
+                order.void,
+                signers,
+                signed.until if signed else None,
             )
             await self.do(command)
 

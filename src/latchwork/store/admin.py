@@ -27,6 +27,7 @@ TOPICS = (
     "changes",
     "room",
     "tasks",
+    "signing",
     "sign_in",
     "configurations",
     "single_sign_on",

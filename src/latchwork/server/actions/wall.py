@@ -8,9 +8,14 @@ from latchwork.domain import commands as c
 from latchwork.domain.words import STAFF_REASONS, CompartmentId, OpeningId, PersonId, Reason
 from latchwork.server.actions import banks
 from latchwork.server.actions.office import Asked, Declined, Office, Who, ask, is_id, not_found
+from latchwork.sync.codec import read_instruction
 
 OPEN_SECONDS_MAX = 30
 """So long an order to open is worth anything, by our clock."""
+SIGNED_OPEN_SECONDS_MAX = 900
+"""Of a guarded wall, whose order waits for a signature."""
+SECOND_SECONDS_MAX = 600
+"""So long a second person may confirm what takes two."""
 CHECK_SECONDS_MAX = 600
 """So long what somebody saw inside is worth anything."""
 COMPARTMENTS_MAX = 2_000
@@ -93,23 +98,52 @@ async def openings(office: Office, who: Who, bank_id: str, compartment: str, lim
 
 
 async def open_door(
-    office: Office, who: Who, bank_id: str, compartment_id: str, reason: Reason, note: str = ""
+    office: Office,
+    who: Who,
+    bank_id: str,
+    compartment_id: str,
+    reason: Reason,
+    note: str = "",
+    confirms: str | None = None,
 ) -> Asked:
-    """Have a door opened now or not at all. The note stays with us; the log gets a hash of it."""
+    """Have a door opened now or not at all. The note stays with us; the log gets a hash of it.
+
+    `confirms`: what somebody else asked for and the wall refused, because so many doors take two people.
+    """
     if reason not in STAFF_REASONS:
         raise Declined(422, "no_access", f"`reason` is one of {', '.join(sorted(STAFF_REASONS))}.")
     await compartment(office, who, bank_id, compartment_id)
-    until = office.now() + timedelta(seconds=OPEN_SECONDS_MAX)
+    first = await _first_of_two(office, who, bank_id, compartment_id, confirms) if confirms else who.token
+    guarded = await office.tables.value("guards", who.organisation, bank_id) != "[]"
+    until = office.now() + timedelta(seconds=SIGNED_OPEN_SECONDS_MAX if guarded else OPEN_SECONDS_MAX)
     salt = office.draw(16) if note else None
     body = c.Open(
         OpeningId(office.new_id()),
         CompartmentId(compartment_id),
         reason,
-        PersonId(who.token),
+        PersonId(first),
         until,
         sha256(salt + note.encode()).hexdigest() if salt else None,
+        second=PersonId(who.token) if confirms else None,
     )
     return await ask(office, who, bank_id, body, body.opening, not_after=until, note=note or None, salt=salt)
+
+
+async def _first_of_two(office: Office, who: Who, bank_id: str, compartment_id: str, confirms: str) -> str:
+    since = office.now() - timedelta(seconds=SECOND_SECONDS_MAX)
+    found = await office.tables.one(_ToSecond, "to_second", who.organisation, bank_id, confirms, who.token, since)
+    asked = read_instruction(found.body) if found else None
+    if found is None or not isinstance(asked, c.Open) or asked.compartment != compartment_id:
+        raise Declined(
+            409, "second_person", "Nobody else asked for this door within ten minutes and was refused for want of you."
+        )
+    return found.asked_by
+
+
+@dataclass(frozen=True, slots=True)
+class _ToSecond:
+    asked_by: str
+    body: bytes
 
 
 async def check(office: Office, who: Who, bank_id: str, compartment_id: str, empty: bool) -> Asked:

@@ -226,6 +226,23 @@ class OpenDoor(Struct, frozen=True, forbid_unknown_fields=True):
 
     reason: Reason
     note: Text = ""
+    confirms: Id | None = None
+    """An opening that somebody else asked for, and that takes two: the instruction that the wall refused so."""
+
+
+class GuardSignature(Struct, frozen=True, forbid_unknown_fields=True):
+    """`key` and `signature` are Ed25519, in hex. `more`: further signatures are to come before it is sent."""
+
+    key: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    signature: Annotated[str, Meta(pattern="^[0-9a-f]{128}$")]
+    until: Annotated[datetime, Meta(tz=True)]
+    more: bool = False
+
+
+class Guards(Struct, frozen=True, forbid_unknown_fields=True):
+    """Public keys in hex, as `latchwork sign --make` prints them; none: not guarded."""
+
+    keys: Annotated[list[Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]], Meta(max_length=8)]
 
 
 class CheckDoor(Struct, frozen=True, forbid_unknown_fields=True):

@@ -112,7 +112,7 @@ async def openings(
 async def open_door(
     office: TheOffice, who: Asker, bank_id: FromPath[str], compartment_id: FromPath[str], data: JSONBody[OpenDoor]
 ) -> Asked:
-    return await wall.open_door(office, who, bank_id, compartment_id, data.reason, data.note)
+    return await wall.open_door(office, who, bank_id, compartment_id, data.reason, data.note, data.confirms)
 
 
 @post(

@@ -18,6 +18,7 @@ from latchwork.server.api import (
     recovery,
     room,
     sign_in,
+    signing,
     stays,
     tasks,
 )
@@ -43,6 +44,7 @@ def routers() -> list[Router]:
                 *room.HANDLERS,
                 *tasks.HANDLERS,
                 *sign_in.HANDLERS,
+                *signing.HANDLERS,
             ],
             guards=[bearer],
             dependencies={"office": Provide(the_office), "who": Provide(asker)},

@@ -83,6 +83,7 @@ SELECT * FROM (
         b.divided IS NULL AND EXISTS (
             SELECT FROM instructions i
             WHERE i.bank = held.bank AND i.answered_at IS NULL
+                AND NOT (i.unsigned AND coalesce(i.not_after > now(), true))
                 AND (i.number IS NULL OR i.sent_session IS DISTINCT FROM held.session OR i.sent_at < $3)
         ) AS orders,
         EXISTS (
