@@ -16,7 +16,9 @@ from latchwork.domain.words import (
     BankId,
     CompartmentState,
     OpeningId,
+    PartyId,
     PassId,
+    PersonId,
     Reason,
     StayId,
     StayState,
@@ -121,6 +123,32 @@ async def test_a_parcel_is_given_to_its_right_recipient_who_is_told(database: st
         await place.wall.take_out(fresh)
         await place.wall.sync()
         assert (await read(place, stay))["state"] == "collected"
+
+
+async def test_what_went_into_the_wrong_flats_name_is_a_task(database: str, tmp_path: Path) -> None:
+    """The courier picks a neighbour; the announcement, which comes later, says who it is for."""
+    async with town(database, tmp_path) as place:
+        await place.settle()
+        right = (await place.ask("POST", "people", json={"name": "Grace Hopper"}))["id"]
+        label = place.cloud.office.vault.label(place.bank, 1, "LW-9")
+        held = await place.wall.put_in(
+            place.courier, label=label, recipient=PersonId(place.person), party=PartyId(place.party)
+        )
+        await place.wall.sync()
+        late = (await place.announce("LW-9", recipient=right))["id"]
+        await place.wall.sync()
+
+        async def noticed() -> bool:
+            return bool(await place.ask("GET", "tasks"))
+
+        await until(noticed)
+        (task,) = await place.ask("GET", "tasks")
+        assert (task["kind"], task["about"]) == ("wrong_recipient", held)
+        assert (await read(place, late))["recipient_name"] == "Ada Lovelace", "the wall's word is what is true"
+        await place.ask("POST", f"stays/{late}/reassign", 202, json={"recipient": right})
+        await place.wall.sync()
+        assert (await read(place, late))["recipient_name"] == "Grace Hopper"
+        assert await place.ask("GET", "tasks") == []
 
 
 async def test_a_delegate_fetches_one_parcel_until_a_time(database: str, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
@@ -15,7 +15,7 @@ import zxingcpp
 from PIL import Image
 from tests.server.town import town
 
-from latchwork.server.actions.letters import Letter
+from latchwork.server.actions.letters import CODED, STILL_TRUE, Letter
 from latchwork.server.actions.parcel import Parcel
 from latchwork.server.mail import BadSetting, SmtpMailer, compose, qr_png
 from latchwork.server.notices import DELAY_MAX, LEASE, TRIES_MAX, Dispatcher, NothingToSay, Undelivered, delay
@@ -23,6 +23,7 @@ from latchwork.store.outbox import DueNotice, PostgresOutbox
 from latchwork.store.postgres import PostgresStore
 from latchwork.store.rows import Unavailable
 from latchwork.sync import keys
+from latchwork.ui.words import languages
 
 T0 = datetime(2026, 3, 1, 8, tzinfo=UTC)
 
@@ -246,6 +247,17 @@ def test_words_of_people_stay_words() -> None:
     text = _part(message, "plain")
     assert "Ada <script> O'Neil, Dr." in text and "LW & Co" in text and "&amp;" not in text
     assert "123 456" in text and "Sunday, 1 March 2026 at 08:00" in text
+
+
+@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize("kind", sorted(STILL_TRUE))
+def test_every_notice_is_said_in_every_language(kind: str, language: str) -> None:
+    told = replace(letter(reason="too_big", fallback="desk", presumed=True), kind=kind, language=language)
+    message = compose(told, "Lockers <lockers@example.org>", T0)
+    text, html = _part(message, "plain"), _part(message, "html")
+    assert "{" not in text + str(message["Subject"]) and f'lang="{language}"' in html
+    assert ("123 456" in text) is ("123 456" in html) is (kind in CODED)
+    assert ("Sunday" in text) is (language == "en")
 
 
 def test_one_notice_has_one_message_id() -> None:

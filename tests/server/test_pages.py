@@ -204,7 +204,7 @@ async def test_an_operator_settles_what_a_person_must(database: str, tmp_path: P
             await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
             await shot(page, "operator-tasks-390")
             await page.set_viewport_size(DESK)  # type: ignore[arg-type]
-            await page.get_by_role("link", name="LW-1: it is somebody else's").click()
+            await page.get_by_role("link", name="LW-1: it seems to be somebody else's").click()
             await page.get_by_role("link", name="Change something").click()
             await shot(page, "operator-change-1280")
             await page.set_viewport_size(PHONE)  # type: ignore[arg-type]

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable
 
-from latchwork.server.actions import changes, overflow, reminders, room, sessions
+from latchwork.server.actions import changes, overflow, reminders, room, sessions, tasks
 from latchwork.server.actions.office import Office, Unavailable
 
 STEPS: tuple[Callable[[Office], Awaitable[None]], ...] = (
@@ -11,6 +11,7 @@ STEPS: tuple[Callable[[Office], Awaitable[None]], ...] = (
     changes.forward,
     room.offer,
     changes.hold_for_the_absent,
+    tasks.find_wrong_flats,
     reminders.remind,
     reminders.tell_delegates,
     reminders.tell_redirected,

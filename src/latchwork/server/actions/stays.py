@@ -485,11 +485,12 @@ async def story(office: Office, row: Row) -> list[Event]:
         if kind == "Wanted":  # what its door really did follows below
             continue
         reason = getattr(entry.body, "refusal", None) or getattr(entry.body, "why", None)
+        stored = getattr(entry.body, "stored", None)
         events.append(
             Event(
                 entry.at,
                 kind,
-                getattr(entry.body, "compartment", None),
+                getattr(stored or entry.body, "compartment", None),
                 str(reason) if reason else None,
                 bool(getattr(entry.body, "presumed", False)),
                 found.bank,

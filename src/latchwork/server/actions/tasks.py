@@ -53,6 +53,11 @@ async def take(office: Office, who: Who, task_id: str, by: str | None = None) ->
     return await task(office, who, task_id)
 
 
+async def find_wrong_flats(office: Office) -> None:
+    """What a courier put in for somebody else than it was announced for afterwards."""
+    await office.tables.do("wrong_flats", office.now())
+
+
 async def close(office: Office, who: Who, task_id: str, why: str, by: str | None = None) -> None:
     found = await task(office, who, task_id)
     if not found.by_hand:

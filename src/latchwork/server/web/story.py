@@ -25,6 +25,7 @@ WORDS: Mapping[str, str] = {
     "Expired": "Its time was over",
     "Cancelled": "Cancelled",
     "Redirected": "Sent to another locker",
+    "Recovered": "Put into door {door}, as the controller told again",
     "NotDelivered": "The courier could not put it in",
     "Removed": "Taken out of door {door} by the staff",
     "Reported": "Its recipient said something about it",

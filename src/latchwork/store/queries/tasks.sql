@@ -20,3 +20,16 @@ RETURNING true
 UPDATE tasks t SET closed_at = $5, closed_by = $3, closed_why = $4 FROM banks b
 WHERE b.id = t.bank AND b.organisation = $1 AND t.id = $2 AND t.closed_at IS NULL
 RETURNING true
+
+-- name: wrong_flats
+-- Things that were announced for another recipient than the one they were put in for, while they are still here.
+WITH linked AS (
+    UPDATE stays asked SET reason = NULL FROM stays held
+    WHERE asked.reason = 'already_here' AND asked.seq IS NULL AND held.id = asked.linked_to AND held.bank = asked.bank
+    RETURNING held.id, held.bank, held.epoch, held.seq, held.ended_at, held.recipient, asked.recipient AS meant
+)
+INSERT INTO tasks (id, bank, kind, about, detail, epoch, seq, opened_at)
+SELECT notice_id(bank, epoch, seq, id, 'wrong_flat'), bank, 'wrong_recipient', id, 'announced for somebody else', epoch,
+    seq, $1
+FROM linked WHERE ended_at IS NULL AND meant IS NOT NULL AND recipient IS DISTINCT FROM meant
+ON CONFLICT DO NOTHING

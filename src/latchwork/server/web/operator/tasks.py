@@ -36,7 +36,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     ),
     "missing": ("Door {about}: what somebody saw inside is not what should be", LOOK),
     "mismatch": ("Door {about}: a sensor inside contradicts what is recorded", LOOK),
-    "wrong_recipient": ("{stay}: it is somebody else's, its recipient says", "Give it to its right recipient."),
+    "wrong_recipient": ("{stay}: it seems to be somebody else's", "Find out, and give it to its right recipient."),
     "refused": ("{stay}: its recipient left it inside", "Its carrier takes it back, or you do at the wall."),
     "unknown_recipient": ("{stay}: nobody knows whose it is", "Find out, and give it to its recipient."),
     "unclaimed": ("{stay}: nobody collected it in time", "Take it out at the wall."),
