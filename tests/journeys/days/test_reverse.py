@@ -1,0 +1,167 @@
+"""Things that go the other way, and things for no compartment: returns, gifts, the pile beside the wall."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from tests.journeys.days.test_recipients import delivered
+from tests.journeys.days.wall import LARGE, PARCEL, Person, days
+
+from latchwork.domain.bank import Fitting
+from latchwork.domain.words import CompartmentId
+
+RETURN: dict[str, Any] = {"id": "return", "deposit_by": "person", "collect_by": "courier", "pickup_hours_max": 168}
+BOX: dict[str, Any] = {**RETURN, "id": "box", "walk_in": True, "shares": "party"}
+GIFT: dict[str, Any] = {"id": "gift", "deposit_by": "person", "collect_by": "person", "pickup_hours_max": 48}
+TOGETHER: dict[str, Any] = {**PARCEL, "shares": "recipient"}
+GATE = CompartmentId("G")
+SHELVED = (
+    *(Fitting(CompartmentId(f"0{n}"), LARGE) for n in (1, 2)),
+    Fitting(GATE, LARGE, gate=True),
+    Fitting(CompartmentId("S1"), LARGE, shelf=True, behind=GATE),
+)
+
+
+async def test_returns_with_a_code_with_a_label_and_with_neither(database: str, tmp_path: Path) -> None:
+    async with days(database, tmp_path, PARCEL, {**BOX, "party": None}, RETURN, GIFT) as here:
+        wall, place = here.wall, here.place
+        sent = (await place.announce("RET-1", service="return"))["id"]
+        gift = (await place.announce("GIFT-1", service="gift", recipient=here.people["Grace"], party=None))["id"]
+        codes = {}
+        for stay in (sent, gift):
+            await here.becomes(stay, "expected")
+            codes[stay] = (await here.stay(stay))["drop_off_digits"]
+        await wall.cut()
+        for stay in (sent, gift):
+            sender = await here.person(codes[stay])
+            if sender.screen in ("dropoff", "size"):
+                await sender.press("deposit")
+            await sender.put_in()
+            await sender.press("sign_out")
+        used = await here.person(codes[sent])
+        assert used.screen != "open" and not wall.open
+        await used.press("sign_out")
+
+        left = []
+        for label in ("RET-7", None, "RET-8"):
+            walker = Person(wall)
+            await walker.press("walk_in", service="box")
+            assert walker.screen == "bring", (walker.screen, walker.refused)
+            await walker.press("label", label=label) if label else await walker.press("no_label")
+            if walker.screen == "photo":
+                await walker.press("no_photo")
+            while walker.screen in ("confirm", "size"):
+                await walker.press("agree" if walker.screen == "confirm" else "deposit")
+            left.append(await walker.put_in(label))
+            await walker.press("sign_out")
+        assert len(set(left)) == 1, "one box for all"
+        await wall.power_cut()
+        wall.mend()
+        await here.becomes(sent, "deposited")
+        await here.becomes(gift, "deposited")
+
+        async def listed() -> list[Any] | None:
+            found = list(await here.ask("GET", f"banks/{wall.bank}/collections"))
+            return found if len(found) == 4 else None
+
+        assert sent in {x["id"] for x in await here.see(listed)}
+        await wall.cut()
+        grace = await here.person(wall.pickup(gift))
+        await grace.take()
+        await grace.press("sign_out")
+        courier = await here.courier()
+        await courier.then("take_out", "takeout")
+        while courier.values["stays"]:
+            await courier.then("take", "open", stay=courier.values["stays"][0]["stay"])
+            await courier.take()
+        await courier.press("sign_out")
+        wall.mend()
+        await here.becomes(sent, "collected")
+        await here.becomes(gift, "collected")
+        await here.tasks()
+
+
+async def test_the_pile_beside_the_wall_goes_onto_a_shelf_behind_a_gate(database: str, tmp_path: Path) -> None:
+    async with days(database, tmp_path, TOGETHER) as here:
+        wall = await here.build(TOGETHER, fittings=SHELVED)
+        place = here.place
+        place.bank = wall.bank
+        code = await here.grant("courier", wall, party=place.party)
+        stays = [await here.announce(f"LW-{n}") for n in (1, 2, 3)]
+        other = await here.announce("LW-4", recipient=here.people["Grace"])
+        await wall.cut()
+        courier = await here.courier(wall, code)
+        await courier.then("intake", "shelves", "intake")
+        await courier.then("intake", "intake", "open", shelf="S1")
+        if courier.screen != "intake":
+            wall.shut(courier.door)
+            await courier.shows("intake", "courier")
+        for label in ("LW-1", "LW-2", "LW-4"):
+            await courier.press("label", label=label)
+            assert courier.refused is None, courier.refused
+        assert courier.values["stored"] == 3
+        await courier.press("back")
+        await courier.deliver("LW-3")
+        await wall.power_cut()
+        await courier.shows("courier", "start")
+        await courier.press("sign_out")
+        if wall.open:
+            wall.shut(*sorted(wall.open))
+        ada = await here.person(wall.pickup(stays[0]), wall)
+        await ada.shows("open")
+        assert ada.door == "G" and set(ada.values["stays"]) == set(stays[:2])
+        await ada.take()
+        await ada.then("take", "open", stay=stays[2])
+        await ada.take()
+        await ada.press("sign_out")
+        wall.mend()
+        for stay in stays:
+            await here.becomes(stay, "collected")
+        assert (await here.becomes(other, "deposited"))["compartment"] == "S1"
+        grace = await here.person(wall.pickup(other), wall)
+        await grace.take()
+        await here.becomes(other, "collected")
+        await here.tasks()
+
+
+async def test_a_full_bank_a_queue_and_another_bank(database: str, tmp_path: Path) -> None:
+    async with days(database, tmp_path) as here:
+        large = {"width_mm": 370, "height_mm": 400, "depth_mm": 600}
+        one, two = await delivered(here, "LW-1", "LW-2", size=large)
+        other = await here.build(fittings=[Fitting(CompartmentId("01"), LARGE)])
+        code = await here.grant("courier", other, party=here.place.party)
+        waiting = [await here.announce(x, size=large) for x in ("LW-3", "LW-4")]
+        body = {"until": (here.time.utc() + timedelta(days=2)).isoformat(), "wait": True}
+        for stay in waiting:
+            await here.ask("POST", f"stays/{stay}/reservation", 202, json=body)
+
+        async def queued() -> list[int] | None:
+            found = [(await here.stay(stay))["waiting_position"] for stay in waiting]
+            return found if all(found) else None
+
+        assert await here.see(queued) == [1, 2]
+        await here.wall.cut()
+        await here.ask("POST", f"stays/{waiting[1]}/redirect", 202, json={"bank": other.bank})
+        ada = await here.person(here.wall.pickup(one))
+        await ada.take()
+        await ada.press("sign_out")
+        await here.wall.power_cut()
+        here.wall.mend()
+        await here.becomes(one, "collected")
+        await here.pass_time(minutes=10)  # a wall that said no is not asked again at once
+        offered = await here.becomes(waiting[0], "reserved")
+        assert offered["offered_until"] is not None
+        moved = await here.becomes(waiting[1], "expected", "reserved")
+        assert moved["bank"] == other.bank
+        courier = await here.courier(other, code)
+        await courier.deliver("LW-4")
+        await here.becomes(waiting[1], "deposited")
+        await other.cut()
+        (pickup,) = [x.pickup for x in other.loop.bank.stays.values()]
+        await (await here.person(other.code(pickup), other)).take()
+        other.mend()
+        await here.becomes(waiting[1], "collected")
+        again = await here.courier()
+        assert await again.deliver("LW-3") == offered["compartment"]
+        await here.becomes(waiting[0], "deposited")
+        assert (await here.stay(two))["state"] == "deposited"
