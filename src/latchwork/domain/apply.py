@@ -240,6 +240,7 @@ def _stored(bank: Bank, body: e.Stored) -> Bank:
         pickup=body.pickup.pass_id if body.pickup else None,
         delegates=before.delegates if before else (),
         why=body.why,
+        photo_sha256=body.photo_sha256,
     )
     bank = _with_deadline(_with_stay(bank, stay), stay)
     if body.pickup:

@@ -186,6 +186,8 @@ class Stay:
     extensions: int = 0
     moving: ClaimId | None = None
     """Staff is taking it to another compartment: this claim waits for it."""
+    photo_sha256: str | None = None
+    """Names the picture that was taken when it was put in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from pathlib import Path
 from latchwork.domain.bank import Bank
 from latchwork.domain.commands import Command, Decision, Offer, Ticket
 from latchwork.domain.words import Lookup
-from latchwork.edge.kiosk.photos import Photos
+from latchwork.edge.kiosk.photos import ERASED, Photos
 from latchwork.edge.loop import Loop
 from latchwork.store.sqlite import SqliteJournal
+from latchwork.sync import keys
 
 WAKE_SECONDS_MAX = 60.0
 
@@ -21,7 +22,8 @@ log = logging.getLogger(__name__)
 class EdgeDesk:
     """`turn` is held by whoever works with the loop; it is the bank's single thread of steps.
 
-    `photos`: the folder where pictures of what was put in are kept; without one there are none."""
+    `photos`: the folder where pictures of what was put in are kept; without one there are none.
+    """
 
     def __init__(self, loop: Loop, journal: SqliteJournal, photos: Path | None = None) -> None:
         self.turn = asyncio.Lock()
@@ -30,7 +32,7 @@ class EdgeDesk:
         self._loop = loop
         loop.told = self.stir
         self._journal = journal
-        self._photos = Photos(photos) if photos else None
+        self._photos = Photos(photos, keys.photo_key(loop.keyring.code_key)) if photos else None
         self._changed = asyncio.Event()
         self._seen: asyncio.Queue[Command] = asyncio.Queue()
 
@@ -56,6 +58,8 @@ class EdgeDesk:
             async with self.turn:
                 await self._loop.wake()
                 delay = self._loop.wake_in()
+                if self._photos and not self.bank.clock_doubted:
+                    self._photos.forget(self._loop.clock.now())
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(delay if delay is not None else WAKE_SECONDS_MAX, WAKE_SECONDS_MAX)):
                     await change.wait()
@@ -101,6 +105,14 @@ class EdgeDesk:
         except OSError as error:
             log.warning("a photo could not be kept: %s", error.strerror)
             return None
+
+    def photo(self, name: str) -> bytes | None:
+        return self._photos.find(name) if self._photos else None
+
+    def heed(self, document: str, body: bytes) -> None:
+        """What a new document wants done before we say that we hold it. Raises OSError: it is not held yet."""
+        if document == ERASED and self._photos:
+            self._photos.erase_all(body)
 
     def link_heard_at(self) -> datetime | None:
         return self.heard_at

@@ -106,7 +106,7 @@ async def _work(config: Config, who: identity.Identity, journal: SqliteJournal, 
     key = who.key
     desired = Desired(args.config, config.state, key, desk, loop, journal)
     public = key.public_key().public_bytes_raw()
-    talk = Talk(who.bank, loop, journal, public, key.sign, boot, args.go_on, desired.reported)
+    talk = Talk(who.bank, loop, journal, public, key.sign, boot, args.go_on, desired.reported, desk.heed)
     link = Link(config.server, desk, talk, software)
     app = kiosk_app(desk, bank_name=who.name or who.bank[:8], hosts={*LOOPBACK, *config.kiosk_names})
     kiosk = _KioskServer(

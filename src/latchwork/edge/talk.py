@@ -54,6 +54,7 @@ class Talk:
         boot: str,
         go_on: str = "",
         configuration: Callable[[], Configuration | None] = lambda: None,
+        heed: Callable[[str, bytes], None] = lambda _name, _body: None,
     ) -> None:
         self._bank = bank
         self._loop = loop
@@ -63,6 +64,8 @@ class Talk:
         self._boot = boot
         self._configuration = configuration
         self._configuration_told: Configuration | None = None
+        self._heed = heed
+        """Does what a document wants done before we say that we hold it."""
         self._recovery = Recovery(loop, shelf, go_on)
         self._end: BankEnd | None = None
         self._signed = (0, 0)
@@ -104,7 +107,8 @@ class Talk:
         if self._loop.bank.clock_doubted:
             await self._loop.do(c.TrustClock())
         for document in down.documents:
-            with suppress(self._loop.full):  # only this is lost, and the server sends it again
+            with suppress(self._loop.full, OSError):  # only this is lost, and the server sends it again
+                self._heed(document.name, document.body)
                 self._shelf.put_document(document.name, document.version, document.body)
         for order in () if self.server_differs else down.orders:
             refusal = (await self._loop.obey(order)).refusal

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable
 
-from latchwork.server.actions import changes, overflow, reminders, room, sessions, tasks
+from latchwork.server.actions import changes, overflow, privacy, reminders, room, sessions, tasks
 from latchwork.server.actions.office import Office, Unavailable
 
 STEPS: tuple[Callable[[Office], Awaitable[None]], ...] = (
@@ -16,6 +16,7 @@ STEPS: tuple[Callable[[Office], Awaitable[None]], ...] = (
     reminders.tell_delegates,
     reminders.tell_redirected,
     sessions.sweep,
+    privacy.forget,
 )
 
 log = logging.getLogger(__name__)

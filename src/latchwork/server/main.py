@@ -23,7 +23,7 @@ from litestar.datastructures import MutableScopeHeaders, State
 from litestar.types import Message, Scope
 
 from latchwork.server import jobs
-from latchwork.server.actions import access, links
+from latchwork.server.actions import access, links, privacy
 from latchwork.server.actions.letters import NotSent, letter
 from latchwork.server.actions.live import Live
 from latchwork.server.actions.office import Office, Unavailable
@@ -31,6 +31,7 @@ from latchwork.server.actions.vault import Unusable, open_vault, write_private
 from latchwork.server.api import routes as api
 from latchwork.server.api.problems import problem
 from latchwork.server.exchange import Exchange
+from latchwork.server.ledger import Ledger
 from latchwork.server.link import UVICORN, Link
 from latchwork.server.mail import BadSetting, SmtpMailer, compose, compose_link
 from latchwork.server.notices import Dispatcher, NothingToSay
@@ -56,6 +57,8 @@ WITNESS_SECONDS = 0.5
 """How often checkpoints are kept that came since."""
 STOP_SECONDS_MAX = 3
 TOKEN_FILE = "first-token"
+LEDGER = "gone.jsonl"
+"""Keep it, and back it up, apart from the database."""
 OWNER_FILE = "first-owner"
 HSTS = "max-age=31536000; includeSubDomains"
 
@@ -230,6 +233,7 @@ async def running(
     mailer = SmtpMailer(given.smtp_url) if given.smtp_url else None
     await _patiently(lambda: migrate(owner or dsn))
     async with await _patiently(lambda: PostgresStore.connect(dsn)) as store:
+        ledger = Ledger(given.state / LEDGER)
         office = Office(
             store,
             Tables(store),
@@ -238,6 +242,7 @@ async def running(
             secrets.token_bytes,
             given.public_url,
             mails=mailer is not None,
+            ledger=ledger,
             inner_hosts=given.inner_hosts,
         )
         if not await _patiently(lambda: access.vault_fits(office)):
@@ -245,6 +250,10 @@ async def running(
                 "This database was made with another master secret: every code would be wrong. "
                 f"Restore {given.state / 'master.secret'}, or name the right file in LATCHWORK_MASTER_SECRET_FILE."
             )
+        try:
+            await _patiently(lambda: privacy.replay(office, ledger.read()))
+        except ValueError as error:
+            raise Unusable(f"The ledger of what must stay gone is damaged: {error}. Repair or restore it.") from None
         live = Live()
         witness = Witness(store, vault.witness, vault.sign_as_witness, clock)
         link = Link(store, Exchange(store, clock, witness.take), clock)

@@ -31,6 +31,7 @@ TOPICS = (
     "sign_in",
     "configurations",
     "single_sign_on",
+    "privacy",
 )
 
 T = TypeVar("T")

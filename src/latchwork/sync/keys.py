@@ -33,6 +33,11 @@ def code_key(master: bytes, bank: BankId, generation: int) -> bytes:
     return HKDF(SHA256(), 32, None, info).derive(master)
 
 
+def photo_key(key: bytes) -> bytes:
+    """The 32-byte key of a bank's pictures, from its code key: who has the master secret can read them too."""
+    return HKDF(SHA256(), 32, None, b"latchwork photo key").derive(key)
+
+
 def digits_of(key: bytes, pass_id: PassId, n: int, digits: int) -> str:
     """The digits of a pass: a truncation of HMAC(code key, pass id, n)."""
     mac = hmac.digest(key, b"digits\0" + pass_id.encode() + b"\0" + str(n).encode(), "sha256")

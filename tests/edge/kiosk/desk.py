@@ -121,6 +121,9 @@ class TestDesk:
         self.photos.append(jpeg)
         return f"{len(self.photos):064x}"
 
+    def photo(self, name: str) -> bytes | None:
+        return self.photos[int(name, 16) - 1]
+
     def link_heard_at(self) -> datetime | None:
         return None
 

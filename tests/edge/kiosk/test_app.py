@@ -1,5 +1,6 @@
 """The kiosk over HTTP: the script's way through a parcel's life, idleness, and everything a caller can do wrong."""
 
+import base64
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 from litestar.testing import TestClient
-from tests.edge.kiosk.desk import TestDesk, fittings
+from tests.edge.kiosk.desk import JANE, TestDesk, fittings
 
 from latchwork.domain.words import CompartmentId, DoorState, StayState
 from latchwork.edge.kiosk.app import COOKIE, Kiosk, Listener, _changes, kiosk_app
@@ -303,6 +304,27 @@ def test_strange_presses_are_answered_in_words(house: House, browser: TestClient
 def test_only_the_kiosks_own_page_may_press(browser: TestClient[Any], headers: dict[str, str], status: int) -> None:
     headers = {"Content-Type": "application/json", **headers}
     assert browser.post("/act", content=b'{"do":"back"}', headers=headers).status_code == status
+
+
+def test_a_picture_is_for_staff_only(house: House, browser: TestClient[Any]) -> None:
+    jpeg = b"\xff\xd8\xff picture \xff\xd9"
+    act(browser, "code", code=house.desk.courier)
+    act(browser, "no_label")
+    act(browser, "photo", jpeg=base64.b64encode(jpeg).decode())
+    act(browser, "recipient", id=JANE)
+    act(browser, "agree")
+    act(browser, "deposit", size="380x80x640")
+    house.desk.swing("01")
+    act(browser, "confirm")
+    (stay,) = house.desk.bank.stays
+    assert browser.get(f"/photo/{stay}").status_code == 404  # to the courier
+    act(browser, "sign_out")
+    act(browser, "code", code=house.desk.staff)
+    act(browser, "door", door="01")
+    assert act(browser, "thing", stay=stay)["values"]["photo"] == f"/photo/{stay}"
+    shown = browser.get(f"/photo/{stay}")
+    assert (shown.content, shown.headers["content-type"]) == (jpeg, "image/jpeg")
+    assert browser.get(f"/photo/{'0' * 32}").status_code == 404
 
 
 def test_pages_carry_the_policy_and_unknown_ones_are_problems(browser: TestClient[Any]) -> None:

@@ -1,7 +1,8 @@
 """The exceptions of ordinary days at the screen, a story each: by presses alone, as a script drives them."""
 
+import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -287,12 +288,24 @@ def test_without_a_label_a_photo_is_asked_and_stands_in_the_entry() -> None:
     assert isinstance(put, e.Stored) and put.photo_sha256 is None
 
 
-def test_photos_are_kept_under_their_salted_hash_until_erased(tmp_path: Path) -> None:
-    photos = Photos(tmp_path / "photos")
-    first, second = photos.keep(JPEG), photos.keep(JPEG)
-    assert first != second and photos.find(first) == JPEG
-    photos.erase(first)
+def test_photos_are_sealed_under_their_salted_hash_until_erased_or_a_month_old(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    photos = Photos(folder, bytes(32))
+    first, second, third = photos.keep(JPEG), photos.keep(JPEG), photos.keep(JPEG)
+    assert len({first, second, third}) == 3 and photos.find(first) == JPEG
+    assert all(JPEG[:3] not in path.read_bytes() for path in folder.iterdir())
+    assert Photos(folder, bytes(31) + b"1").find(first) is None  # another key
+    photos.erase_all(json.dumps([first, "../other", 7, "0" * 64]).encode())
+    photos.erase_all(b"{}")
     assert photos.find(first) is None and photos.find(second) == JPEG
+    sealed = next(path for path in folder.iterdir() if path.name.startswith(second))
+    sealed.write_bytes(sealed.read_bytes()[:-1] + b"?")
+    assert photos.find(second) is None
+    now = datetime.now(UTC)
+    photos.forget(now + timedelta(days=29))
+    assert photos.find(third) == JPEG
+    photos.forget(now + timedelta(days=31))
+    assert photos.find(third) is None
 
 
 def test_scan_scan_scan_onto_a_shelf() -> None:

@@ -25,9 +25,11 @@ from litestar import Litestar, MediaType, Request, Response, get, post
 from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie, State
 from litestar.exceptions import HTTPException
+from litestar.params import FromPath
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 from litestar.static_files import create_static_files_router
 
+from latchwork.domain.words import Role, SessionId, StayId
 from latchwork.edge.kiosk import render as rendering
 from latchwork.edge.kiosk.acts import act, tend
 from latchwork.edge.kiosk.at import At
@@ -87,7 +89,14 @@ def kiosk_app(
             yield
 
     return Litestar(
-        [_page, _screen, _act, _events, create_static_files_router("/static", [rendering.STATIC, pages.STATIC])],
+        [
+            _page,
+            _screen,
+            _act,
+            _events,
+            _photo,
+            create_static_files_router("/static", [rendering.STATIC, pages.STATIC]),
+        ],
         before_request=before,
         exception_handlers={HTTPException: _as_problem},
         lifespan=[running],
@@ -259,6 +268,18 @@ async def _act(request: Request[Any, Any, State]) -> Response[dict[str, Any]]:
     await kiosk.press(seat, press)
     answer = kiosk.answer(seat, await kiosk.look(seat))
     return Response(answer, headers=_plain, cookies=_cookie(request, seat))
+
+
+@get("/photo/{stay:str}", media_type="image/jpeg")
+async def _photo(request: Request[Any, Any, State], stay: FromPath[str]) -> Response[bytes]:
+    """What the courier saw, for staff at this wall."""
+    bank, turn = _kiosk(request).desk.bank, _seat(request).turn
+    session, thing = bank.sessions.get(turn.session or SessionId("")), bank.stays.get(StayId(stay))
+    allowed = session is not None and session.role is Role.STAFF
+    found = _kiosk(request).desk.photo(thing.photo_sha256) if allowed and thing and thing.photo_sha256 else None
+    if found is None:
+        raise Problem("There is no such picture.", status_code=404)
+    return Response(found, headers=_plain)
 
 
 @get("/events")

@@ -45,6 +45,10 @@ class Desk(Protocol):
         """The hash by which entries speak of this picture; None: there is no room for it."""
         ...
 
+    def photo(self, name: str) -> bytes | None:
+        """The picture of that hash, while nobody has erased it."""
+        ...
+
     def link_heard_at(self) -> datetime | None:
         """When the cloud was last heard in this run."""
         ...

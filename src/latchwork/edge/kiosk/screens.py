@@ -334,5 +334,6 @@ def _thing(bank: Bank, stay: Stay, papers: Papers) -> Values:
         "for": {"name": who.name, "unit": who.unit} if who else None,
         "at_end": str(bank.services[stay.about.service].at_end),
         "until": stay.deadline.isoformat() if stay.deadline else None,
+        "photo": f"/photo/{stay.id}" if stay.photo_sha256 else None,
         "may_be_missing": compartment is not None and compartment.state is CompartmentState.NEEDS_CHECK,
     }

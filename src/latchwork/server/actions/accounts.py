@@ -12,6 +12,7 @@ from latchwork.server.actions import factors, guesses, links, passwords, session
 from latchwork.server.actions.links import Link, Purpose
 from latchwork.server.actions.office import LIST_MAX, Declined, Office, Who, is_id, not_found
 from latchwork.server.actions.sessions import Session, Stage
+from latchwork.server.ledger import Gone
 
 ROLES = ("owner", "manager", "attendant", "technician", "auditor")
 NAME_CHARACTERS_MAX = 100
@@ -232,6 +233,7 @@ async def remove(office: Office, who: Who, account_id: str) -> None:
     await _member(office, who, account_id)
     if not await office.tables.do("remove_account", who.organisation, account_id):
         raise _last_owner()
+    office.note(Gone.ACCOUNT, who.organisation, account_id)
 
 
 def owners_only(who: Who) -> None:

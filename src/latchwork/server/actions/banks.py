@@ -14,6 +14,7 @@ from latchwork.domain.bank import Service as Service
 from latchwork.domain.words import BankId, CompartmentId, Role, ServiceId
 from latchwork.server.actions import people, places
 from latchwork.server.actions.office import LIST_MAX, Asked, Declined, Office, Who, is_id, not_found, order
+from latchwork.server.ledger import Gone
 from latchwork.sync import keys
 
 ENROLMENT_HOURS_MAX = 24
@@ -198,7 +199,9 @@ async def invite(office: Office, who: Who, bank_id: str) -> Invitation:
 
 async def revoke_key(office: Office, who: Who, bank_id: str) -> None:
     """From now on the controller that holds the key is nobody. The bank works on, and is heard no more."""
-    await bank(office, who, bank_id)
+    found = await bank(office, who, bank_id)
+    if found.device_key is not None:
+        office.note(Gone.KEY, who.organisation, found.device_key)
     if not await office.tables.do("revoke_key", bank_id, who.organisation, office.now()):
         raise Declined(409, "not_enrolled", "No controller has enrolled as this bank yet.")
     office.wake(bank_id)

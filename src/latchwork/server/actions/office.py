@@ -11,6 +11,7 @@ from typing import Final
 from latchwork.domain import commands as c
 from latchwork.domain.words import BankId
 from latchwork.server.actions.vault import Vault
+from latchwork.server.ledger import Gone, Ledger, Line
 from latchwork.store.admin import Tables
 from latchwork.store.postgres import PostgresStore, Scope
 from latchwork.store.rows import InstructionRow, Unavailable
@@ -42,6 +43,8 @@ class Office:
     """Whether mails go out."""
     inner_hosts: frozenset[str] = frozenset()
     """Names of our own network that may be asked though others say so, see `outward`."""
+    ledger: Ledger | None = None
+    """What must stay gone after a restore."""
     seen: "dict[str, tuple[datetime, object]]" = field(default_factory=dict)
     """Answers worth keeping for a few seconds."""
 
@@ -55,6 +58,11 @@ class Office:
     def house(self) -> "Office":
         """As it was made."""
         return replace(self, tables=Tables(self.store))
+
+    def note(self, what: Gone, organisation: str, name: str) -> None:
+        """Raises OSError: then it must not be done."""
+        if self.ledger is not None:
+            self.ledger.note(Line(self.now(), what, organisation, name))
 
     def new_id(self) -> str:
         return self.draw(16).hex()

@@ -86,12 +86,6 @@ async def person(office: Office, who: Who, person_id: str) -> Person:
     return found
 
 
-async def erase_person(office: Office, who: Who, person_id: str) -> None:
-    if not is_id(person_id) or not await office.tables.do("erase_person", who.organisation, person_id):
-        raise not_found("person")
-    await _refresh_all(office, who)
-
-
 async def create_party(office: Office, who: Who, name: str) -> Party:
     party = Party(office.new_id(), name)
     await office.tables.do("create_party", party.id, who.organisation, name)

@@ -1,10 +1,10 @@
 """Recipients, carriers, and the passes of couriers and staff."""
 
 import msgspec
-from litestar import delete, get, post, put
+from litestar import Response, delete, get, post, put
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from latchwork.server.actions import passes, people
+from latchwork.server.actions import passes, people, privacy
 from latchwork.server.actions.office import Asked
 from latchwork.server.api.bodies import Holiday, NewParty, NewPass, NewPerson
 from latchwork.server.api.guard import Asker, Key, TheOffice, given
@@ -33,9 +33,44 @@ async def holiday(office: TheOffice, who: Asker, person_id: FromPath[str], data:
     return await people.set_away(office, who, person_id, data.until)
 
 
-@delete("/people/{person_id:str}", tags=TAG, summary="Erase a person; what happened at the walls stays provable")
-async def erase_person(office: TheOffice, who: Asker, person_id: FromPath[str]) -> None:
-    await people.erase_person(office, who, person_id)
+@delete(
+    "/people/{person_id:str}",
+    tags=TAG,
+    status_code=200,
+    summary="Erase a person, and get the receipt of it; what happened at the walls stays provable",
+)
+async def erase_person(office: TheOffice, who: Asker, person_id: FromPath[str]) -> privacy.Erasure:
+    return await privacy.erase(office, who, person_id)
+
+
+@get("/people/{person_id:str}/export", tags=TAG, summary="All that is held about a person, as one file")
+async def export(office: TheOffice, who: Asker, person_id: FromPath[str]) -> Response[privacy.Export]:
+    headers = {"Content-Disposition": f'attachment; filename="person-{person_id}.json"'}
+    return Response(await privacy.export(office, who, person_id), headers=headers)
+
+
+@get("/erasures", tags=TAG, summary="Who was erased, by ids that are nobody's any more")
+async def all_erasures(office: TheOffice, who: Asker) -> list[privacy.Erasure]:
+    return await privacy.erasures(office, who)
+
+
+@get(
+    "/erasures/{erasure_id:str}",
+    tags=TAG,
+    summary="An erasure, and which walls still have to hear of it",
+)
+async def erasure(office: TheOffice, who: Asker, erasure_id: FromPath[str]) -> privacy.Erasure:
+    return await privacy.erasure(office, who, erasure_id)
+
+
+@get("/retention", tags=TAG, summary="How long what need not be kept is kept")
+async def retention(office: TheOffice, who: Asker) -> privacy.Retention:
+    return await privacy.retention(office, who.organisation)
+
+
+@put("/retention", tags=TAG, summary="Keep it longer or less long")
+async def set_retention(office: TheOffice, who: Asker, data: JSONBody[privacy.Retention]) -> privacy.Retention:
+    return await privacy.set_retention(office, who, data)
 
 
 @post("/parties", tags=TAG, summary="Create a carrier or shop whose things come here")
@@ -80,6 +115,11 @@ HANDLERS = [
     person,
     holiday,
     erase_person,
+    export,
+    all_erasures,
+    erasure,
+    retention,
+    set_retention,
     create_party,
     parties,
     party,

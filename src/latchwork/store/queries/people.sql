@@ -1,4 +1,4 @@
--- Recipients, carriers, and the passes of those who work at a wall. Erasing a person is deleting rows here.
+-- Recipients, carriers, and the passes of those who work at a wall.
 
 -- name: create_person
 INSERT INTO people (id, organisation, site, name, unit, email, created_at, language)
@@ -12,13 +12,6 @@ WHERE organisation = $1 AND ($2::text IS NULL OR id = $2) ORDER BY name, id LIMI
 
 -- name: set_away
 UPDATE people SET away_until = $3 WHERE organisation = $1 AND id = $2 RETURNING true
-
--- name: erase_person
--- And whom they sent to fetch things.
-WITH sent AS (
-    DELETE FROM delegates d USING stays s WHERE s.id = d.stay AND s.organisation = $1 AND d.recipient = $2
-)
-DELETE FROM people WHERE organisation = $1 AND id = $2 RETURNING true
 
 -- name: create_party
 INSERT INTO parties (id, organisation, name) VALUES ($1, $2, $3)

@@ -88,6 +88,12 @@ WITH fresh AS (
 SELECT k.id, k.name, s.name AS site, k.code_generation
 FROM (SELECT * FROM keyed UNION ALL SELECT * FROM again) k JOIN sites s ON s.id = k.site
 
+-- name: revoke_again
+-- After a restore, by the key itself: the controller that came after it stays.
+UPDATE banks SET key_revoked_at = $2, session = session + 1
+WHERE device_key = decode($1, 'hex') AND key_revoked_at IS NULL
+RETURNING true
+
 -- name: revoke_key
 -- The session counts up, so that a connection that is open now may not go on either.
 UPDATE banks SET key_revoked_at = $3, session = session + 1

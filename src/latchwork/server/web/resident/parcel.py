@@ -7,7 +7,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect, ServerSentEvent
 
-from latchwork.server.actions import changes, parcel, receipts
+from latchwork.server.actions import changes, parcel, privacy, receipts
 from latchwork.server.actions.office import Declined, Office, Who
 from latchwork.server.actions.stays import COMING, WAITING
 from latchwork.server.web.operator.session import Form, day_in, same_site
@@ -24,6 +24,12 @@ DAYS = ("1", "3", "7")
 async def parcel_page(office: TheOffice, token: FromPath[str]) -> Response[str]:
     found = await parcel.parcel(office, token)
     return page("resident/parcel.html", layer="phone", live=f"/p/{token}/events", **await _values(office, found, token))
+
+
+@get("/p/{token:str}/about", include_in_schema=False)
+async def about(office: TheOffice, token: FromPath[str]) -> Response[str]:
+    """What is known about the person, and why."""
+    return page("resident/about.html", layer="phone", known=await privacy.known(office, token), here=f"/p/{token}")
 
 
 @get("/p/{token:str}/events", include_in_schema=False)
@@ -123,4 +129,4 @@ async def _values(office: Office, found: parcel.Parcel, token: str) -> dict[str,
     }
 
 
-HANDLERS = [parcel_page, parcel_events, parcel_receipt, change_page, extend, hold, delegate, dismiss]
+HANDLERS = [parcel_page, about, parcel_events, parcel_receipt, change_page, extend, hold, delegate, dismiss]

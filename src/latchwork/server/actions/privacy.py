@@ -1,0 +1,271 @@
+"""What we hold about a person, how it is forgotten, and what of a restored backup must not come back."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from latchwork.server.actions import passes, people, stays
+from latchwork.server.actions.office import LIST_MAX, Office, Who, is_id, not_found
+from latchwork.server.ledger import Gone, Line
+
+ERASED = "erased"
+"""The document that names the pictures a bank is to erase."""
+REPLY_DAYS = 30
+"""How long an answer is kept for a request that is sent again with the same key."""
+FORGET_HOURS = 20
+Days = Annotated[int, Meta(ge=1, le=3_650)]
+
+log = logging.getLogger(__name__)
+
+
+class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Days after the end of a stay. Logs of walls hold no word about anybody, and are kept."""
+
+    tracking_days: Days = 90
+    notice_days: Days = 90
+
+
+@dataclass(frozen=True, slots=True)
+class AtBank:
+    """`done`: this wall has said that it holds nothing of it any more. Else it will be told when it is on line."""
+
+    bank: str
+    name: str
+    heard_at: datetime | None
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """`erased`: how many, by kind. `person`: an id that is nobody's any more."""
+
+    id: str
+    person: str
+    at: datetime
+    asked_by: str
+    erased: Mapping[str, int]
+    banks: Sequence[AtBank] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Erasure:
+    id: str
+    person: str
+    at: datetime
+    asked_by: str
+    rows: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Photo:
+    bank: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Hash:
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Bank:
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A stay that was for the person."""
+
+    id: str
+    bank: str
+    service: str
+    tracking: str | None
+    state: str
+    reason: str | None
+    compartment: str | None
+    announced: bool
+    asked_at: datetime | None
+    deposited_at: datetime | None
+    deadline: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Somebody whom the person sent to fetch something."""
+
+    stay: str
+    name: str
+    email: str | None
+    until: datetime
+    asked_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    kind: str
+    stay: str
+    due_at: datetime
+    sent_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldPass:
+    id: str
+    bank: str
+    holder: str | None
+    state: str
+    valid_until: datetime | None
+    asked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """All that is held about a person. Pictures of parcels stay at their walls, and show no person."""
+
+    made_at: datetime
+    person: people.Person
+    received: Sequence[Received]
+    sent: Sequence[Sent]
+    notices: Sequence[Notice]
+    passes: Sequence[HeldPass]
+
+
+async def erase(office: Office, who: Who, person_id: str) -> Erasure:
+    """One action, and the receipt of it. The ledger is told first: from then on no backup brings the person back."""
+    await people.person(office, who, person_id)
+    office.note(Gone.PERSON, who.organisation, person_id)
+    for held in await office.tables.all(HeldPass, "passes_for", who.organisation, person_id):
+        if held.state in ("asked", "live"):
+            await passes.revoke(office, who, held.id)
+    return await _erase(office, who.organisation, person_id, who.name)
+
+
+async def _erase(office: Office, organisation: str, person_id: str, asked_by: str) -> Erasure:
+    photos: dict[str, list[str]] = {}
+    for photo in await office.tables.all(_Photo, "photos_of", organisation, person_id):
+        photos.setdefault(photo.bank, []).append(photo.sha256)
+    erased = msgspec.json.decode(
+        await office.tables.value("erase_person", organisation, person_id), type=dict[str, int]
+    )
+    erased["pictures"] = sum(map(len, photos.values()))
+    for bank, hashes in photos.items():
+        await office.tables.do("erase_photos", bank, hashes, office.now())
+        await _tell_erased(office, bank)
+    for each in await office.tables.all(_Bank, "bank_ids", organisation):
+        await people.refresh_directory(office, each.id)
+    name, rows = office.new_id(), msgspec.json.encode(erased).decode()
+    await office.tables.do("note_erasure", name, organisation, person_id, office.now(), asked_by, rows)
+    return await _erasure(office, organisation, name)
+
+
+async def _tell_erased(office: Office, bank: str) -> None:
+    named = [photo.sha256 for photo in await office.tables.all(_Hash, "erased_photos", bank)]
+    if await office.tables.do("put_document", bank, ERASED, msgspec.json.encode(named)):
+        office.wake(bank)
+
+
+async def erasures(office: Office, who: Who) -> list[Erasure]:
+    """The latest first, without what each wall says of it."""
+    return [_shown(row) for row in await office.tables.all(_Erasure, "erasures", who.organisation, None, LIST_MAX)]
+
+
+async def erasure(office: Office, who: Who, name: str) -> Erasure:
+    if not is_id(name):
+        raise not_found("erasure")
+    return await _erasure(office, who.organisation, name)
+
+
+async def _erasure(office: Office, organisation: str, name: str) -> Erasure:
+    row = await office.tables.one(_Erasure, "erasures", organisation, name, 1)
+    if row is None:
+        raise not_found("erasure")
+    return _shown(row, await office.tables.all(AtBank, "erasure_banks", name, organisation))
+
+
+def _shown(row: _Erasure, banks: Sequence[AtBank] = ()) -> Erasure:
+    return Erasure(row.id, row.person, row.at, row.asked_by, msgspec.json.decode(row.rows), banks)
+
+
+async def export(office: Office, who: Who, person_id: str) -> Export:
+    of, tables = (who.organisation, person_id), office.tables
+    return Export(
+        office.now(),
+        await people.person(office, who, person_id),
+        await tables.all(Received, "stays_for", *of),
+        await tables.all(Sent, "sent_by", *of),
+        await tables.all(Notice, "notices_to", *of),
+        await tables.all(HeldPass, "passes_for", *of),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a parcel's page tells of the person whom it is for. `name`: None where nobody is named."""
+
+    organisation: str
+    name: str | None
+    unit: str
+    email: str | None
+    tracking: str | None
+    kept: Retention
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    name: str
+
+
+async def known(office: Office, link: str) -> Known:
+    """For whoever has a parcel's secret link."""
+    acting, row = await stays.by_link(office, link)
+    person = None
+    if row.recipient is not None:
+        person = await acting.tables.one(people.Person, "people", row.organisation, row.recipient, 1)
+    run_by = await acting.tables.one(_Named, "organisation_name", row.organisation)
+    kept = await retention(acting, row.organisation)
+    name, unit, email = (person.name, person.unit, person.email) if person else (None, "", None)
+    return Known(run_by.name if run_by else "", name, unit, email, row.tracking, kept)
+
+
+async def retention(office: Office, organisation: str) -> Retention:
+    said: Any = await office.tables.value("retention", organisation)
+    return msgspec.json.decode(said or "{}", type=Retention)
+
+
+async def set_retention(office: Office, who: Who, wanted: Retention) -> Retention:
+    await office.tables.do("set_retention", who.organisation, msgspec.json.encode(wanted).decode())
+    return wanted
+
+
+async def forget(office: Office) -> None:
+    """Once a night, by whichever process comes first."""
+    now = office.now()
+    if not await office.tables.do("time_to_forget", now, FORGET_HOURS):
+        return
+    ours = Retention()
+    gone = await office.tables.value("forget", now, ours.tracking_days, ours.notice_days, REPLY_DAYS)
+    log.info("too old, and forgotten: %s", gone)
+
+
+async def replay(office: Office, lines: Sequence[Line]) -> int:
+    """What the ledger says is gone goes once more; how many had come back. For the server itself, at its start."""
+    back = 0
+    for line in lines:
+        if line.what is Gone.PERSON:
+            found = await office.tables.one(people.Person, "people", line.organisation, line.id, 1)
+            if found is not None:
+                await _erase(office, line.organisation, line.id, "the ledger of what is gone")
+                back += 1
+        elif line.what is Gone.ACCOUNT:
+            back += await office.tables.do("remove_account", line.organisation, line.id)
+        else:
+            back += await office.tables.do("revoke_again", line.id, line.at)
+    if back:
+        log.warning("a backup had brought back %d things that were erased or revoked: they are gone again", back)
+    return back
