@@ -41,6 +41,13 @@ channel = 15
 kind = "serial"                        # or "hid", "wiegand", "pcsc"
 port = "/dev/serial/by-id/usb-..."     # "hid": /dev/input/by-id/...-event-kbd; "pcsc": how its name begins, or nothing
 # baud = 9600                          # of "serial" and "wiegand"
+
+[[climate]]                            # a temperature sensor, and the band that its compartments should keep
+id = "fridge"
+sensor = "ds18b20"
+port = "/sys/bus/w1/devices/28-000000000000"
+compartments = ["01"]
+celsius = [2, 8]
 """
 
 import json
@@ -114,6 +121,14 @@ class ReaderTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     baud: int = 9600
 
 
+class ZoneTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    id: str
+    sensor: Literal["ds18b20"]
+    port: str
+    compartments: tuple[str, ...]
+    celsius: tuple[float, float]
+
+
 class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A configuration file as it is written."""
 
@@ -122,6 +137,7 @@ class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     compartment: tuple[CompartmentTable, ...] = ()
     switch: tuple[SwitchTable, ...] = ()
     reader: tuple[ReaderTable, ...] = ()
+    climate: tuple[ZoneTable, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +169,7 @@ class Config:
     """How a door's contact is made, where the file says so."""
     inputs: Inputs
     readers: tuple[ReaderTable, ...]
+    climate: tuple[ZoneTable, ...]
 
 
 def read_config(path: Path) -> Config:
@@ -181,9 +198,8 @@ def tables_in(content: bytes) -> Tables:
 def written(file: Tables) -> str:
     """As TOML, without what is said by default. `read_tables` reads the same from it."""
     tables = [f"[bank]\n{_lines(file.bank)}"]
-    lists = {"bus": file.bus, "compartment": file.compartment, "switch": file.switch, "reader": file.reader}
-    for name, rows in lists.items():
-        tables += [f"[[{name}]]\n{_lines(row)}" for row in rows]
+    for name in ("bus", "compartment", "switch", "reader", "climate"):
+        tables += [f"[[{name}]]\n{_lines(row)}" for row in getattr(file, name)]
     return "\n".join(tables)
 
 
@@ -252,6 +268,7 @@ def _checked(file: Tables, path: Path) -> Config:
         if sum(other.id == switch.id for other in file.switch) > 1:
             raise BadConfig(f"switch {switch.id} is there twice")
         _wire(wired, (switch.bus, switch.channel), switch.id)
+    _check_zones(file.climate, seen)
     return Config(
         server=file.bank.server.rstrip("/"),
         state=(path.parent / file.bank.state).resolve(),
@@ -269,7 +286,22 @@ def _checked(file: Tables, path: Path) -> Config:
             {(x.bus, x.channel): x.contact for x in file.switch if x.contact is not None},
         ),
         readers=file.reader,
+        climate=file.climate,
     )
+
+
+def _check_zones(zones: tuple[ZoneTable, ...], compartments: set[str]) -> None:
+    watched: set[str] = set()
+    for zone in zones:
+        if zone.celsius[0] >= zone.celsius[1]:
+            raise BadConfig(f"climate {zone.id}: celsius = {list(zone.celsius)} is no band")
+        if sum(other.id == zone.id for other in zones) > 1:
+            raise BadConfig(f"climate {zone.id} is there twice")
+        for x in zone.compartments:
+            if x not in compartments or x in watched:
+                why = "there is no such compartment" if x not in compartments else "another sensor watches it"
+                raise BadConfig(f"climate {zone.id}: {x}: {why}")
+            watched.add(x)
 
 
 def _wire(wired: dict[tuple[int, int], str], place: tuple[int, int], name: str) -> None:

@@ -16,6 +16,7 @@ import uvicorn
 
 from latchwork.domain.commands import GuardHere
 from latchwork.edge import identity
+from latchwork.edge.climate import Climate, zone_of
 from latchwork.edge.clock import BankClock
 from latchwork.edge.config import BadConfig, Config, read_config
 from latchwork.edge.desired import Desired, fall_back
@@ -28,6 +29,7 @@ from latchwork.edge.readers.supervisor import reader_of, supervise
 from latchwork.edge.talk import Talk
 from latchwork.edge.wall import wall_of
 from latchwork.edge.watchdog import READY, STOPPING, Watchdog, age_s
+from latchwork.store.climate import ClimateTable
 from latchwork.store.sqlite import DiskFull, JournalHeld, SqliteJournal
 
 log = logging.getLogger("latchwork.edge")
@@ -98,7 +100,8 @@ async def _work(config: Config, who: identity.Identity, journal: SqliteJournal, 
     software, boot = version("latchwork"), uuid4().hex
     keyring = Keyring(bytes.fromhex(who.code_key), who.generation, lambda: uuid4().hex)
     wall = wall_of(config.buses, config.wiring, config.contacts, config.inputs)
-    loop = Loop(who.bank, journal, wall, BankClock(), keyring, DiskFull, wall.coils)
+    clock, readings = BankClock(), ClimateTable(config.state)
+    loop = Loop(who.bank, journal, wall, clock, keyring, DiskFull, wall.coils)
     desk = EdgeDesk(loop, journal, config.state / "photos")
     await loop.start(boot, software, config.fittings)
     if args.guard:
@@ -133,6 +136,7 @@ async def _work(config: Config, who: identity.Identity, journal: SqliteJournal, 
         link.run(),
         supervise(config.readers, lambda scan: screen.scan(scan.kind, scan.text)),
         watchdog.run(desk.turn),
+        Climate([zone_of(x, clock.monotonic) for x in config.climate], readings, desk, clock.now).run(),
     )
     tasks = [serving, *(asyncio.create_task(work) for work in works)]
     watchdog.tell(READY)
@@ -153,6 +157,7 @@ async def _work(config: Config, who: identity.Identity, journal: SqliteJournal, 
         for task in tasks:
             with suppress(asyncio.CancelledError):
                 await task
+        readings.close()
 
 
 async def _guard(loop: Loop, keys: tuple[str, ...]) -> None:
