@@ -232,6 +232,12 @@ def modules() -> list[Path]:
     return sorted((SOURCE / "latchwork").rglob("*.py"))
 
 
+def test_the_migrations_are_numbered_without_a_gap() -> None:
+    """Of two that were written side by side, whoever lands second takes the next number."""
+    numbers = sorted(path.name[:4] for path in (SOURCE / "latchwork" / "store" / "schema").glob("*.sql"))
+    assert numbers == [f"{n:04}" for n in range(1, len(numbers) + 1)]
+
+
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(SOURCE / "latchwork")))
 def test_the_tree_keeps_its_rules(path: Path) -> None:
     parts = list(path.relative_to(SOURCE / "latchwork").with_suffix("").parts)
