@@ -25,6 +25,9 @@ OPEN_TO_ALL = {
     ("POST", "/operator/sign-in/passkey"),
     ("POST", "/operator/forgot"),
     ("POST", "/operator/link/{token}"),
+    ("POST", "/me/code"),
+    ("POST", "/me/enter"),
+    ("POST", "/me/passkey"),
 }
 """Who may change something without a token: one with a one-time code, and one who shows a token in a form."""
 NOBODY = "0" * 32
@@ -388,6 +391,8 @@ async def test_every_route_that_changes_something_refuses_without_a_token(databa
                         assert answer.headers["www-authenticate"] == "Bearer"
                     elif path.startswith("/p/"):
                         assert answer.status_code == 404, "the link itself is the secret"
+                    elif path.startswith("/me/"):
+                        assert answer.status_code == 403
                     else:
                         assert (answer.status_code, answer.headers["location"]) == (303, "/operator/sign-in")
         assert walked >= 16

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable
 
-from latchwork.server.actions import changes, overflow, privacy, reminders, room, sessions, tasks
+from latchwork.server.actions import changes, overflow, privacy, reminders, room, sessions, tasks, visits
 from latchwork.server.actions.office import Office, Unavailable
 
 STEPS: tuple[Callable[[Office], Awaitable[None]], ...] = (
@@ -17,6 +17,7 @@ STEPS: tuple[Callable[[Office], Awaitable[None]], ...] = (
     reminders.tell_redirected,
     sessions.sweep,
     privacy.forget,
+    visits.sweep,
 )
 
 log = logging.getLogger(__name__)

@@ -94,6 +94,12 @@ LINKS = {
         "Begin anew",
         "If you have not lost anything, ignore this mail and ask them why.",
     ),
+    Purpose.CODE: (
+        "Your code: {address}",
+        "Type this code where you asked for it, to see your parcels.",
+        "",
+        "If you did not ask for it, ignore this mail. Tell the code to nobody.",
+    ),
 }
 """By purpose: the subject, what it is about, what the link does, and what to do if it is a mistake."""
 
@@ -102,7 +108,8 @@ def compose_link(letter: LinkLetter, sender: str, now: datetime) -> EmailMessage
     """The mail that carries a one-time link."""
     message = _addressed(letter.id, letter.name, letter.to, sender, now)
     title, about, act, mistake = (
-        text.format(organisation=letter.organisation, role=letter.role) for text in LINKS[Purpose(letter.purpose)]
+        text.format(organisation=letter.organisation, role=letter.role, address=letter.address)
+        for text in LINKS[Purpose(letter.purpose)]
     )
     message["Subject"] = " ".join(title.split())
     until = f"{letter.expires_at:%-d %B %Y, %H:%M}"

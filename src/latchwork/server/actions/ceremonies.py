@@ -24,14 +24,24 @@ def drawn(office: Office, what: str, cookie: str) -> bytes:
     return bytes.fromhex(office.vault.seal(f"ceremony draws {what}", cookie))
 
 
-async def finish(office: Office, purpose: str, cookie: str) -> str:
-    """What it was about. Declines one that is not ours, too old, or used already."""
+def read(office: Office, purpose: str, cookie: str) -> str:
+    """What it is about. Declines one that is not ours, or too old."""
     text, _, seal = cookie[:1000].rpartition(".")
-    good = cookie.isascii() and hmac.compare_digest(office.vault.seal(f"ceremony {purpose}", text), seal)
-    if good:
-        nonce, until, about = text.split(".")
+    if cookie.isascii() and hmac.compare_digest(office.vault.seal(f"ceremony {purpose}", text), seal):
+        _nonce, until, about = text.split(".")
         if int(until) > office.now().timestamp():
-            spent = office.vault.seal("ceremony spent", nonce)[:32]
-            if await office.house().tables.do("spend_ceremony", spent, office.now() + LIFE):
-                return about
-    raise Declined(403, "too_late", "That took too long, or was answered already. Try again.")
+            return about
+    raise _too_late()
+
+
+async def finish(office: Office, purpose: str, cookie: str) -> str:
+    """As `read`, once."""
+    about = read(office, purpose, cookie)
+    spent = office.vault.seal("ceremony spent", cookie)[:32]
+    if not await office.house().tables.do("spend_ceremony", spent, office.now() + LIFE):
+        raise _too_late()
+    return about
+
+
+def _too_late() -> Declined:
+    return Declined(403, "too_late", "That took too long, or was answered already. Try again.")

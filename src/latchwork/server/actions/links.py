@@ -21,6 +21,8 @@ class Purpose(StrEnum):
     RESET = "reset"
     RECOVERY = "recovery"
     SIGN_IN = "sign_in"
+    CODE = "code"
+    """No link: a recipient gets six digits, see `visits`."""
 
 
 LIFE = {
@@ -92,7 +94,8 @@ async def find(office: Office, token: str) -> Link:
     """Declines with 404 what is not a link of ours, or not any more."""
     link_id = office.vault.one_time_id(token)
     found = await office.tables.one(Link, "link", link_id, office.now()) if link_id else None
-    if found is None or not hmac.compare_digest(office.vault.one_time(found.purpose, found.id), token):
+    fits = found is not None and hmac.compare_digest(office.vault.one_time(found.purpose, found.id), token)
+    if found is None or not fits or found.purpose == Purpose.CODE:
         office.guessed("link")
         raise Declined(404, "not_found", "This link was used already, or its time is over. Ask for a new one.")
     return found
@@ -108,6 +111,7 @@ class Letter:
     role: str | None
     expires_at: datetime
     address: str
+    """Or the digits of a code."""
 
 
 async def letter(office: Office, link_id: str) -> Letter | None:
@@ -115,7 +119,8 @@ async def letter(office: Office, link_id: str) -> Letter | None:
     found = await office.tables.one(Link, "link", link_id, office.now())
     if found is None or found.email is None:
         return None
-    there = address(office, found.purpose, found.id)
+    code = found.purpose == Purpose.CODE
+    there = office.vault.mailed_code(found.id) if code else address(office, found.purpose, found.id)
     named = found.name or ""
     return Letter(
         found.id, found.purpose, found.email, named, found.organisation_name, found.role, found.expires_at, there

@@ -55,7 +55,8 @@ class Passkey:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    account: str
+    holder: str
+    """Of the account, or of the recipient."""
     public_key: bytes
     sign_count: int
 
@@ -94,7 +95,7 @@ def check_made(answer: str, challenge: bytes, there: Party) -> Made:
     """Declines what is not the answer of an authenticator to our question, asked on our own page."""
     try:
         _check_own_page(_parsed(answer))
-        made = verify_registration_response(
+        verified = verify_registration_response(
             credential=answer,
             expected_challenge=challenge,
             expected_rp_id=there.id,
@@ -103,7 +104,7 @@ def check_made(answer: str, challenge: bytes, there: Party) -> Made:
         )
     except (WebAuthnException, ValueError, TypeError, KeyError) as error:
         raise _refused() from error
-    return Made(_text(made.credential_id), made.credential_public_key, made.sign_count)
+    return Made(_text(verified.credential_id), verified.credential_public_key, verified.sign_count)
 
 
 def check_shown(answer: str, challenge: bytes, there: Party, stored: Stored, *, alone: bool) -> int:
@@ -113,9 +114,9 @@ def check_shown(answer: str, challenge: bytes, there: Party, stored: Stored, *, 
         parsed = _parsed(answer)
         _check_own_page(parsed)
         handle = parsed["response"].get("userHandle")
-        if (handle or alone) and _bytes(handle or "").hex() != stored.account:
+        if (handle or alone) and _bytes(handle or "").hex() != stored.holder:
             raise ValueError("of another account")
-        shown = verify_authentication_response(
+        verified = verify_authentication_response(
             credential=answer,
             expected_challenge=challenge,
             expected_rp_id=there.id,
@@ -126,41 +127,53 @@ def check_shown(answer: str, challenge: bytes, there: Party, stored: Stored, *, 
         )
     except (WebAuthnException, ValueError, TypeError, KeyError) as error:
         raise _refused() from error
-    return shown.new_sign_count
+    return verified.new_sign_count
 
 
 # What is asked
 
 
+@dataclass(frozen=True, slots=True)
+class User:
+    id: str
+    name: str
+    shown: str
+
+
 async def ask_to_make(office: Office, session: Session) -> Question | None:
+    account = await accounts.own(office, session)
+    user = User(account.id, account.email, account.name)
+    return question_to_make(office, "make passkey", user, await of(office, account.id))
+
+
+def question_to_make(office: Office, purpose: str, user: User, known: list[Passkey]) -> Question | None:
     there = party(office.public_url)
     if there is None:
         return None
-    account = await accounts.own(office, session)
-    cookie = ceremonies.begin(office, "make passkey", account.id)
+    cookie = ceremonies.begin(office, purpose, user.id)
     options = generate_registration_options(
         rp_id=there.id,
         rp_name="Latchwork",
-        user_id=bytes.fromhex(account.id),
-        user_name=account.email,
-        user_display_name=account.name,
+        user_id=bytes.fromhex(user.id),
+        user_name=user.name,
+        user_display_name=user.shown,
         challenge=ceremonies.drawn(office, "challenge", cookie),
         authenticator_selection=AuthenticatorSelectionCriteria(
             resident_key=ResidentKeyRequirement.PREFERRED, user_verification=UserVerificationRequirement.PREFERRED
         ),
-        exclude_credentials=[_described(each) for each in await of(office, account.id)],
+        exclude_credentials=[_described(each) for each in known],
         supported_pub_key_algs=ALGORITHMS,
     )
     return Question(options_to_json(options), cookie, there)
 
 
-async def ask_to_show(office: Office, account: str | None = None) -> Question | None:
+async def ask_to_show(office: Office, account: str | None = None, purpose: str = "show passkey") -> Question | None:
     """Of anybody, or only of the account whose password was right. None where nothing can be shown."""
     there = party(office.public_url)
     known = await of(office, account) if account else []
     if there is None or (account and not known):
         return None
-    cookie = ceremonies.begin(office, "show passkey", account or "")
+    cookie = ceremonies.begin(office, purpose, account or "")
     options = generate_authentication_options(
         rp_id=there.id,
         challenge=ceremonies.drawn(office, "challenge", cookie),
@@ -176,33 +189,44 @@ async def ask_to_show(office: Office, account: str | None = None) -> Question | 
 async def make(office: Office, session: Session, cookie: str, answer: str, name: str) -> None:
     if session.stage == Stage.FULL:
         sessions.check_recent(office, session)
-    there = party(office.public_url)
-    account = await ceremonies.finish(office, "make passkey", cookie)
-    if there is None or account != session.account:
-        raise _refused()
-    made = check_made(answer, ceremonies.drawn(office, "challenge", cookie), there)
+    account = (await accounts.own(office, session)).id
+    key = await made(office, "make passkey", account, cookie, answer)
     name = " ".join(name.split())[:NAME_CHARACTERS_MAX] or session.device
-    row = (made.id, session.organisation, account, made.public_key, made.sign_count, name, office.now())
+    row = (key.id, session.organisation, account, key.public_key, key.sign_count, name, office.now())
     if not await office.tables.do("make_passkey", *row, KEYS_MAX):
         raise Declined(409, "passkey_known", "This passkey is known already, or there are too many.")
 
 
+async def made(office: Office, purpose: str, holder: str, cookie: str, answer: str) -> Made:
+    there = party(office.public_url)
+    if await ceremonies.finish(office, purpose, cookie) != holder or there is None:
+        raise _refused()
+    return check_made(answer, ceremonies.drawn(office, "challenge", cookie), there)
+
+
 async def show(office: Office, cookie: str, answer: str, account: str | None = None) -> Account:
     """Whose passkey it is. `account`: the one whose password was right before."""
+    return await accounts.read(office, await shown(office, "passkey", "show passkey", cookie, answer, account))
+
+
+async def shown(
+    office: Office, statement: str, purpose: str, cookie: str, answer: str, holder: str | None = None
+) -> str:
+    """Whose passkey it is. `statement` finds it among those that count; `holder`: who is known already."""
     there = party(office.public_url)
-    asked = await ceremonies.finish(office, "show passkey", cookie)
+    asked = await ceremonies.finish(office, purpose, cookie)
     try:
         credential = str(_parsed(answer)["id"])
     except (ValueError, KeyError) as error:
         raise _refused() from error
-    stored = await office.tables.one(Stored, "passkey", credential)
-    if there is None or stored is None or asked != (account or "") or (account and stored.account != account):
+    stored = await office.tables.one(Stored, statement, credential)
+    if there is None or stored is None or asked != (holder or "") or (holder and stored.holder != holder):
         raise _refused()
     challenge = ceremonies.drawn(office, "challenge", cookie)
-    count = check_shown(answer, challenge, there, stored, alone=account is None)
+    count = check_shown(answer, challenge, there, stored, alone=holder is None)
     if not await office.tables.do("passkey_used", credential, count, office.now()):
         raise _refused()
-    return await accounts.read(office, stored.account)
+    return stored.holder
 
 
 async def of(office: Office, account: str) -> list[Passkey]:

@@ -110,6 +110,10 @@ class Vault:
         """What the authenticator app of an account shares with us."""
         return self._derive(f"authenticator app {account} {generation}".encode())[:20]
 
+    def mailed_code(self, link: str) -> str:
+        """Six digits that are mailed, for the row with this id."""
+        return f"{int.from_bytes(self._derive(f'mailed code {link}'.encode())[:8], 'big') % 1_000_000:06}"
+
     def recovery_code(self, account: str, generation: int, n: int) -> str:
         """80 bits, in groups that can be read out."""
         raw = self._derive(f"recovery code {account} {generation} {n}".encode())[:10]

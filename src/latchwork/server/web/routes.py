@@ -25,7 +25,7 @@ from latchwork.server.web.operator import (
     walls,
 )
 from latchwork.server.web.render import STATIC, AnyRequest, TheOffice, page, the_office
-from latchwork.server.web.resident import parcel
+from latchwork.server.web.resident import me, parcel
 from latchwork.server.web.verify import verify_page
 from latchwork.ui.pages import STATIC as SHARED
 
@@ -71,7 +71,18 @@ def routers() -> list[Router]:
     return [
         create_static_files_router(path="/static", directories=[SHARED], include_in_schema=False),
         create_static_files_router(path="/assets", directories=[STATIC], include_in_schema=False),
-        _router([front, robots, security_txt, verify_page, *parcel.HANDLERS, *sign_in.PUBLIC, *single_sign_on.PUBLIC]),
+        _router(
+            [
+                front,
+                robots,
+                security_txt,
+                verify_page,
+                *parcel.HANDLERS,
+                *me.HANDLERS,
+                *sign_in.PUBLIC,
+                *single_sign_on.PUBLIC,
+            ]
+        ),
         _router(sign_in.HALF, session.any_session),
         _router(account.PROVEN, session.proven_session),
         _router(

@@ -182,7 +182,7 @@ INSERT INTO spent_ceremonies (id, expires_at) VALUES ($1, $2) ON CONFLICT DO NOT
 SELECT id, name, created_at, used_at FROM passkeys WHERE account = $1 ORDER BY created_at, id
 
 -- name: passkey
-SELECT account, public_key, sign_count FROM passkeys WHERE id = $1
+SELECT account AS holder, public_key, sign_count FROM passkeys WHERE id = $1 AND account IS NOT NULL
 
 -- name: make_passkey
 -- Up to $8 of an account.

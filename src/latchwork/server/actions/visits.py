@@ -1,0 +1,161 @@
+"""Recipients who look at all of their parcels: they prove their mailbox by a mailed code, or show a passkey.
+
+They need no account: who they are is the row that staff or a carrier's system made, and its mail address.
+"""
+
+import base64
+import hmac
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from hashlib import sha256
+
+from latchwork.server.actions import ceremonies, guesses, passkeys, places, stays
+from latchwork.server.actions.office import Declined, Office
+
+CODE_LIFE = timedelta(minutes=10)
+LIFE = timedelta(days=30)
+IDLE = timedelta(days=7)
+NOTED = timedelta(hours=1)
+"""Use is noted at most so often."""
+ENDED = timedelta(days=30)
+"""How long something that ended is still listed."""
+STAYS_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    id: str
+    name: str
+    email: str | None
+    organisation: str
+    created_at: datetime
+    used_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    page: str
+    state: str
+    deadline: datetime | None
+    tracking: str | None
+    bank_name: str
+    site_name: str
+    zone: tzinfo | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    id: str
+    state: str
+    deadline: datetime | None
+    tracking: str | None
+    bank_name: str
+    site_name: str
+    time_zone: str
+
+
+# The mailed code
+
+
+async def ask_code(office: Office, email: str, caller: str) -> str:
+    """The cookie of the question. Says nothing of whether anybody has this address."""
+    email = email.strip().lower()[:254]
+    await guesses.count(office, [guesses.by(office, "code mail", email, free=3), guesses.by_range(office, caller)])
+    link, now = office.new_id(), office.now()
+    await office.tables.do("make_code", link, email, now, now + CODE_LIFE)
+    return ceremonies.begin(office, "code", f"{link}:{office.vault.seal('code of', email)[:32]}")
+
+
+async def enter(office: Office, cookie: str, digits: str) -> str:
+    """The cookie of the visit. Wrong ones are counted by address, whatever code they are for."""
+    link, address = ceremonies.read(office, "code", cookie).split(":")
+    counted = [guesses.by(office, "code", address)]
+    await guesses.count(office, counted)
+    typed = "".join(digits.split())
+    fits = hmac.compare_digest(office.vault.mailed_code(link).encode(), typed.encode())
+    secret = _new_secret(office)
+    now = office.now()
+    if not fits or not await office.tables.do("begin_visits", link, now, _hash(secret), now + LIFE):
+        raise Declined(403, "wrong_code", "This code is wrong, used or too old. Look at the newest mail.")
+    await guesses.right(office, counted)
+    return secret
+
+
+# Passkeys
+
+
+async def ask_passkey(office: Office) -> passkeys.Question | None:
+    return await passkeys.ask_to_show(office, purpose="show recipient's passkey")
+
+
+async def enter_by_passkey(office: Office, cookie: str, answer: str) -> str:
+    person = await passkeys.shown(office, "person_passkey", "show recipient's passkey", cookie, answer)
+    secret, now = _new_secret(office), office.now()
+    if not await office.tables.do("begin_visit", person, now, _hash(secret), now + LIFE):
+        raise Declined(403, "wrong_passkey", "This passkey is not known here any more.")
+    return secret
+
+
+async def ask_to_keep(office: Office, visitor: Visitor) -> passkeys.Question | None:
+    known = await office.tables.all(passkeys.Passkey, "person_passkeys", visitor.id)
+    user = passkeys.User(visitor.id, visitor.email or visitor.name, visitor.name)
+    return passkeys.question_to_make(office, "make recipient's passkey", user, known)
+
+
+async def keep_passkey(office: Office, visitor: Visitor, cookie: str, answer: str) -> None:
+    made = await passkeys.made(office, "make recipient's passkey", visitor.id, cookie, answer)
+    row = (made.id, visitor.organisation, visitor.id, made.public_key, made.sign_count, "", office.now())
+    if not await office.tables.do("make_person_passkey", *row, passkeys.KEYS_MAX):
+        raise Declined(409, "passkey_known", "This passkey is known already, or there are too many.")
+
+
+# The visit
+
+
+async def visitors(office: Office, secret: str) -> list[Visitor]:
+    """Nobody, where the cookie is none of ours or the visit is over."""
+    if not re.fullmatch(r"[\w-]{43}", secret, re.ASCII):
+        return []
+    now = office.now()
+    found = await office.tables.all(Visitor, "visitors", _hash(secret), now, now - IDLE)
+    if found and now - found[0].used_at >= NOTED:
+        await office.tables.do("visit_used", _hash(secret), now)
+    return found
+
+
+async def parcels(office: Office, who: list[Visitor]) -> list[Parcel]:
+    people = [visitor.id for visitor in who]
+    rows = await office.tables.all(_Row, "visited_stays", people, office.now() - ENDED, STAYS_MAX)
+    return [
+        Parcel(
+            stays.page(office, row.id),
+            row.state,
+            row.deadline if row.state in stays.WAITING else None,
+            row.tracking,
+            row.bank_name,
+            row.site_name,
+            places.zone(row.time_zone),
+        )
+        for row in rows
+    ]
+
+
+async def leave(office: Office, secret: str, *, everywhere: bool) -> None:
+    """Everywhere: on every device, and no passkey lets anybody in any more."""
+    if everywhere:
+        people = [visitor.id for visitor in await visitors(office, secret)]
+        await office.tables.do("remove_person_passkeys", people)
+    await office.tables.do("end_visits", _hash(secret), everywhere)
+
+
+async def sweep(office: Office) -> None:
+    await office.tables.do("sweep_visits", office.now())
+
+
+def _new_secret(office: Office) -> str:
+    return base64.urlsafe_b64encode(office.draw(32)).decode().rstrip("=")
+
+
+def _hash(secret: str) -> bytes:
+    return sha256(secret.encode()).digest()

@@ -1,0 +1,131 @@
+"""All parcels of a recipient: entered by a mailed code or a passkey, without an account."""
+
+from typing import Any
+
+from litestar import Response, get, post
+from litestar.response import Redirect
+
+from latchwork.server.actions import access, visits
+from latchwork.server.actions.office import Declined, Office
+from latchwork.server.web.operator.session import Form, caller, cookie, cookie_name, same_site
+from latchwork.server.web.render import AnyRequest, TheOffice, page
+
+ME = "/me"
+VISIT_SECONDS = int(visits.LIFE.total_seconds())
+
+
+@get(ME, include_in_schema=False)
+async def me(request: AnyRequest, office: TheOffice) -> Response[str]:
+    secret, who = await _who(request, office)
+    return await (_parcels(office, secret, who) if who else _door(office))
+
+
+@post(f"{ME}/code", include_in_schema=False, status_code=200)
+async def ask_code(request: AnyRequest, office: TheOffice, data: Form) -> Response[str]:
+    same_site(request, office)
+    try:
+        asked = await visits.ask_code(office, data.get("email", ""), caller(request))
+    except Declined as declined:
+        return await _door(office, declined)
+    answer = _code()
+    answer.set_cookie(cookie(office, "code", asked))
+    return answer
+
+
+@post(f"{ME}/enter", include_in_schema=False)
+async def enter(request: AnyRequest, office: TheOffice, data: Form) -> Response[Any]:
+    same_site(request, office)
+    try:
+        asked = request.cookies.get(cookie_name(office, "code"), "")
+        secret = await visits.enter(office, asked, data.get("code", ""))
+    except Declined as declined:
+        return _code(declined)
+    return _inside(office, secret)
+
+
+@post(f"{ME}/passkey", include_in_schema=False)
+async def enter_by_passkey(request: AnyRequest, office: TheOffice, data: Form) -> Response[Any]:
+    same_site(request, office)
+    try:
+        asked = request.cookies.get(cookie_name(office, "question"), "")
+        secret = await visits.enter_by_passkey(office, asked, data.get("answer", ""))
+    except Declined as declined:
+        return await _door(office, declined)
+    return _inside(office, secret)
+
+
+@post(f"{ME}/passkeys", include_in_schema=False)
+async def keep_passkey(request: AnyRequest, office: TheOffice, data: Form) -> Response[Any]:
+    secret, who = await _form_of(request, office, data)
+    try:
+        asked = request.cookies.get(cookie_name(office, "question"), "")
+        await visits.keep_passkey(office, who[0], asked, data.get("answer", ""))
+    except Declined as declined:
+        return await _parcels(office, secret, who, declined)
+    return await _parcels(office, secret, who, kept=True)
+
+
+@post(f"{ME}/leave", include_in_schema=False)
+async def leave(request: AnyRequest, office: TheOffice, data: Form) -> Response[Any]:
+    secret, _ = await _form_of(request, office, data)
+    await visits.leave(office, secret, everywhere="everywhere" in data)
+    return Redirect(ME, status_code=303, cookies=[cookie(office, "me", "", 0)])
+
+
+async def _who(request: AnyRequest, office: Office) -> tuple[str, list[visits.Visitor]]:
+    secret = request.cookies.get(cookie_name(office, "me"), "")
+    return secret, await visits.visitors(office, secret)
+
+
+async def _form_of(request: AnyRequest, office: Office, data: dict[str, str]) -> tuple[str, list[visits.Visitor]]:
+    same_site(request, office)
+    secret, who = await _who(request, office)
+    access.check_form(office, secret, data.get("seal", ""))
+    if not who:
+        raise Declined(403, "visit_over", "You are not signed in any more. Open the page again.")
+    return secret, who
+
+
+def _inside(office: Office, secret: str) -> Redirect:
+    return Redirect(ME, status_code=303, cookies=[cookie(office, "me", secret, VISIT_SECONDS)])
+
+
+async def _door(office: Office, declined: Declined | None = None) -> Response[str]:
+    question = await visits.ask_passkey(office)
+    status = declined.status if declined else 200
+    answer = page("resident/door.html", status, layer="phone", question=question, declined=declined, mails=office.mails)
+    if question:
+        answer.set_cookie(cookie(office, "question", question.cookie))
+    return answer
+
+
+def _code(declined: Declined | None = None) -> Response[str]:
+    return page("resident/code.html", declined.status if declined else 200, layer="phone", declined=declined)
+
+
+async def _parcels(
+    office: Office,
+    secret: str,
+    who: list[visits.Visitor],
+    declined: Declined | None = None,
+    *,
+    kept: bool = False,
+) -> Response[str]:
+    question = await visits.ask_to_keep(office, who[0])
+    answer = page(
+        "resident/me.html",
+        declined.status if declined else 200,
+        layer="phone",
+        seal=access.form_seal(office, secret),
+        name=who[0].name,
+        parcels=await visits.parcels(office, who),
+        question=question,
+        declined=declined,
+        kept=kept,
+    )
+    if question:
+        answer.set_cookie(cookie(office, "question", question.cookie))
+    return answer
+
+
+HANDLERS = [me, ask_code, enter, enter_by_passkey, keep_passkey, leave]
