@@ -4,13 +4,15 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import pytest
 
 from latchwork.domain import commands as c
 from latchwork.domain.bank import PassState
 from latchwork.domain.commands import Command, Decision
-from latchwork.domain.words import BankId, CompartmentState, DoorState
+from latchwork.domain.words import BankId, CompartmentState, DoorState, Lookup
+from latchwork.edge.keyring import Keyring
 from latchwork.edge.loop import Loop, _Batch
 from latchwork.simulator.checkers import CHECKERS, Checker
 from latchwork.simulator.checkers.agreement import Agreement
@@ -29,6 +31,7 @@ from latchwork.simulator.checkers.reservations import Reservations
 from latchwork.simulator.checkers.rights import Rights
 from latchwork.simulator.checkers.strangers import Strangers
 from latchwork.simulator.checkers.tasks import Tasks
+from latchwork.simulator.checkers.words import Words
 from latchwork.simulator.disk import Journal
 from latchwork.simulator.main import play
 from latchwork.simulator.stores import MemoryStores
@@ -141,6 +144,20 @@ class SendsAway(Loop):
         return decision
 
 
+class PlainKeyring(Keyring):
+    def label(self, text: str) -> Lookup:
+        return Lookup(text)
+
+
+class WritesWhatItScans(Loop):
+    """What stands on a parcel, and not its keyed hash."""
+
+    def __init__(self, bank: BankId, journal: Any, controller: Any, *parts: Any) -> None:
+        right = controller.keyring
+        controller.keyring = PlainKeyring(right.code_key, right.generation, right.new_id)
+        super().__init__(bank, journal, controller, *parts)
+
+
 # The cloud's store
 
 
@@ -205,6 +222,7 @@ PLANTED: Sequence[Planted] = (
     Planted(Doubts, TakesDoubtfulForVacant, weather=Weather(sensor_lies=0.3, parcels_a_day=30)),
     Planted(Rights, LetsAnybodyTake, weather=FUSS),
     Planted(Codes, ForgetsWhatIsSpent, weather=FUSS),
+    Planted(Words, WritesWhatItScans, weather=FUSS),
     Planted(Endings, NeverExpires, weather=Weather(never=0.5)),
     Planted(Refusals, SendsAway, weather=FUSS),
     Planted(Prefix, store=TakesGaps, weather=Weather(restore_every_h=1.5, restore_beneath=1.0)),

@@ -32,6 +32,8 @@ STAFF_EVERY_H = 5.0
 SHUT_AFTER_S = 240.0
 VISITS_MAX = 12
 CARDS = 3
+LABEL = "LBL"
+"""What stands on every parcel begins so, and nothing else does."""
 
 
 class People:
@@ -95,7 +97,7 @@ class People:
             services, weights = (*services, "perishable", "lent", "box"), (*weights, 2, 2, 2)  # type: ignore[assignment]
         service = random.choices(services, weights)[0]
         size = random.choices(SIZES, (5, 4, 2))[0]
-        return Thing(name, service, size, random.choice(PARTIES), random.choice(self.recipients), f"LBL{name}")
+        return Thing(name, service, size, random.choice(PARTIES), random.choice(self.recipients), f"{LABEL}{name}")
 
     # Couriers
 

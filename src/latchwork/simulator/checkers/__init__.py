@@ -17,6 +17,7 @@ from latchwork.simulator.checkers.reservations import Reservations
 from latchwork.simulator.checkers.rights import Rights
 from latchwork.simulator.checkers.strangers import Strangers
 from latchwork.simulator.checkers.tasks import Tasks
+from latchwork.simulator.checkers.words import Words
 
 CHECKERS: tuple[type[Checker], ...] = (
     Doors,
@@ -35,6 +36,7 @@ CHECKERS: tuple[type[Checker], ...] = (
     Notices,
     Tasks,
     Endings,
+    Words,
 )
 
 __all__ = ["CHECKERS", "Broken", "Checker"]
