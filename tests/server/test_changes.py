@@ -354,6 +354,17 @@ async def test_what_finds_no_room_goes_on_by_the_chain(database: str, tmp_path: 
         (mail,) = [x for x in await place.mails(2) if "elsewhere" in x["subject"]]
         assert "desk" in mail["text"]
 
+        # Without a desk, nobody has it, and that is said as well.
+        rules["fallbacks"] = ["neighbour"]
+        await place.ask("PUT", f"banks/{place.bank}/policy", 202, json=rules)
+        third = (await place.announce("LW-3", size=DOOR_12, reserve_until=soon(days=1)))["id"]
+        await place.wall.sync()
+
+        async def nowhere() -> bool:
+            return bool((await read(place, third))["fallback"] == "none")
+
+        await until(nowhere)
+
 
 async def test_availability_counts_what_is_counted_on(database: str, tmp_path: Path) -> None:
     async with town(database, tmp_path) as place:
@@ -514,6 +525,19 @@ async def test_what_finds_no_room_waits_if_it_was_announced_so(database: str, tm
                 return bool((await read(place, first))["state"] == "reserved")
 
             await until(offered)
+
+            # Who is in line and called off is in line no more, and the wall need not have heard of it.
+            await place.ask("DELETE", f"stays/{second}", 202)
+            never = (await place.announce("LW-7", **kept, wait=True))["id"]
+            await place.wall.sync()
+            await place.ask("DELETE", f"stays/{never}", 202)
+
+            async def left() -> bool:
+                await place.wall.sync()
+                return len(await connection.fetch("SELECT FROM waiting")) == 1
+
+            await until(left)
+            assert (await read(place, never))["state"] == "cancelled"
 
             # Its compartment goes out of service before it came: it has its old place again.
             await place.ask("POST", f"banks/{place.bank}/withdraw", 202, json={"compartments": ["12"]})

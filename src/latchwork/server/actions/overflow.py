@@ -7,7 +7,7 @@ from latchwork.domain import commands as c
 from latchwork.server.actions import banks, changes, room, stays, wall
 from latchwork.server.actions.office import Declined, Office, Order, Who, order
 
-NEIGHBOUR, SHELF = "neighbour", "shelf"
+NEIGHBOUR, SHELF, NOWHERE = "neighbour", "shelf", "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,7 @@ async def _place(office: Office, who: Who, away: _TurnedAway) -> None:
         elif any(x.shelf for x in (await wall.wall(office, who, away.bank)).compartments):
             await _tell(office, who, row, place, order(office, c.Expect(row.known, room.about(row))))
             return
+    await _tell(office, who, row, NOWHERE, None)
 
 
 async def _has_room(office: Office, who: Who, row: stays.Row, bank: str) -> bool:

@@ -105,7 +105,7 @@ class Stay:
     drop_off_digits: str | None
     in_reach: bool
     fallback: str | None
-    """Where it went when it could not be delivered: neighbour, shelf, desk or carrier."""
+    """Where it went when it could not be delivered: neighbour, shelf, desk, carrier, or none of them."""
     waiting_position: int | None
     """Its place in the queue of a full bank, from 1."""
     offered_until: datetime | None
@@ -346,6 +346,7 @@ async def cancel(office: Office, who: Who, stay_id: str) -> Asked:
     found = await row(office, stay_id, who.organisation)
     if found.state not in COMING:
         raise Declined(409, "parcel_not_available", f"Only an expected stay can be cancelled; it is {found.state}.")
+    await office.tables.do("cancel_waiting", found.known, who.organisation, office.now())
     return await ask(office, who, found.bank, c.Cancel(found.known), found.known)
 
 

@@ -72,11 +72,13 @@ WHERE s.fallback = 'neighbour' AND s.state = 'expected' AND b.neighbour IS NOT N
 LIMIT 50
 
 -- name: turned_away
--- There was no room to reserve, they do not wait for any, and their banks have places for such things.
-SELECT s.id AS stay, s.organisation, s.bank, EXISTS (SELECT FROM stays x WHERE x.linked_to = s.id) AS moved
-FROM stays s JOIN banks b ON b.id = s.bank
+-- There was no room to reserve, they do not wait for any, and their banks have places for such things; or they were sent
+-- there from another bank.
+SELECT s.id AS stay, s.organisation, s.bank, m.moved
+FROM stays s JOIN banks b ON b.id = s.bank, LATERAL (SELECT EXISTS (SELECT FROM stays x WHERE x.linked_to = s.id) AS moved) m
 WHERE s.seq IS NULL AND s.state = 'exception' AND s.fallback IS NULL AND s.linked_to IS NULL
-    AND s.reason IN ('no_suitable_compartment', 'none_in_reach') AND b.policy -> 'fallbacks' <> '[]'
+    AND s.reason IN ('no_suitable_compartment', 'none_in_reach')
+    AND (b.policy -> 'fallbacks' <> '[]' OR m.moved)
     AND NOT EXISTS (SELECT FROM waiting w WHERE w.stay = s.id)
     AND NOT EXISTS (SELECT FROM redirects r WHERE r.stay = s.id AND r.ended_at IS NULL)
 LIMIT 50

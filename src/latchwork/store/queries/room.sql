@@ -58,34 +58,47 @@ SELECT EXISTS (SELECT FROM idempotency WHERE organisation = $1 AND key = $2) AS 
 -- name: stop_waiting
 -- What no wall expects is refused for want of room, as it was before it waited.
 WITH gone AS (
-    DELETE FROM waiting WHERE stay = $1 AND organisation = $2 RETURNING stay, instruction
+    DELETE FROM waiting WHERE stay = $1 AND organisation = $2 RETURNING stay
 )
 UPDATE stays s SET state = 'exception', reason = 'no_suitable_compartment', ended_at = $3 FROM gone
-WHERE s.id = gone.stay AND gone.instruction IS NULL AND s.seq IS NULL AND s.state = 'expected'
+WHERE s.id = gone.stay AND s.seq IS NULL AND s.state = 'expected'
+    AND NOT EXISTS (SELECT FROM instructions i WHERE i.about = s.id AND i.kind = 'Expect' AND i.answered_at IS NULL)
+RETURNING true
+
+-- name: cancel_waiting
+-- What no wall expects yet is called off at once.
+WITH gone AS (
+    DELETE FROM waiting WHERE stay = $1 AND organisation = $2 RETURNING stay
+)
+UPDATE stays s SET state = 'cancelled', ended_at = $3 FROM gone
+WHERE s.id = gone.stay AND s.seq IS NULL
+    AND NOT EXISTS (SELECT FROM instructions i WHERE i.about = s.id AND i.kind = 'Expect' AND i.answered_at IS NULL)
 RETURNING true
 
 -- name: settled
 -- What became of those who asked: a stay that came, ended, or let its offer pass has no place any more. Nor has one
 -- that its wall will not expect for another reason.
-WITH gone AS (
-    DELETE FROM waiting w USING stays s, instructions i
-    WHERE s.id = w.stay AND i.id = w.instruction AND i.answered_at IS NOT NULL AND (
-        s.state NOT IN ('expected', 'reserved', 'exception')
+WITH over AS (
+    SELECT w.stay, i.refusal FROM waiting w JOIN stays s ON s.id = w.stay LEFT JOIN instructions i ON i.id = w.instruction
+    WHERE s.state NOT IN ('expected', 'reserved', 'exception')
         OR (i.state = 'done' AND s.state = 'expected' AND w.offered_until <= $1)
-        OR (i.state <> 'done' AND coalesce(i.refusal, '') NOT IN ('no_suitable_compartment', 'none_in_reach'))
-    )
-    RETURNING w.stay, i.refusal
+        OR (
+            i.answered_at IS NOT NULL AND i.state <> 'done'
+            AND coalesce(i.refusal, '') NOT IN ('no_suitable_compartment', 'none_in_reach', 'expired')
+        )
+), gone AS (
+    DELETE FROM waiting w USING over WHERE w.stay = over.stay RETURNING w.stay, over.refusal
 )
 UPDATE stays s SET state = 'exception', reason = gone.refusal, ended_at = $1 FROM gone
 WHERE s.id = gone.stay AND s.seq IS NULL AND s.state = 'expected' AND s.linked_to IS NULL
 
 -- name: back_in_line
--- The wall had no room after all, was not asked for any yet, or took its compartment out of service: it waits on, in
--- its old place.
+-- The wall had no room after all, heard of it too late, was not asked for any yet, or took its compartment out of
+-- service: it waits on, in its old place.
 UPDATE waiting w SET instruction = NULL, offered_until = NULL, again_at = $1
 FROM instructions i, stays s
 WHERE i.id = w.instruction AND i.answered_at IS NOT NULL AND s.id = w.stay AND s.state = 'expected' AND (
-    i.refusal IN ('no_suitable_compartment', 'none_in_reach')
+    i.refusal IN ('no_suitable_compartment', 'none_in_reach', 'expired')
     OR (i.state = 'done' AND (w.offered_until IS NULL OR s.reason = 'withdrawn'))
 )
 
