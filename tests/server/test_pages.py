@@ -294,3 +294,17 @@ async def test_a_form_from_elsewhere_does_nothing(database: str, tmp_path: Path)
             assert (await browser.get("/operator/banks/nope")).status_code == 404
         orders = await place.cloud.office.store.fetch("SELECT kind FROM instructions WHERE kind = 'Open'")
         assert len(orders) == 1
+
+
+async def test_who_may_do_what_is_a_page(database: str, tmp_path: Path, chromium_path: str) -> None:
+    async with town(database, tmp_path) as place, browsing(chromium_path) as browser:
+        await place.settle()
+        for size, name in ((DESK, "access-desk"), (PHONE, "access-phone")):
+            async with looking(browser, size) as page:
+                await page.goto(await place.sign_in_link())
+                await page.get_by_role("button", name="Sign in").click()
+                await page.get_by_role("link", name="Rights").click()
+                await page.get_by_role("heading", name="Who may do what").wait_for()
+                row = page.get_by_role("row", name="Throw a thing away")
+                assert "by two" in await row.inner_text()
+                await shot(page, name)

@@ -8,13 +8,14 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
+from latchwork.server.access import STAFF
 from latchwork.server.actions import factors, guesses, links, passwords, sessions
 from latchwork.server.actions.links import Link, Purpose
 from latchwork.server.actions.office import LIST_MAX, Declined, Office, Who, is_id, not_found
 from latchwork.server.actions.sessions import Session, Stage
 from latchwork.server.ledger import Gone
 
-ROLES = ("owner", "manager", "attendant", "technician", "auditor")
+ROLES = STAFF
 NAME_CHARACTERS_MAX = 100
 _ADDRESS = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,189}")
 

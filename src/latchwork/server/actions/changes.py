@@ -123,6 +123,7 @@ async def block(office: Office, who: Who, stay: str, blocked: bool) -> Asked:
 
 async def reassign(office: Office, who: Who, stay: str, recipient: str) -> Asked:
     """Give it to its right recipient, who is told. Whoever had a code for it has none any more."""
+    who.needs("hand_over")
     row = await _here(office, who, stay, HERE)
     await people.person(office, who, recipient)
     return await _ask(office, who, row, c.Amend(row.known, recipient=PersonId(recipient)))
@@ -158,7 +159,7 @@ async def redirect(office: Office, who: Who, stay: str, bank: str) -> Asked:
 async def by_link(office: Office, token: str) -> tuple[Office, Who, str]:
     """An office that acts for its holder, in whose name, and about which stay. Declines with 404."""
     acting, row = await stays.by_link(office, token)
-    return acting, Who(RECIPIENT, row.organisation, RECIPIENT, False), row.id
+    return acting, Who(RECIPIENT, row.organisation, RECIPIENT, False, RECIPIENT), row.id
 
 
 async def extendable(office: Office, who: Who, stay: str) -> bool:
@@ -187,6 +188,7 @@ async def delegate(
 ) -> Delegate:
     """One person for one stay until a time, once for one `key`. They need no account: the code comes by mail, or is
     passed on."""
+    who.needs("hand_over")
     row = await stays.row(office, stay, who.organisation)
     if row.ended_at is not None:
         raise Declined(409, "parcel_not_available", f"There is nothing to fetch: it is {row.state}.")

@@ -10,6 +10,7 @@ from typing import Final
 
 from latchwork.domain import commands as c
 from latchwork.domain.words import BankId
+from latchwork.server import access
 from latchwork.server.actions.vault import Vault
 from latchwork.server.ledger import Gone, Ledger, Line
 from latchwork.store.admin import Tables
@@ -51,9 +52,9 @@ class Office:
     wrong: "dict[str, deque[datetime]]" = field(default_factory=dict)
     """When wrong secrets came lately, by their kind; in this process, and by nothing that a caller sends."""
 
-    def acting(self, organisation: str) -> "Office":
-        """Sees and changes only what is this organisation's."""
-        return replace(self, tables=Tables(self.store, Scope(organisation)))
+    def acting(self, organisation: str, party: str | None = None) -> "Office":
+        """Sees and changes only what is this organisation's, or this party's."""
+        return replace(self, tables=Tables(self.store, Scope(organisation, party or "")))
 
     def house(self) -> "Office":
         """As it was made."""
@@ -105,6 +106,17 @@ class Who:
     name: str
     root: bool
     role: str = "owner"
+    """Of latchwork.server.access: what they may do."""
+    party: str | None = None
+    """They see and change what is this party's, and nothing else."""
+
+    def may(self, key: str) -> bool:
+        return access.may(self.role, key)
+
+    def needs(self, key: str) -> None:
+        """Declines with 403."""
+        if not self.may(key):
+            raise no_access(self.role, access.what(key))
 
 
 class Declined(Exception):
@@ -120,6 +132,17 @@ class Declined(Exception):
 
 def not_found(what: str) -> Declined:
     return Declined(404, "not_found", f"There is no such {what}.")
+
+
+def check_right(who: Who, method: str, path: str) -> None:
+    """Declines with 403 unless the table has a row for this route and for them. `path`: the route's template."""
+    right = access.right_to(method, path)
+    if right is None or who.role not in right.who:
+        raise no_access(who.role, right.what if right else "This")
+
+
+def no_access(role: str, what: str) -> Declined:
+    return Declined(403, "no_access", f"“{what}” is not for the role {role}.")
 
 
 def is_id(text: str) -> bool:

@@ -44,10 +44,11 @@ class Session:
     name: str
     role: str
     root: bool
+    party: str | None
 
     @property
     def who(self) -> Who:
-        return Who(self.speaker, self.organisation, self.name, self.root, self.role)
+        return Who(self.speaker, self.organisation, self.name, self.root, self.role, self.party)
 
 
 @dataclass(frozen=True, slots=True)

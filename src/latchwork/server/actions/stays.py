@@ -110,8 +110,9 @@ class Stay:
     """Its place in the queue of a full bank, from 1."""
     offered_until: datetime | None
     """A compartment is asked for or kept so long for it, because it waited."""
-    page: str
-    """Address of the parcel's own page, which shows its code to whoever has the address."""
+    page: str | None
+    """Address of the parcel's own page, which shows its code to whoever has the address. Like `drop_off_digits` it is
+    told only to those who may see codes."""
     asked_at: datetime | None
     expected_at: datetime | None
     reserved_at: datetime | None
@@ -351,7 +352,7 @@ async def cancel(office: Office, who: Who, stay_id: str) -> Asked:
 
 
 async def read(office: Office, who: Who, stay_id: str) -> Stay:
-    return shown(office, await row(office, stay_id, who.organisation))
+    return shown(office, who, await row(office, stay_id, who.organisation))
 
 
 async def stays(office: Office, who: Who, bank: str | None = None, live: bool = False, limit: int = 100) -> list[Brief]:
@@ -403,7 +404,8 @@ async def row(office: Office, stay_id: str, organisation: str | None, *, follow:
     )
 
 
-def shown(office: Office, row: Row) -> Stay:
+def shown(office: Office, who: Who, row: Row) -> Stay:
+    codes = who.may("see_codes")
     return Stay(
         id=row.id,
         bank=row.bank,
@@ -428,12 +430,12 @@ def shown(office: Office, row: Row) -> Stay:
         size=row.size,
         pending=row.pending,
         linked_to=row.linked_to,
-        drop_off_digits=drop_off_digits(office, row),
+        drop_off_digits=drop_off_digits(office, row) if codes else None,
         in_reach=row.in_reach,
         fallback=row.fallback,
         waiting_position=row.waiting_position,
         offered_until=row.offered_until,
-        page=page(office, row.id),
+        page=page(office, row.id) if codes else None,
         asked_at=row.asked_at,
         expected_at=row.expected_at,
         reserved_at=row.reserved_at,

@@ -9,7 +9,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.params import HeaderParameter
 
 from latchwork.server.actions import access
-from latchwork.server.actions.office import Declined, Office, Who
+from latchwork.server.actions.office import Declined, Office, Who, check_right
 from latchwork.server.api.problems import AnyRequest
 
 TheOffice = NamedDependency[Office]
@@ -35,6 +35,7 @@ async def bearer(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRo
     if who is None:
         office.guessed("API token")
         raise Declined(401, "wrong_token", "This API token is unknown or was revoked.")
+    check_right(who, str(connection.scope.get("method", "WS")), connection.scope["path_template"])
     connection.scope.setdefault("state", {})["who"] = who
 
 
@@ -46,7 +47,7 @@ async def asker(request: AnyRequest) -> Who:
 async def the_office(request: AnyRequest, who: Asker) -> Office:
     """Acting for whoever asks: other organisations' rows are not there."""
     office: Office = request.app.state.office
-    return office.acting(who.organisation)
+    return office.acting(who.organisation, who.party)
 
 
 async def the_house(request: AnyRequest) -> Office:

@@ -22,7 +22,7 @@ SELECT id, name, created_at FROM organisations WHERE id = $1
 
 -- name: token
 -- Whose token has this hash.
-SELECT id AS token, organisation, name, root FROM tokens WHERE hash = $1 AND revoked_at IS NULL
+SELECT id AS token, organisation, name, root, role, party FROM tokens WHERE hash = $1 AND revoked_at IS NULL
 
 -- name: organisation_of_stay
 -- For whoever proved its secret link.

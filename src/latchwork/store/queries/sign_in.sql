@@ -67,7 +67,8 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10)
 -- name: session
 -- Whose cookie this is, if it was used since $3 and has not ended.
 SELECT s.id, s.stage, s.how, s.device, s.created_at, s.used_at, s.account, s.organisation,
-    coalesce(s.account, s.token) AS speaker, coalesce(a.name, t.name) AS name, coalesce(a.role, 'owner') AS role, coalesce(t.root, false) AS root
+    coalesce(s.account, s.token) AS speaker, coalesce(a.name, t.name) AS name, coalesce(a.role, t.role) AS role,
+    coalesce(t.root, false) AS root, t.party
 FROM sessions s LEFT JOIN accounts a ON a.id = s.account LEFT JOIN tokens t ON t.id = s.token
 WHERE s.secret = $1 AND s.ends_at > $2 AND s.used_at > $3 AND t.revoked_at IS NULL
 

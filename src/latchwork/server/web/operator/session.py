@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import URLEncodedBody
 
 from latchwork.server.actions import access, sessions
-from latchwork.server.actions.office import Declined, Office, Who
+from latchwork.server.actions.office import Declined, Office, Who, check_right
 from latchwork.server.actions.sessions import Session, Stage
 from latchwork.server.web.render import AnyRequest, TheOffice
 
@@ -43,6 +43,7 @@ async def any_session(request: AnyRequest) -> Session:
     if session is None:
         leads_back = request.method == "GET" and path == inside(path) != PLACE
         raise SignInFirst(f"{SIGN_IN}?to={path}" if leads_back else SIGN_IN)
+    check_right(session.who, request.method, request.scope["path_template"])
     if request.method not in ("GET", "HEAD"):
         same_site(request, office)
         access.check_form(office, cookie, str((await request.form()).get("seal", "")))
@@ -79,7 +80,7 @@ async def operator(session: Here) -> Who:
 async def operators_office(request: AnyRequest, who: Operator) -> Office:
     """Acting for whoever is signed in: other organisations' rows are not there."""
     office: Office = request.app.state.office
-    return office.acting(who.organisation)
+    return office.acting(who.organisation, who.party)
 
 
 async def seal(request: AnyRequest, office: TheOffice) -> str:
