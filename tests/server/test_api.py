@@ -21,6 +21,7 @@ from latchwork.sync.keys import enrol_text
 
 OPEN_TO_ALL = {
     ("POST", "/api/v1/enrolments"),
+    ("POST", "/api/v1/enrolments/rotation"),
     ("POST", "/operator/sign-in"),
     ("POST", "/operator/sign-in/passkey"),
     ("POST", "/operator/forgot"),
@@ -568,7 +569,7 @@ def test_the_document_describes_every_route(loop_town: Any) -> None:
         for method, operation in operations.items()
         if {"token": []} not in operation.get("security", [])
     }
-    assert unsecured == {("post", "/api/v1/enrolments")}
+    assert unsecured == {("post", "/api/v1/enrolments"), ("post", "/api/v1/enrolments/rotation")}
     every = [operation["responses"] for operations in document["paths"].values() for operation in operations.values()]
     assert all(set(responses["default"]["content"]) == {"application/problem+json"} for responses in every)
     assert "reason" in document["components"]["schemas"]["Problem"]["required"]

@@ -53,7 +53,7 @@ class Desired:
     ) -> None:
         self._path = path
         self._state = state
-        self._key = key
+        self.key = key
         self._desk = desk
         self._loop = loop
         self._journal = journal
@@ -101,7 +101,7 @@ class Desired:
 
     def _take(self, version: int, body: bytes) -> None:
         _note(self._state, _Trial(version))
-        put_in_place(self._path, body, version, self._key)
+        put_in_place(self._path, body, version, self.key)
         for file in (wanted_at(self._state), accepted_at(self._state)):
             file.unlink(missing_ok=True)
         log.warning("configuration %d takes the place of %d", version, self._edition.version)

@@ -10,9 +10,10 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from latchwork.domain.words import BankId
-from latchwork.sync.keys import enrol_text
+from latchwork.sync.keys import enrol_text, rotation_text
 
 RETRY_SECONDS = 5.0
+_NEXT = "next.key"
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,45 @@ async def enrol(server: str, code: str, state: Path) -> Identity:
     write_safely(state / "identity.json", msgspec.json.encode(identity))
     (state / "device.key").unlink()
     return identity
+
+
+def begin_rotation(state: Path) -> None:
+    """Make the next key. It takes the place of the present one once the server has agreed: see `finish_rotation`."""
+    if not (state / _NEXT).exists():
+        write_safely(state / _NEXT, Ed25519PrivateKey.generate().private_bytes_raw())
+
+
+async def finish_rotation(server: str, state: Path) -> Identity | None:
+    """The identity with its new key, where one was made and the server takes it. Call it again until it does.
+
+    The next key is on disk before the server hears of it, and the server answers a repeat as it did first: whenever
+    the power fails, one of the two keys is the one that the server believes, and both are there. Raises
+    EnrolmentRefused, and httpx.HTTPError while the server cannot be reached.
+    """
+    who, path = load(state), state / _NEXT
+    if who is None or not path.exists():
+        return None
+    new = Ed25519PrivateKey.from_private_bytes(path.read_bytes())
+    if new.private_bytes_raw() != who.key.private_bytes_raw():
+        keys = [key.public_key().public_bytes_raw() for key in (who.key, new)]
+        text = rotation_text(who.bank, *keys)
+        request = {
+            "bank": who.bank,
+            "public_key": keys[0].hex(),
+            "next_key": keys[1].hex(),
+            "signature": who.key.sign(text).hex(),
+            "next_signature": new.sign(text).hex(),
+        }
+        async with httpx.AsyncClient(timeout=10) as client:
+            response = await client.post(f"{server}/api/v1/enrolments/rotation", json=request)
+        if response.status_code >= 500:
+            response.raise_for_status()
+        if response.status_code >= 300:
+            raise EnrolmentRefused(f"the server refused the next key: {_why(response)}")
+        who = msgspec.structs.replace(who, device_key=new.private_bytes_raw().hex())
+        write_safely(state / "identity.json", msgspec.json.encode(who))
+    path.unlink()
+    return who
 
 
 def _why(response: httpx.Response) -> str:

@@ -6,6 +6,7 @@ It reconnects for ever; the bank works without it.
 import asyncio
 import logging
 import random
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -43,7 +44,17 @@ class Lost(Exception):
 
 
 class Link:
-    def __init__(self, server: str, desk: EdgeDesk, talk: Talk, software: str) -> None:
+    """`prepare` is awaited before each attempt."""
+
+    def __init__(
+        self,
+        server: str,
+        desk: EdgeDesk,
+        talk: Talk,
+        software: str,
+        prepare: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._prepare = prepare
         self._url = server.replace("http", "ws", 1) + "/bank"
         self._desk = desk
         self._talk = talk
@@ -57,6 +68,8 @@ class Link:
         while True:
             began = loop.time()
             try:
+                if self._prepare is not None:
+                    await self._prepare()
                 async with connect(
                     self._url, max_size=MESSAGE_BYTES_MAX, compression=None, open_timeout=10, proxy=None
                 ) as socket:

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from uuid import uuid4
 
+import httpx
 import uvicorn
 
 from latchwork.domain.commands import GuardHere
@@ -41,6 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--guard", nargs="+", metavar="KEY", help='guard this wall with these keys of `latchwork sign`; "none": no more'
     )
+    parser.add_argument("--rotate-key", action="store_true", help="let a new device key take the place of this one")
     parser.add_argument("--go-on", default="", metavar="ROOT", help="let a guarded wall go on from the server's log")
     parser.add_argument("--check", action="store_true", help="only say whether the configuration is usable")
 
@@ -61,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
         fall_back(args.config, config.state, "the controller ended while it began")
         while _serve_one(args):
             log.warning("the bank begins anew with another configuration")
-            args.guard, args.go_on = None, ""  # said of the first beginning
+            args.guard, args.go_on, args.rotate_key = None, "", False  # said of the first beginning
     except (BadConfig, JournalHeld, Unfit, identity.EnrolmentRefused, OSError) as error:
         print(f"latchwork edge: {error}", file=sys.stderr)
         return 1
@@ -89,6 +91,8 @@ async def _serve(config: Config, args: argparse.Namespace) -> bool:
             raise BadConfig("this bank has no identity yet: start it once with --enrol and a code from the operator")
         who = await identity.enrol(config.server, code, config.state)
         log.info("enrolled as %s", who.bank)
+    if args.rotate_key:
+        identity.begin_rotation(config.state)
     journal = SqliteJournal(config.state)
     try:
         return await _work(config, who, journal, args)
@@ -110,7 +114,20 @@ async def _work(config: Config, who: identity.Identity, journal: SqliteJournal, 
     desired = Desired(args.config, config.state, key, desk, loop, journal)
     public = key.public_key().public_bytes_raw()
     talk = Talk(who.bank, loop, journal, public, key.sign, boot, args.go_on, desired.reported, desk.heed)
-    link = Link(config.server, desk, talk, software)
+
+    async def renew() -> None:
+        try:
+            fresh = await identity.finish_rotation(config.server, config.state)
+        except (identity.EnrolmentRefused, httpx.HTTPError) as error:
+            log.warning("the next key waits: %s", error)
+            return
+        if fresh is not None:
+            async with desk.turn:
+                desired.key = fresh.key
+                talk.use_key(fresh.key.public_key().public_bytes_raw(), fresh.key.sign)
+            log.warning("this controller has a new key: the wall needs a new sticker")
+
+    link = Link(config.server, desk, talk, software, renew)
     app = kiosk_app(desk, bank_name=who.name or who.bank[:8], hosts={*LOOPBACK, *config.kiosk_names})
     kiosk = _KioskServer(
         uvicorn.Config(

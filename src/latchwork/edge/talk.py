@@ -74,6 +74,10 @@ class Talk:
         self.server_differs = False
         """Whether the server states another history than ours: nothing that it asks is done."""
 
+    def use_key(self, public: bytes, sign: Callable[[bytes], bytes]) -> None:
+        """The device has another key from here on."""
+        self._public, self._sign, self._signed = public, sign, (0, 0)
+
     def hello(self, challenge: Challenge, software: str) -> Hello:
         self._end = None
         self._signed = (0, 0)  # this server may have lost what we signed

@@ -5,6 +5,7 @@ simulator steps them in pretend time.
 """
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -64,6 +65,7 @@ RESEND_AFTER = timedelta(seconds=10)
 """What went down and had no answer for so long goes down again."""
 DOCUMENT_BYTES_PER_MESSAGE = 1024 * 1024
 DOCUMENTS_MAX = 64
+BOOTS_KEPT = 8
 WORDS_MAX = 100
 REFUSED_CHARACTERS_MAX = 1000
 
@@ -155,6 +157,8 @@ class Exchange:
         self._store = store
         self._clock = clock
         self._signed = signed
+        self._boots: dict[BankId, deque[str]] = {}
+        """Of the hellos that this process has heard."""
         self._lines: dict[BankId, _Line] = {}
 
     async def greet(self, hello: Hello, nonce: bytes) -> Greeting | Goodbye:
@@ -236,6 +240,7 @@ class Exchange:
             return Goodbye(Farewell.REVOKED_KEY)
         now = self._clock()
         software, boot = _words(hello.software), _words(hello.boot)
+        await self._look_for_a_clone(head, boot)
         welcomed = await self._store.welcome(
             hello.bank, now, software, boot, hello.instructions_through, hello.documents
         )
@@ -264,6 +269,17 @@ class Exchange:
             log.warning("nothing delivered to bank %s: %s", hello.bank, error)
             carried = ([], [])
         return self._down(line, None, *carried)
+
+    async def _look_for_a_clone(self, head: Head, boot: str) -> None:
+        """A boot that was here comes again after another one: two controllers with one key, by turns."""
+        known = self._boots.setdefault(head.bank, deque(maxlen=BOOTS_KEPT))
+        if boot in known and head.boot not in (None, boot):
+            log.error("bank %s is two controllers with one key: boots %s and %s", head.bank, boot, head.boot)
+            now = self._clock()
+            name = projections.task_id(head.bank, Task.CLONED, now.isoformat(), head.epoch, head.size)
+            await self._store.raise_task(head.bank, name, Task.CLONED, now)
+        elif boot not in known:
+            known.append(boot)
 
     async def _recover(self, line: _Line, recovery: Recovery) -> Ask | Page | Goodbye:
         answer = await recovery.begin()

@@ -120,6 +120,7 @@ class MemoryStore:
             row["orders_last"],
             row["appended_at"],
             dict(row["documents"]),
+            row["boot"],
         )
 
     async def welcome(

@@ -232,6 +232,8 @@ class Task(StrEnum):
     """Expired, and staff's to send back or to throw away."""
     RECOVERED = "recovered"
     """A controller began a new life: nobody can vouch for what was empty."""
+    CLONED = "cloned"
+    """Two controllers speak as this bank with one key, by turns."""
     REMOTE_STOPPED = "remote_stopped"
     """The wall was asked to open too many doors from afar, and opens none that way any more."""
 
@@ -381,6 +383,8 @@ class Head:
     appended_at: datetime | None
     documents: Mapping[str, int] = field(default_factory=dict)
     """The versions that the bank said it holds."""
+    boot: str | None = None
+    """Of its last hello."""
 
 
 class CheckpointRow(NamedTuple):

@@ -144,6 +144,11 @@ def enrol_text(code: str, public: bytes) -> bytes:
     return b"latchwork enrol 1\0" + code.encode() + b"\0" + public
 
 
+def rotation_text(bank: BankId, old: bytes, new: bytes) -> bytes:
+    """What a device signs with both its keys, so that the new one takes the old one's place."""
+    return b"latchwork rotation 1\0" + bank.encode() + b"\0" + old + new
+
+
 def instruction_text(bank: BankId, instruction: InstructionId, until: datetime, body: bytes) -> bytes:
     """What a guard signs so that a guarded bank does it, until then. `until` counts in whole seconds."""
     head = f"latchwork instruction 1\0{bank}\0{instruction}\0{int(until.timestamp())}\0"

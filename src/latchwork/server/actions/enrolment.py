@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from latchwork.domain.words import BankId
 from latchwork.server.actions.banks import code_hash
-from latchwork.server.actions.office import Declined, Office
-from latchwork.sync.keys import enrol_text, signed_by
+from latchwork.server.actions.office import Declined, Office, is_id
+from latchwork.sync.keys import enrol_text, rotation_text, signed_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,15 @@ class _Keyed:
     name: str
     site: str
     code_generation: int
+
+
+async def rotate(office: Office, bank: str, old: bytes, new: bytes, by_old: bytes, by_new: bytes) -> None:
+    """A controller's next key takes the place of its present one. Asked again, it answers the same."""
+    text = rotation_text(BankId(bank), old, new)
+    signed = is_id(bank) and signed_by(old, by_old, text) and signed_by(new, by_new, text)
+    if not signed or not await office.tables.value("rotate_key", bank, old, new):
+        office.guessed("device key")
+        raise Declined(403, "wrong_key", "This is not the key of that controller, or it was revoked.")
 
 
 async def enrol(office: Office, code: str, public_key: bytes, signature: bytes) -> Enrolled:

@@ -7,7 +7,9 @@ from latchwork.server.actions import banks
 from latchwork.server.actions.office import LIST_MAX, Declined, Office, Who, is_id, not_found
 from latchwork.store.rows import Task as Kind
 
-BY_HAND = frozenset({Kind.WRONG_KEY, Kind.INSTRUCTION_MISMATCH, Kind.UNREADABLE_ENTRY, Kind.DIVIDED, Kind.INCONSISTENT})
+BY_HAND = frozenset(
+    {Kind.WRONG_KEY, Kind.INSTRUCTION_MISMATCH, Kind.UNREADABLE_ENTRY, Kind.DIVIDED, Kind.INCONSISTENT, Kind.CLONED}
+)
 """Nothing that happens at a door settles these: a person does, with a reason."""
 
 

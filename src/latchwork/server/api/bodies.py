@@ -249,6 +249,17 @@ class CheckDoor(Struct, frozen=True, forbid_unknown_fields=True):
     empty: bool
 
 
+class Rotation(Struct, frozen=True):
+    """Ed25519, in hex. Both signatures, by the present key and by the next, are over "latchwork rotation 1", a NUL
+    byte, the bank, a NUL byte, the present public key and the next."""
+
+    bank: Id
+    public_key: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    next_key: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    signature: Annotated[str, Meta(pattern="^[0-9a-f]{128}$")]
+    next_signature: Annotated[str, Meta(pattern="^[0-9a-f]{128}$")]
+
+
 class Enrolment(Struct, frozen=True):
     """`public_key`: Ed25519, 32 bytes in hex. `signature`: 64 bytes in hex, by that key, over "latchwork enrol 1", a
     zero byte, the code as sent, a zero byte and the 32 bytes of the key.

@@ -4,7 +4,7 @@ from litestar import post
 from litestar.params import JSONBody
 
 from latchwork.server.actions import enrolment
-from latchwork.server.api.bodies import Enrolment
+from latchwork.server.api.bodies import Enrolment, Rotation
 from latchwork.server.api.guard import TheOffice
 
 
@@ -14,4 +14,10 @@ async def enrol(office: TheOffice, data: JSONBody[Enrolment]) -> enrolment.Enrol
     return await enrolment.enrol(office, data.code, public_key, signature)
 
 
-HANDLERS = [enrol]
+@post("/enrolments/rotation", tags=["Enrolment"], status_code=204, summary="Give a controller its next key")
+async def rotate(office: TheOffice, data: JSONBody[Rotation]) -> None:
+    hexes = (data.public_key, data.next_key, data.signature, data.next_signature)
+    await enrolment.rotate(office, data.bank, *map(bytes.fromhex, hexes))
+
+
+HANDLERS = [enrol, rotate]

@@ -12,7 +12,7 @@ SELECT outcomes, statuses, responses FROM announce_stays($1)
 -- Who may speak for a bank, and how far our copy of its log goes.
 SELECT
     id, organisation, device_key, key_revoked_at IS NOT NULL AS revoked, divided, epoch, size, root, peaks, session,
-    orders_last, appended_at, documents
+    orders_last, appended_at, documents, boot
 FROM banks WHERE id = $1
 
 -- name: welcome
@@ -23,7 +23,7 @@ UPDATE banks SET
 WHERE id = $1 AND key_revoked_at IS NULL
 RETURNING
     id, organisation, device_key, false AS revoked, divided, epoch, size, root, peaks, session, orders_last,
-    appended_at, documents
+    appended_at, documents, boot
 
 -- name: divide
 -- Its log is not a continuation of ours. Only the living session can say so; one task, however often it comes back.

@@ -94,6 +94,15 @@ UPDATE banks SET key_revoked_at = $2, session = session + 1
 WHERE device_key = decode($1, 'hex') AND key_revoked_at IS NULL
 RETURNING true
 
+-- name: rotate_key
+-- Its next key ($3) for its present one ($2); also where that has been done. The session counts up: it greets anew.
+WITH rotated AS (
+    UPDATE banks SET device_key = $3, session = session + 1
+    WHERE id = $1 AND device_key = $2 AND key_revoked_at IS NULL RETURNING true AS value
+)
+SELECT value FROM rotated
+UNION ALL SELECT true FROM banks WHERE id = $1 AND device_key = $3 AND key_revoked_at IS NULL
+
 -- name: revoke_key
 -- The session counts up, so that a connection that is open now may not go on either.
 UPDATE banks SET key_revoked_at = $3, session = session + 1

@@ -29,6 +29,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "will_not_close": ("Door {about} does not close, a courier says", f"Look at hinge and lock. {LOOK}"),
     "unresolved": ("The power went off while door {about} was opening", LOOK),
     "wrong_key": ("Another controller says that it is this wall", PERSON),
+    "cloned": ("Two controllers speak as this wall with one key, by turns", f"One is a copy: find it. {PERSON}"),
     "instruction_mismatch": ("The wall answered an instruction that is not as it was asked", PERSON),
     "inconsistent": (
         "What is stored of the wall's log is not what was countersigned",
