@@ -71,3 +71,9 @@ def test_things_inside_and_the_cabinet_are_told_apart_from_doors() -> None:
         SenseItems({ONE: True}),
         See({ONE: CLOSED}),
     ]
+
+
+def test_a_boards_own_eyes_are_heard_for_the_doors_that_are_wired() -> None:
+    board = Board(DoorsSeen({1: CLOSED}), DoorsSeen({}, {1: True, 9: True}))
+    told = said(board, inputs=Inputs(), wiring={ONE: (0, 1)})
+    assert told == [See({ONE: CLOSED}), SenseItems({ONE: True})]

@@ -39,6 +39,7 @@ class Wall:
         self._wiring = wiring
         self._inputs = inputs or Inputs()
         self._doors = {place: door for wired in (wiring, self._inputs.leaves) for door, place in wired.items()}
+        self._locks = {place: door for door, place in wiring.items()}
         self._items = {place: door for door, place in self._inputs.items.items()}
         self._switches = {place: switch for switch, place in self._inputs.switches.items()}
         self._contacts = Contacts(turned, coil_s)
@@ -76,6 +77,9 @@ class Wall:
         else:
             read = {(bus, channel): state for channel, state in reading.doors.items() if (bus, channel) in known}
             self._contacts.hear(read, asyncio.get_running_loop().time())
+            inside = {self._locks[bus, x]: item for x, item in reading.items.items() if (bus, x) in self._locks}
+            if inside:
+                sense(SenseItems(inside))
         self._tell_news(tell, sense)
 
     def _tell_news(self, tell: Callable[[See], None], sense: Callable[[Sense], None]) -> None:

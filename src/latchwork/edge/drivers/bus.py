@@ -49,6 +49,8 @@ class Doors:
     board: int
     states: Mapping[int, DoorState]
     """By channel."""
+    items: Mapping[int, bool] = field(default_factory=dict)
+    """Whether something lies inside, where eyes are fitted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,10 @@ class _Board:
     now: dict[int, DoorState] = field(default_factory=dict)
     """What its reads have shown since it was last lost."""
     told: dict[int, DoorState] = field(default_factory=dict)
+    items: dict[int, bool] = field(default_factory=dict)
+    """What was told of things inside since it was last lost."""
+    items_before: Mapping[int, bool] = field(default_factory=dict)
+    """What the last answer said of them."""
     doubted: frozenset[int] = frozenset()
     """Channels that opened all at once: until one of them is seen shut, nothing that they say is believed."""
 
@@ -326,6 +332,7 @@ class SerialBus:
                 if not states:
                     return
         self._see(read, states)
+        self._see_items(board, doors.items)
         self._answer(asks, read, {} if board.doubted else states)
 
     def _answers(self, frame: Any, read: _Read) -> bool:
@@ -404,12 +411,22 @@ class SerialBus:
             return f"did not answer, but board {said.board} did: look at the addresses"
         return "answered with garbage: look at baud rate, A and B, and for two boards of one address"
 
+    def _see_items(self, board: _Board, items: Mapping[int, bool]) -> None:
+        """An eye may wink: what two answers in a row say is told."""
+        before, board.items_before = board.items_before, items
+        changed = {x: item for x, item in items.items() if before.get(x) is item and board.items.get(x) is not item}
+        if changed and board.told:
+            board.items.update(changed)
+            self._tell(DoorsSeen({}, changed))
+
     def _lose(self, boards: Sequence[_Board], why: str) -> None:
         lost = [board for board in boards if not board.lost]
         for board in lost:
             board.lost = True
             board.now.clear()
             board.told.clear()
+            board.items.clear()
+            board.items_before = {}
         for read in self._reads:
             if read.board in lost:
                 read.before = {}

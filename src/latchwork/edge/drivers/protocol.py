@@ -41,6 +41,8 @@ class DoorsSeen:
     """Doors whose state differs from what was last told, by channel. The first telling names every door."""
 
     doors: Mapping[int, DoorState]
+    items: Mapping[int, bool] = field(default_factory=dict)
+    """Where a board sees whether something lies inside, and the bus is set to believe it: what has changed of that."""
 
 
 @dataclass(frozen=True, slots=True)

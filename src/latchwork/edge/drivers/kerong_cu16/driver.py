@@ -7,7 +7,7 @@ from latchwork.edge.drivers.protocol import BusSettings
 
 
 class KerongCu16:
-    """`locks`: how many terminals of each board are used, 12 on a CU12."""
+    """`locks`: how many terminals of each board are used, 12 on a CU12. `infrared`: eyes look into the compartments."""
 
     addresses = range(codec.BOARDS_MAX)
     reply_s = 0.2
@@ -15,10 +15,11 @@ class KerongCu16:
     ack_s = 0.0
     checked = True
 
-    def __init__(self, locks: int) -> None:
+    def __init__(self, locks: int, infrared: bool = False) -> None:
         if not 1 <= locks <= codec.LOCKS_PER_BOARD:
             raise ValueError(f"locks_per_board = {locks} is not from 1 to {codec.LOCKS_PER_BOARD}")
         self._locks = locks
+        self._infrared = infrared
 
     def channels(self, board: int) -> range:
         first = board * codec.LOCKS_PER_BOARD
@@ -38,9 +39,11 @@ class KerongCu16:
         doors = codec.doors_in(frame) if frame.command == codec.Command.DOORS else None
         if doors is None:
             return None
+        channels = self.channels(doors.board)
         states = (DoorState.CLOSED if closed else DoorState.OPEN for closed in doors.closed)
-        return Doors(doors.board, dict(zip(self.channels(doors.board), states, strict=False)))
+        items = zip(channels, doors.items, strict=False) if self._infrared else ()
+        return Doors(doors.board, dict(zip(channels, states, strict=False)), dict(items))
 
 
 def make(settings: BusSettings) -> SerialBus:
-    return SerialBus(KerongCu16(settings.options["locks_per_board"]), settings)
+    return SerialBus(KerongCu16(settings.options["locks_per_board"], settings.options["infrared"]), settings)
