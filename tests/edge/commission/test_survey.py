@@ -72,7 +72,7 @@ def test_polarity_and_time_to_open_are_what_the_contact_did() -> None:
     ("answers", "says"),
     [
         ((moved(), s.Moved()), {A: "is dead: no door moved and no contact changed"}),
-        ((moved(A), s.Moved(), s.CameBack(True)), {A: "no door moved, but the contact of channel 0 (bus 0, board 0)"}),
+        ((moved(A), s.Moved(), s.CameBack(True)), {A: "no door moved, but its contact changed"}),
         ((moved(B), s.Moved(), s.CameBack(True)), {A: "no door moved, but the contact of channel 1"}),
         ((moved(), s.Moved(("01",)), s.CameBack(True)), {A: "opens door 01, but its contact did not move"}),
         ((moved(B), s.Moved(("01",)), s.CameBack(True)), {A: "the contact that moved is that of channel 1"}),

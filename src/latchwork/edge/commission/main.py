@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 
+from latchwork.edge.commission import web
 from latchwork.edge.commission.sitting import kept_at, sitting
 from latchwork.edge.commission.terminal import Stop, Terminal, scripted, typed
 from latchwork.edge.config import BadConfig, BankTable, BusTable, Tables, written
@@ -20,6 +21,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--bus", action="append", default=[], type=_bus, metavar="DRIVER=PORT", help="of a new file: its boards"
     )
     parser.add_argument("--anew", action="store_true", help="forget what earlier sittings have found, and scan again")
+    parser.add_argument(
+        "--web", nargs="?", type=int, const=0, metavar="PORT", help="ask in a browser on this machine, not here"
+    )
     parser.add_argument("--script", type=Path, metavar="FILE", help="a JSON list of the lines to answer with")
 
 
@@ -27,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         _make(args)
         asyncio.run(_sit(args))
-    except Stop:
+    except (Stop, KeyboardInterrupt):
         print(f"Stopped. What was answered is in {kept_at(args.config)}; the same command goes on from there.")
         return 3
     except (BadConfig, JournalHeld, OSError, ValueError) as error:
@@ -47,9 +51,12 @@ def _make(args: argparse.Namespace) -> None:
 
 
 async def _sit(args: argparse.Namespace) -> None:
-    hear = scripted(json.loads(args.script.read_bytes())) if args.script else typed()
+    script = json.loads(args.script.read_bytes()) if args.script else None
     async with sitting(args.config, anew=args.anew, say=print) as here:
-        await Terminal(here, print, hear).run()
+        if args.web is not None:
+            await web.serve(here, args.web, print)
+        else:
+            await Terminal(here, print, typed() if script is None else scripted(script)).run()
 
 
 def _bus(text: str) -> BusTable:

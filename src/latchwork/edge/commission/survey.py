@@ -270,8 +270,8 @@ def _wrong(probe: Probe, probes: Sequence[Probe]) -> str | None:
     if not probe.doors and not probe.moves:
         return f"{probe.place} is dead: no door moved and no contact changed. Look at its lock, its wires and its fuse."
     if not probe.doors:
-        whose = str(probe.place) if probe.own and not others else others
-        return f"{probe.place}: no door moved, but the contact of {whose} changed. Look at its latch and its wires."
+        whose = f"the contact of {others}" if others else "its contact"
+        return f"{probe.place}: no door moved, but {whose} changed. Look at its latch and its wires."
     if twins := list(_also(probe, probes)):
         where = " and ".join(map(str, twins))
         return f"{probe.place} opens door {doors}, and so does {where}. A door has one channel."
