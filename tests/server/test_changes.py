@@ -668,6 +668,7 @@ async def test_reminders_come_once_and_only_while_they_are_true(database: str, t
             await place.wall.collect(StayId(gone))
 
             async def reminded() -> bool:
+                await jobs.step(place.cloud.office)
                 return any(x["subject"].startswith("Please collect") for x in await place.mails(2))
 
             await until(reminded)

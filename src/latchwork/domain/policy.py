@@ -52,8 +52,8 @@ def choose(
 
     Equal sizes go by label. Whoever needs one in reach gets one in reach; others leave the last ones alone.
     """
-    size, service = about.size, bank.services[about.service]
     if prefer is not None:
+        size, service = about.size, bank.services[about.service]
         picked = bank.compartments.get(prefer)
         if picked is None or not _serves(bank, picked.fitting, service):
             return Reason.UNKNOWN_COMPARTMENT
@@ -62,7 +62,15 @@ def choose(
         if not _vacant(picked) or prefer in _in_use(bank):
             return Reason.COMPARTMENT_OCCUPIED
         return picked, Reason.PREFERRED
-    in_use = _in_use(bank)
+    found = suitable(bank, about, volume_min_mm3)
+    if about.in_reach:
+        return (_smallest(found), Reason.IN_REACH) if found else Reason.NONE_IN_REACH
+    return (_smallest(found), Reason.SMALLEST_FIT) if found else Reason.NO_SUITABLE_COMPARTMENT
+
+
+def suitable(bank: Bank, about: About, volume_min_mm3: int = 0) -> list[Compartment]:
+    """The vacant compartments that this may have."""
+    size, service, in_use = about.size, bank.services[about.service], _in_use(bank)
     vacant = [c for c in bank.compartments.values() if _vacant(c) and c.id not in in_use]
     fitting = [
         c
@@ -72,11 +80,10 @@ def choose(
         and c.fitting.size.volume_mm3 >= volume_min_mm3
     ]
     if about.in_reach:
-        reachable = [c for c in fitting if c.fitting.reach_mm in REACH_MM]
-        return (_smallest(reachable), Reason.IN_REACH) if reachable else Reason.NONE_IN_REACH
+        return [c for c in fitting if c.fitting.reach_mm in REACH_MM]
     if sum(c.fitting.reach_mm in REACH_MM for c in vacant) <= bank.policy.in_reach_kept:
-        fitting = [c for c in fitting if c.fitting.reach_mm not in REACH_MM]
-    return (_smallest(fitting), Reason.SMALLEST_FIT) if fitting else Reason.NO_SUITABLE_COMPARTMENT
+        return [c for c in fitting if c.fitting.reach_mm not in REACH_MM]
+    return fitting
 
 
 def _smallest(compartments: Iterable[Compartment]) -> Compartment:

@@ -12,7 +12,6 @@ STEPS: tuple[Callable[[Office], Awaitable[None]], ...] = (
     room.offer,
     changes.hold_for_the_absent,
     tasks.find_wrong_flats,
-    reminders.remind,
     reminders.tell_delegates,
     reminders.tell_redirected,
     sessions.sweep,
@@ -20,12 +19,15 @@ STEPS: tuple[Callable[[Office], Awaitable[None]], ...] = (
     visits.sweep,
 )
 
+SELDOM: tuple[Callable[[Office], Awaitable[None]], ...] = (reminders.remind,)
+"""What looks at many rows, and is in no hurry."""
+
 log = logging.getLogger(__name__)
 
 
-async def step(office: Office) -> None:
+async def step(office: Office, seldom: bool = True) -> None:
     """One that fails keeps no other from its work. Raises Unavailable."""
-    for each in STEPS:
+    for each in (*STEPS, *(SELDOM if seldom else ())):
         try:
             await each(office)
         except Unavailable:

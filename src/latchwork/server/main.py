@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import itertools
 import logging
 import os
 import secrets
@@ -53,6 +54,7 @@ OUTBOX_SECONDS = 0.5
 """How often the outbox is looked at while nothing is due."""
 HOUSE_SECONDS = 1.0
 """How often it is looked whether something is due that nobody asks for: reminders, offers of room, redirections."""
+SELDOM_TURNS = 15
 WITNESS_SECONDS = 0.5
 """How often checkpoints are kept that came since."""
 STOP_SECONDS_MAX = 3
@@ -349,9 +351,9 @@ async def _keep_witnessing(witness: Witness) -> None:
 
 
 async def _keep_house(office: Office) -> None:
-    while True:
+    for turn in itertools.count():
         try:
-            await jobs.step(office)
+            await jobs.step(office, seldom=turn % SELDOM_TURNS == 0)
         except Unavailable as error:
             log.debug("the house is not kept: %s", error)
         await asyncio.sleep(HOUSE_SECONDS)

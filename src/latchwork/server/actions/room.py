@@ -34,7 +34,6 @@ from latchwork.server.actions import banks, stays
 from latchwork.server.actions.office import Asked, Declined, Office, Who, ask, is_id, not_found, order
 
 SOFT_HOURS_MAX = 48
-FREE_COUNTED_MAX = 50
 RACES_MAX = 20
 RETRY = timedelta(minutes=1)
 """A wall that said no although it looked as if it had room is asked again after so long."""
@@ -43,7 +42,7 @@ RETRY = timedelta(minutes=1)
 @dataclass(frozen=True, slots=True)
 class Availability:
     """An estimate, `as_of` when the wall was last heard. `fits`: the bank has a compartment that would do, free or not.
-    `free`: how many such compartments nobody has, counts on or waits for, counted to 50. `reason`: why there is no
+    `free`: how many such compartments nobody has, counts on or waits for. `reason`: why there is no
     room. `fallbacks`: where a thing goes instead."""
 
     bank: str
@@ -128,9 +127,8 @@ async def availability(office: Office, who: Who, new: stays.NewStay) -> Availabi
     wanted = About(service.id, size=new.size, in_reach=new.in_reach)
     seen = await _seen(office, who, bank.id)
     line = await office.tables.all(_Waiting, "queue", office.now(), bank.id)
-    left, free = _less(seen, map(about, line)), 0
-    while not isinstance(found := policy.choose(left, wanted), Reason) and free < FREE_COUNTED_MAX:
-        left, free = _with(left, found[0], CompartmentState.RESERVED), free + 1
+    left = _less(seen, map(about, line))
+    found, free = policy.choose(left, wanted), len(policy.suitable(left, wanted))
     return Availability(
         bank=bank.id,
         as_of=bank.heard_at,
@@ -139,7 +137,7 @@ async def availability(office: Office, who: Who, new: stays.NewStay) -> Availabi
         room=free > 0,
         free=free,
         waiting=len(line),
-        reason=found if isinstance(found, Reason) and not free else None,
+        reason=found if isinstance(found, Reason) else None,
         fallbacks=rules.fallbacks,
         neighbour=rules.neighbour,
     )
