@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from tests.edge.drivers.hurried import HurriedLoop
+
 from latchwork.domain.commands import See
 from latchwork.domain.words import CompartmentId, DoorState
 from latchwork.edge import registry
@@ -20,7 +22,11 @@ from latchwork.edge.wall import Wall as EdgeWall
 from latchwork.simulator.boards.boards import Boards, Faults
 from latchwork.simulator.boards.front import Front, LiveWall, PtyFront, TcpFront
 from latchwork.simulator.boards.kerong import KerongBoards
+from latchwork.simulator.boards.lcb import LcbBoards
+from latchwork.simulator.boards.modbus import ModbusBoards, ModbusTcpBoards
 from latchwork.simulator.boards.wall import Wall
+from latchwork.simulator.boards.winnsen import WinnsenBoards
+from latchwork.simulator.boards.wkly import WklyBoards
 
 PATIENCE_S = 60.0
 LINES = ("pty", "tcp")
@@ -35,8 +41,7 @@ class Kind:
     numbers: tuple[int, int]
     options: Mapping[str, Any] = field(default_factory=dict)
     locks: int = 0
-    checked: bool = True
-    """Whether its frames carry a check."""
+    lines: Sequence[str] = LINES
     simulated: Mapping[str, Any] = field(default_factory=dict)
     """What its boards are told when they are made."""
 
@@ -44,6 +49,22 @@ class Kind:
 KINDS = {
     "kerong-cu16": Kind("kerong-cu16", KerongBoards, (0, 2)),
     "kerong-cu12": Kind("kerong-cu16", KerongBoards, (9, 4), {"locks_per_board": 12}, 12),
+    "lcb-8a": Kind("lcb-8a", LcbBoards, (1, 7)),
+    "lcb-8a lock by lock": Kind("lcb-8a", LcbBoards, (1, 7), {"locks_per_board": 8}, 8, simulated={"push": True}),
+    "wkly": Kind("wkly", WklyBoards, (0, 3), simulated={"push": True}),
+    "winnsen": Kind("winnsen", WinnsenBoards, (1, 200)),
+    "winnsen lock by lock": Kind(
+        "winnsen",
+        WinnsenBoards,
+        (1, 3),
+        {"read": "lock", "locks_per_board": 6},
+        6,
+        simulated={"other_reply": True},
+    ),
+    "modbus-relay": Kind("modbus-relay", ModbusBoards, (1, 3)),
+    "modbus-relay over Modbus TCP": Kind(
+        "modbus-relay", ModbusTcpBoards, (1, 3), {"framing": "tcp", "relays": 16, "inputs": 16}, 16, ["tcp"]
+    ),
 }
 
 
@@ -51,7 +72,7 @@ async def until(what: Callable[[], bool]) -> None:
     """Wait for something to become true of things that have nothing to wait on."""
     async with asyncio.timeout(PATIENCE_S):
         while not what():
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.01)
 
 
 @dataclass
@@ -175,24 +196,29 @@ async def stand_of(kind: Kind, line: str, faults: Faults | None = None) -> Async
             live.stop()
 
 
-async def everywhere(
+def everywhere(
     story: Callable[[Stand], Awaitable[None]],
-    kinds: Sequence[str] = tuple(KINDS),
+    kinds: Sequence[str | Kind] = tuple(KINDS),
     lines: Sequence[str] = LINES,
     faults: Sequence[Faults] = (Faults(),),
+    loop: Callable[[], asyncio.AbstractEventLoop] = HurriedLoop,
 ) -> None:
     """Tell `story` at every kind and line, and with each of the faults, at the same time."""
 
-    async def at(kind: str, line: str, fault: Faults) -> None:
+    async def at(kind: Kind, line: str, fault: Faults) -> None:
         try:
-            async with stand_of(KINDS[kind], line, replace(fault)) as stand:
+            async with stand_of(kind, line, replace(fault)) as stand:
                 await story(stand)
         except Exception as error:
             error.add_note(f"{kind} over {line} with {fault}")
             raise
 
-    async with asyncio.TaskGroup() as group:
-        for kind in kinds:
-            for line in lines:
-                for fault in faults:
-                    group.create_task(at(kind, line, fault))
+    async def all_at_once() -> None:
+        async with asyncio.TaskGroup() as group:
+            for kind in (KINDS[each] if isinstance(each, str) else each for each in kinds):
+                for line in set(lines) & set(kind.lines):
+                    for fault in faults:
+                        group.create_task(at(kind, line, fault))
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(all_at_once())

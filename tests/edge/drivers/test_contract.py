@@ -13,14 +13,13 @@ from tests.edge.drivers.bench import KINDS, Stand, everywhere, stand_of, until
 from latchwork.domain.words import DoorState
 from latchwork.edge import drivers, registry
 from latchwork.edge.config import BusTable
-from latchwork.edge.drivers.bus import AFTER_UNLOCK_S, IDLE_POLL_S
+from latchwork.edge.drivers.bus import IDLE_POLL_S
 from latchwork.edge.drivers.protocol import BoardLost, DoorsSeen, Fault, Reading
 from latchwork.simulator.boards.boards import Faults
-from latchwork.simulator.boards.front import LiveWall, PtyFront
+from latchwork.simulator.boards.front import LiveWall, PtyFront, TcpFront
 from latchwork.simulator.boards.wall import Wall
 
 OPEN, CLOSED, UNKNOWN = DoorState.OPEN, DoorState.CLOSED, DoorState.UNKNOWN
-CHECKED = [name for name, kind in KINDS.items() if kind.checked]
 
 
 def opened(stand: Stand) -> list[int]:
@@ -29,7 +28,7 @@ def opened(stand: Stand) -> list[int]:
     return sorted({channel for doors in seen for channel, state in doors.items() if state is OPEN})
 
 
-async def test_the_first_telling_names_every_door_and_then_only_changes() -> None:
+def test_the_first_telling_names_every_door_and_then_only_changes() -> None:
     async def story(stand: Stand) -> None:
         await stand.until_all(CLOSED)
         seen = [reading for reading in stand.readings if isinstance(reading, DoorsSeen)]
@@ -40,13 +39,13 @@ async def test_the_first_telling_names_every_door_and_then_only_changes() -> Non
         assert stand.readings[-1] == DoorsSeen({forced: OPEN})
         assert len(stand.readings) == len(stand.kind.numbers) + 1
 
-    await everywhere(story)
+    everywhere(story)
 
 
-async def test_a_pulse_is_one_frame_that_opens_one_door() -> None:
+def test_a_pulse_is_one_frame_that_opens_one_door() -> None:
     async def story(stand: Stand) -> None:
         await stand.until_all(CLOSED)
-        channel = stand.channel(1, 11 if len(stand.of(1)) > 11 else 7)
+        channel = stand.channel(1, len(stand.of(1)) - 1)
         await stand.driver.pulse(channel)
         await stand.until_door(channel, OPEN)
         await stand.shut(channel)
@@ -54,10 +53,10 @@ async def test_a_pulse_is_one_frame_that_opens_one_door() -> None:
         assert [unlock.channel for unlock in stand.boards.unlocks] == [channel]
         assert [each.channel for each in stand.wall if each.pulses] == [channel]
 
-    await everywhere(story)
+    everywhere(story)
 
 
-async def test_an_unlock_is_never_sent_again_whatever_becomes_of_it() -> None:
+def test_an_unlock_is_never_sent_again_whatever_becomes_of_it() -> None:
     async def story(stand: Stand) -> None:
         await stand.until_all(CLOSED)
         jammed, stuck, unheard = (stand.channel(0, lock) for lock in (0, 1, 2))
@@ -74,10 +73,10 @@ async def test_an_unlock_is_never_sent_again_whatever_becomes_of_it() -> None:
         assert [unlock.channel for unlock in stand.boards.unlocks] == [jammed, stuck, unheard]
         assert opened(stand) == []
 
-    await everywhere(story)
+    everywhere(story)
 
 
-async def test_a_silent_board_is_lost_once_and_named_in_full_when_it_returns() -> None:
+def test_a_silent_board_is_lost_once_and_named_in_full_when_it_returns() -> None:
     async def story(stand: Stand) -> None:
         await stand.until_all(CLOSED)
         number, lost, rest = stand.kind.numbers[1], stand.of(1), stand.of(0)
@@ -87,16 +86,18 @@ async def test_a_silent_board_is_lost_once_and_named_in_full_when_it_returns() -
         assert {seen[channel] for channel in lost} == {UNKNOWN}
         assert {seen[channel] for channel in rest} == {CLOSED}
         await until(stand.reads(4))
-        assert stand.losses == [BoardLost(number, tuple(lost), f"board {number} did not answer 3 times")]
+        (loss,) = stand.losses
+        assert (loss.board, loss.channels) == (number, tuple(lost))
+        assert loss.why.startswith(f"board {number} did not answer ")
         assert {stand.believed[channel] for channel in rest} == {CLOSED}
         stand.boards.silent.clear()
         await stand.until_all(CLOSED)
         assert stand.readings[-1] == DoorsSeen(dict.fromkeys(lost, CLOSED))
 
-    await everywhere(story)
+    everywhere(story)
 
 
-async def test_a_dead_bus_is_one_cause() -> None:
+def test_a_dead_bus_is_one_cause() -> None:
     async def story(stand: Stand) -> None:
         await stand.until_all(CLOSED)
         stand.wall.cut_power(stand.live.now())
@@ -109,14 +110,15 @@ async def test_a_dead_bus_is_one_cause() -> None:
         await stand.until_all(CLOSED)
         assert stand.boards.unlocks == []
 
-    await everywhere(story)
+    everywhere(story)
 
 
-async def test_a_cable_pulled_is_one_cause_and_put_back_is_used_again() -> None:
+def test_a_cable_pulled_is_one_cause_and_put_back_is_used_again() -> None:
     async def story(stand: Stand) -> None:
         await stand.until_all(CLOSED)
         channel = stand.channel(0, 0)
         await stand.driver.pulse(channel)
+        await until(lambda: stand.boards.unlocks != [])
         waiting = asyncio.create_task(stand.driver.pulse(stand.channel(0, 1)))
         await asyncio.sleep(0)
         await stand.front.cut()
@@ -135,25 +137,27 @@ async def test_a_cable_pulled_is_one_cause_and_put_back_is_used_again() -> None:
         await stand.driver.pulse(stand.channel(1, 0))
         await stand.until_door(stand.channel(1, 0), OPEN)
 
-    await everywhere(story)
+    everywhere(story)
 
 
-async def test_a_board_that_restarts_in_the_middle_of_a_pulse_opens_nothing_and_comes_back() -> None:
+def test_a_board_that_restarts_in_the_middle_of_a_pulse_opens_nothing_and_comes_back() -> None:
     async def story(stand: Stand) -> None:
         await stand.until_all(CLOSED)
         channel = stand.channel(0, 4)
         await stand.driver.pulse(channel)
         await until(lambda: stand.wall.doors[channel].pulses == 1)
         stand.boards.restart(stand.kind.numbers[0], stand.live.now())
-        await until(lambda: stand.losses != [] and stand.believed[channel] is not UNKNOWN)
-        assert {loss.board for loss in stand.losses} == {stand.kind.numbers[0]}
+        await until(stand.reads(12))
+        await until(lambda: stand.believed[channel] is not UNKNOWN)
+        # Where the driver waits for the answer to its unlock, the board may be back before it is asked again.
+        assert {loss.board for loss in stand.losses} <= {stand.kind.numbers[0]} and len(stand.losses) <= 1
         assert len(stand.boards.unlocks) == 1
         assert opened(stand) in ([], [channel])  # the spring may have been faster
 
-    await everywhere(story)
+    everywhere(story)
 
 
-async def test_what_is_wrong_with_the_answers_is_named_once_and_believed_in_nothing() -> None:
+def test_what_is_wrong_with_the_answers_is_named_once_and_believed_in_nothing() -> None:
     async def story(stand: Stand) -> None:
         match stand.boards.faults:
             case Faults(garbled=1.0):
@@ -174,11 +178,11 @@ async def test_what_is_wrong_with_the_answers_is_named_once_and_believed_in_noth
         await stand.until_all(CLOSED)
 
     faults = Faults(garbled=1.0), Faults(wrong_address=1.0), Faults(echo=True, deaf=1.0), Faults(late=1.0, late_s=99.0)
-    await everywhere(story, faults=faults)
+    everywhere(story, faults=faults)
 
 
 @pytest.mark.parametrize("delay_s", [0.0, 0.02])
-async def test_two_boards_of_one_address_are_named_and_not_believed(delay_s: float) -> None:
+def test_two_boards_of_one_address_are_named_and_not_believed(delay_s: float) -> None:
     async def story(stand: Stand) -> None:
         await stand.until_all(CLOSED)
         number = stand.kind.numbers[0]
@@ -193,11 +197,10 @@ async def test_two_boards_of_one_address_are_named_and_not_believed(delay_s: flo
         stand.boards.twins.clear()
         await stand.until_all(CLOSED)
 
-    # Two answers at once without a check between them can look like a third.
-    await everywhere(story, tuple(KINDS) if delay_s else CHECKED)
+    everywhere(story)
 
 
-async def test_a_bad_line_delays_the_truth_and_never_bends_it() -> None:
+def test_a_bad_line_delays_the_truth_and_never_bends_it() -> None:
     async def story(stand: Stand) -> None:
         await stand.until_all(CLOSED)
         channel = stand.channel(0, 5)
@@ -215,10 +218,10 @@ async def test_a_bad_line_delays_the_truth_and_never_bends_it() -> None:
         Faults(late=0.3, late_s=0.05),
         Faults(silence=0.3),
     )
-    await everywhere(story, lines=["pty"], faults=faults)
+    everywhere(story, lines=["pty"], faults=faults)
 
 
-async def test_every_contact_of_a_board_that_opens_at_once_is_one_broken_wire() -> None:
+def test_every_contact_of_a_board_that_opens_at_once_is_one_broken_wire() -> None:
     async def story(stand: Stand) -> None:
         await stand.until_all(CLOSED)
         ours = stand.of(0)
@@ -237,10 +240,10 @@ async def test_every_contact_of_a_board_that_opens_at_once_is_one_broken_wire() 
         assert stand.believed[ours[0]] is OPEN
 
     # Lock by lock there is no "at once".
-    await everywhere(story, [name for name in KINDS if not name.endswith("lock by lock")])
+    everywhere(story, [name for name in KINDS if not name.endswith("lock by lock")])
 
 
-async def test_a_contact_that_bounces_is_unknown_once_and_spoils_no_other() -> None:
+def test_a_contact_that_bounces_is_unknown_once_and_spoils_no_other() -> None:
     async def story(stand: Stand) -> None:
         await stand.until_all(CLOSED)
         worn, sound = stand.channel(0, 2), stand.channel(0, 3)
@@ -248,14 +251,14 @@ async def test_a_contact_that_bounces_is_unknown_once_and_spoils_no_other() -> N
         stand.live.touched()
         await until(lambda: stand.told(worn)[-1] is UNKNOWN)
         await until(stand.reads(20))
-        assert stand.told(worn).count(UNKNOWN) == 1 and len(stand.told(worn)) <= 7
+        assert stand.told(worn).index(UNKNOWN) == len(stand.told(worn)) - 1
         await stand.driver.pulse(sound)
         await until(lambda: stand.told(sound) == [CLOSED, OPEN])
 
-    await everywhere(story)
+    everywhere(story)
 
 
-async def test_a_door_pushed_before_its_latch_can_catch_was_never_shut() -> None:
+def test_a_door_pushed_before_its_latch_can_catch_was_never_shut() -> None:
     async def story(stand: Stand) -> None:
         await stand.until_all(CLOSED)
         channel = stand.channel(1, 1)
@@ -267,10 +270,11 @@ async def test_a_door_pushed_before_its_latch_can_catch_was_never_shut() -> None
         await stand.shut(channel)
         await until(lambda: stand.told(channel) == [CLOSED, OPEN, CLOSED])
 
-    await everywhere(story)
+    # Elsewhere the pulse is over before the driver looks.
+    everywhere(story, ["kerong-cu16", "kerong-cu12"])
 
 
-async def test_pulses_keep_their_order_and_their_distance_and_can_be_taken_back() -> None:
+def test_pulses_keep_their_order_and_their_distance_and_can_be_taken_back() -> None:
     async def story(stand: Stand) -> None:
         await stand.until_all(CLOSED)
         first, taken_back, last = (stand.channel(0, lock) for lock in (2, 1, 0))
@@ -282,14 +286,14 @@ async def test_pulses_keep_their_order_and_their_distance_and_can_be_taken_back(
         await until(lambda: len(stand.boards.unlocks) == 2)
         one, other = stand.boards.unlocks
         assert (one.channel, other.channel) == (first, last)
-        assert other.at - one.at >= AFTER_UNLOCK_S - 0.01
+        assert other.at - one.at > 0.09
         await stand.until_door(last, OPEN)
         assert stand.wall.doors[taken_back].pulses == 0
 
-    await everywhere(story)
+    everywhere(story)
 
 
-async def test_read_asks_now() -> None:
+def test_read_asks_now() -> None:
     async def story(stand: Stand) -> None:
         await stand.until_all(CLOSED)
         forced = stand.channel(1, 2)
@@ -298,20 +302,20 @@ async def test_read_asks_now() -> None:
         assert one[forced] is other[forced] is stand.believed[forced] is OPEN
         assert sorted(one) == sorted(stand.channels)
 
-    await everywhere(story)
+    everywhere(story)
 
 
-async def test_a_channel_on_no_board_is_our_mistake() -> None:
+def test_a_channel_on_no_board_is_our_mistake() -> None:
     async def story(stand: Stand) -> None:
         await stand.until_all(CLOSED)
         for channel in (-1, max(stand.channels) + 1, 0xF0, 0xFFFF):
             with pytest.raises(ValueError, match="channel"):
                 await stand.driver.pulse(channel)
 
-    await everywhere(story)
+    everywhere(story)
 
 
-async def test_at_rest_a_board_is_polled_no_more_than_once_a_second() -> None:
+def test_at_rest_a_board_is_polled_no_more_than_once_a_second() -> None:
     async def story(stand: Stand) -> None:
         await stand.until_all(CLOSED)
 
@@ -325,37 +329,65 @@ async def test_at_rest_a_board_is_polled_no_more_than_once_a_second() -> None:
 
         await until(is_calm)
 
-    await everywhere(story)
+    everywhere(story)
 
 
-async def test_what_a_board_says_unasked_brings_the_next_look_forward() -> None:
+def test_a_forced_door_is_told_within_a_second_and_little_later_while_a_board_is_silent() -> None:
+    async def slowest_s(stand: Stand, channels: Sequence[int]) -> float:
+        slowest = 0.0
+        for channel in channels:
+            await asyncio.sleep(0.37)  # the polls have a rhythm, burglars have none
+            began = stand.live.now()
+            stand.hand(stand.wall.force, channel)
+            await stand.until_door(channel, OPEN)
+            slowest = max(slowest, stand.live.now() - began)
+        return slowest
+
     async def story(stand: Stand) -> None:
         await stand.until_all(CLOSED)
-        channel = stand.channel(0, 0)
+        assert await slowest_s(stand, stand.of(0)[:3]) < 1.0
+        stand.boards.silent.add(stand.kind.numbers[1])
+        await stand.until_all(UNKNOWN, stand.of(1))
+        assert await slowest_s(stand, stand.of(0)[3:6]) < 1.5
 
-        def hastened() -> bool:
-            reads = [passed for passed in stand.boards.log if not passed.from_board]
-            pairs = zip(reads, reads[len(stand.kind.numbers) :], strict=False)
-            return any(one.frame == other.frame and other.at - one.at < 0.8 * IDLE_POLL_S for one, other in pairs)
-
-        while not hastened():
-            stand.boards.log.clear()
-            stand.hand(stand.wall.close if stand.wall.doors[channel].is_open else stand.wall.force, channel)
-            await stand.until_door(channel, OPEN if stand.wall.doors[channel].is_open else CLOSED)
-            await until(stand.reads(1))
-
-    async with asyncio.timeout(60):
-        await everywhere(story, [name for name, kind in KINDS.items() if kind.simulated.get("push")])
+    everywhere(story)
 
 
-async def test_the_line_is_set_as_the_manifest_says() -> None:
+def test_what_a_board_says_unasked_is_a_reason_to_look_and_no_more() -> None:
+    async def story(stand: Stand) -> None:
+        await stand.until_all(CLOSED)
+        number = stand.kind.numbers[0]
+        lie = stand.boards.event(stand.channel(0, 0), closed=False)
+        assert lie is not None and isinstance(stand.front, PtyFront | TcpFront)
+
+        def asked(seconds: float) -> set[object]:
+            """The different requests of these last seconds."""
+            since = stand.live.now() - seconds
+            requests = (passed.frame for passed in stand.boards.log if not passed.from_board and passed.at >= since)
+            return {frame for frame in requests if frame is not None and frame.board == number}
+
+        await asyncio.sleep(2 * IDLE_POLL_S)
+        at_rest = asked(2 * IDLE_POLL_S)
+        stand.boards.log.clear()
+        # As many reads one after the other as need less than the usual time.
+        for _ in range(3):
+            stand.front._send(lie)
+            await asyncio.sleep(IDLE_POLL_S)
+        assert asked(3 * IDLE_POLL_S) == at_rest
+        assert sum(not passed.from_board for passed in stand.boards.log) > 4 * len(at_rest)
+        assert opened(stand) == []
+
+    everywhere(story, [name for name, kind in KINDS.items() if kind.simulated.get("push")])
+
+
+def test_the_line_is_set_as_the_manifest_says() -> None:
     async def story(stand: Stand) -> None:
         await stand.until_all(CLOSED)
         assert isinstance(stand.front, PtyFront) and stand.front._fds is not None
         baud = registry.find(stand.kind.driver).manifest.options["baud"]
         assert termios.tcgetattr(stand.front._fds[0])[4:6] == [getattr(termios, f"B{baud}")] * 2
 
-    await everywhere(story, lines=["pty"])
+    everywhere(story, lines=["pty"])
 
 
 @pytest.mark.parametrize("name", sorted({kind.driver for kind in KINDS.values()}))
@@ -410,7 +442,7 @@ def test_it_drives_under_uvloop_too() -> None:
         await stand.front.cut()
         await stand.until_all(UNKNOWN)
 
-    uvloop.run(everywhere(story))
+    everywhere(story, loop=uvloop.new_event_loop)
 
 
 @pytest.mark.parametrize("name", sorted({kind.driver for kind in KINDS.values()}))

@@ -1,10 +1,14 @@
-"""Drivers of networked relays against simulated ones: over real HTTP, and over real MQTT through a real broker."""
+"""Drivers of networked relays against simulated ones: over real HTTP, and over real MQTT through a real broker.
+
+A story is told of all of them at once, which takes as long as of the slowest.
+"""
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import iotcore
@@ -22,7 +26,6 @@ from latchwork.simulator.boards.wall import Wall
 
 PATIENCE_S = 30.0
 FAMILIES = ("shelly", "tasmota", "esphome")
-WIRES = ("http", "mqtt")
 BROKER = """
 id = 0
 [router]
@@ -61,25 +64,29 @@ async def until(what: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+def broker_in(folder: Path) -> iotcore.Broker:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    config = tmp_path_factory.mktemp("broker") / "broker.toml"
-    config.write_text(BROKER.format(port=port))
-    with iotcore.Broker(config_path=str(config)):
-        yield "127.0.0.1", port
+        config = BROKER.format(port=free.getsockname()[1])
+    (folder / "broker.toml").write_text(config)
+    return iotcore.Broker(config_path=str(folder / "broker.toml"))
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    with broker_in(tmp_path_factory.mktemp("broker")) as broker:
+        yield "127.0.0.1", broker.port
 
 
 @dataclass
 class Bench:
+    family: str
     driver: Driver
     device: Simulated
     live: LiveWall
     site: Site
     front: Front
-    readings: list[Reading] = field(default_factory=list)
+    readings: list[Reading]
 
     @property
     def wall(self) -> Wall:
@@ -139,6 +146,17 @@ def driver_of(family: str, port: str, **options: Any) -> Driver:
 
 
 @asynccontextmanager
+async def running(driver: Driver) -> AsyncIterator[list[Reading]]:
+    readings: list[Reading] = []
+    task = asyncio.create_task(driver.run(readings.append))
+    try:
+        yield readings
+    finally:
+        await driver.close()
+        await task
+
+
+@asynccontextmanager
 async def bench(
     family: str,
     broker: Broker | None = None,
@@ -156,39 +174,49 @@ async def bench(
     front = front_of(device, site, broker)
     await front.open()
     driver = driver_of(family, front.port, **{"relays": doors, "inputs": doors, **options})
-    stand = Bench(driver, device, live, site, front)
-    task = asyncio.create_task(driver.run(stand.readings.append))
     try:
-        yield stand
+        async with running(driver) as readings:
+            yield Bench(family, driver, device, live, site, front, readings)
     finally:
-        site.silent = False
-        await driver.close()
-        await task
         await front.cut()
         live.stop()
 
 
-@pytest.fixture(params=WIRES)
-def wire(request: pytest.FixtureRequest) -> Broker | None:
-    return None if request.param == "http" else request.getfixturevalue("broker")
+async def everywhere(
+    story: Callable[[Bench], Awaitable[None]],
+    broker: Broker | None,
+    families: Sequence[str] = FAMILIES,
+    **settings: Any,
+) -> None:
+    """Tell `story` of each family, over HTTP and, with a broker, over MQTT as well."""
+
+    async def of(family: str, wire: Broker | None) -> None:
+        try:
+            async with bench(family, wire, **settings) as stand:
+                await story(stand)
+        except Exception as error:
+            error.add_note(f"{family} over {'HTTP' if wire is None else 'MQTT'}")
+            raise
+
+    async with asyncio.TaskGroup() as group:
+        for family in families:
+            for wire in {None, broker}:
+                group.create_task(of(family, wire))
 
 
-@pytest.fixture(params=FAMILIES)
-def family(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-async def test_the_first_telling_names_every_door_and_then_only_changes(family: str, wire: Broker | None) -> None:
-    async with bench(family, wire) as stand:
+async def test_the_first_telling_names_every_door_and_then_only_changes(broker: Broker) -> None:
+    async def story(stand: Bench) -> None:
         await stand.until_all(DoorState.CLOSED)
         assert stand.readings == [DoorsSeen({0: DoorState.CLOSED, 1: DoorState.CLOSED})]
         stand.hand(stand.wall.force, 1)
         await stand.until_door(1, DoorState.OPEN)
         assert stand.readings[1:] == [DoorsSeen({1: DoorState.OPEN})]
 
+    await everywhere(story, broker)
 
-async def test_a_pulse_opens_one_door_is_sent_once_and_ends_by_itself(family: str, wire: Broker | None) -> None:
-    async with bench(family, wire) as stand:
+
+async def test_a_pulse_opens_one_door_is_sent_once_and_ends_by_itself(broker: Broker) -> None:
+    async def story(stand: Bench) -> None:
         await stand.until_all(DoorState.CLOSED)
         await stand.driver.pulse(1)
         await stand.until_door(1, DoorState.OPEN)
@@ -197,20 +225,25 @@ async def test_a_pulse_opens_one_door_is_sent_once_and_ends_by_itself(family: st
         ((_, relay, on, for_s),) = stand.device.relays.switched
         assert (relay, on, for_s) == (1, True, 0.5)
 
+    await everywhere(story, broker)
 
-async def test_what_opens_without_a_contact_is_unknown(family: str, wire: Broker | None) -> None:
-    async with bench(family, wire, inputs=1) as stand:
+
+async def test_what_opens_without_a_contact_is_unknown(broker: Broker) -> None:
+    async def story(stand: Bench) -> None:
         await until(lambda: stand.readings != [])
         assert stand.believed == {0: DoorState.CLOSED, 1: DoorState.UNKNOWN}
         await stand.driver.pulse(1)
         await until(lambda: stand.wall.doors[1].is_open)
         assert (await stand.driver.read())[1] is DoorState.UNKNOWN
+        for channel in (-1, 2):
+            with pytest.raises(ValueError, match="channel"):
+                await stand.driver.pulse(channel)
+
+    await everywhere(story, broker, inputs=1)
 
 
-async def test_a_device_that_goes_is_lost_once_and_named_in_full_when_it_returns(
-    family: str, wire: Broker | None
-) -> None:
-    async with bench(family, wire) as stand:
+async def test_a_device_that_goes_is_lost_once_and_named_in_full_when_it_returns(broker: Broker) -> None:
+    async def story(stand: Bench) -> None:
         await stand.until_all(DoorState.CLOSED)
         await stand.front.cut()
         await stand.until_all(DoorState.UNKNOWN)
@@ -225,47 +258,70 @@ async def test_a_device_that_goes_is_lost_once_and_named_in_full_when_it_returns
         await stand.driver.pulse(0)
         await stand.until_door(0, DoorState.OPEN)
 
+    await everywhere(story, broker)
 
-async def test_it_waits_for_a_device_that_is_not_there_yet(family: str) -> None:
-    async with bench(family) as stand:
+
+async def test_a_broker_that_goes_and_comes_back_is_found_again(tmp_path: Path) -> None:
+    with broker_in(tmp_path) as broker:
+        async with bench("shelly", ("127.0.0.1", broker.port)) as stand:
+            await stand.until_all(DoorState.CLOSED)
+            await asyncio.to_thread(broker.stop)
+            await stand.until_all(DoorState.UNKNOWN)
+            with pytest.raises(Fault, match="broker"):
+                await stand.driver.pulse(0)
+            await asyncio.to_thread(broker.start)
+            await stand.front.cut()
+            await stand.front.open()
+            await stand.until_all(DoorState.CLOSED)
+            assert stand.switched_on() == []
+
+
+async def test_a_broker_that_takes_the_call_and_says_nothing_is_no_broker() -> None:
+    async with await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with running(driver_of("tasmota", f"mqtt://127.0.0.1:{port}/wall")) as readings:
+            await until(lambda: readings != [])
+            assert isinstance(readings[0], BoardLost)
+            assert "cannot reach the broker" in readings[0].why
+
+
+async def test_it_waits_for_a_device_that_is_not_there_yet() -> None:
+    async def story(stand: Bench) -> None:
         await stand.front.cut()
-        await stand.driver.close()
-        driver = driver_of(family, stand.front.port)
-        readings: list[Reading] = []
-        task = asyncio.create_task(driver.run(readings.append))
-        await until(lambda: readings != [])
-        assert isinstance(readings[0], BoardLost)
-        await stand.front.open()
-        await until(lambda: isinstance(readings[-1], DoorsSeen))
-        await driver.close()
-        await task
+        async with running(driver_of(stand.family, stand.front.port)) as readings:
+            await until(lambda: readings != [])
+            assert isinstance(readings[0], BoardLost)
+            await stand.front.open()
+            await until(lambda: isinstance(readings[-1], DoorsSeen))
+
+    await everywhere(story, None)
 
 
 async def test_a_device_that_takes_a_pulse_and_says_nothing_may_have_heard_it_and_gets_no_second() -> None:
-    async with bench("shelly") as stand:
+    async def story(stand: Bench) -> None:
         await stand.until_all(DoorState.CLOSED)
         stand.site.silent = True
         await stand.driver.pulse(0)  # no Fault: the door will tell
         await stand.until_all(DoorState.UNKNOWN)
         stand.site.silent = False
         await stand.until_all(DoorState.CLOSED)
-        assert len(stand.switched_on()) <= 1
+        assert stand.switched_on() == []
+
+    await everywhere(story, None)
 
 
-async def test_a_password_that_fits_opens_and_another_does_not(family: str) -> None:
-    async with bench(family, password="opensesame", doors=1) as stand:
+async def test_a_password_that_fits_opens_and_another_does_not() -> None:
+    async def story(stand: Bench) -> None:
         await until(lambda: stand.losses != [])
         assert "another name or password" in stand.losses[0]
-        assert "opensesame" not in stand.losses[0]
-        driver = driver_of(family, stand.front.port, password="opensesame")
-        readings: list[Reading] = []
-        task = asyncio.create_task(driver.run(readings.append))
-        await until(lambda: readings == [DoorsSeen({0: DoorState.CLOSED})])
-        await driver.pulse(0)
-        await until(lambda: readings[-1] == DoorsSeen({0: DoorState.OPEN}))
+        driver = driver_of(stand.family, stand.front.port, password="opensesame")
+        async with running(driver) as readings:
+            await until(lambda: readings == [DoorsSeen({0: DoorState.CLOSED})])
+            await driver.pulse(0)
+            await until(lambda: readings[-1] == DoorsSeen({0: DoorState.OPEN}))
         assert stand.switched_on() == [0]
-        await driver.close()
-        await task
+
+    await everywhere(story, None, password="opensesame", doors=1)
 
 
 def held_by_its_input(device: Shelly) -> None:
@@ -293,7 +349,7 @@ def forgetful(device: Tasmota) -> None:
 
 
 @pytest.mark.parametrize(
-    ("family_", "setting", "why"),
+    ("family", "setting", "why"),
     [
         ("shelly", held_by_its_input, "detached"),
         ("shelly", on_with_the_power, "initial state"),
@@ -304,35 +360,41 @@ def forgetful(device: Tasmota) -> None:
     ],
 )
 async def test_a_device_that_is_set_up_so_that_it_may_hold_a_coil_is_refused(
-    family_: str, setting: Callable[[Any], None], why: str, wire: Broker | None
+    family: str, setting: Callable[[Any], None], why: str, broker: Broker
 ) -> None:
-    async with bench(family_, wire, setting=setting) as stand:
+    async def story(stand: Bench) -> None:
         await until(lambda: stand.losses != [])
         assert why in stand.losses[0]
         with pytest.raises(Fault):
             await stand.driver.pulse(0)
         assert stand.switched_on() == []
 
+    await everywhere(story, broker, [family], setting=setting)
 
-async def test_tasmota_gets_its_pulse_time_before_the_first_pulse(wire: Broker | None) -> None:
-    async with bench("tasmota", wire, pulse_ms=700) as stand:
+
+async def test_tasmota_gets_its_pulse_time_before_the_first_pulse(broker: Broker) -> None:
+    async def story(stand: Bench) -> None:
         await stand.until_all(DoorState.CLOSED)
         assert isinstance(stand.device, Tasmota)
         assert stand.device.pulse_times == {1: 7, 2: 7}
 
+    await everywhere(story, broker, ["tasmota"], pulse_ms=700)
 
-async def test_a_lone_relay_of_tasmota_has_no_number(wire: Broker | None) -> None:
-    async with bench("tasmota", wire, doors=1) as stand:
+
+async def test_a_lone_relay_of_tasmota_has_no_number(broker: Broker) -> None:
+    async def story(stand: Bench) -> None:
         await stand.until_all(DoorState.CLOSED)
         await stand.driver.pulse(0)
         await stand.until_door(0, DoorState.OPEN)
 
+    await everywhere(story, broker, ["tasmota"], doors=1)
 
-async def test_a_pulse_that_the_device_forgot_to_end_is_ended_and_the_relay_not_used_again(wire: Broker | None) -> None:
+
+async def test_a_pulse_that_the_device_does_not_end_is_ended_and_the_relay_left_alone(broker: Broker) -> None:
     def endless(device: Esphome) -> None:
         device.pulse_s = None
 
-    async with bench("esphome", wire, setting=endless) as stand:
+    async def story(stand: Bench) -> None:
         await stand.until_all(DoorState.CLOSED)
         await stand.driver.pulse(0)
         await until(lambda: [on for _, _, on, _ in stand.device.relays.switched] == [True, False])
@@ -341,14 +403,18 @@ async def test_a_pulse_that_the_device_forgot_to_end_is_ended_and_the_relay_not_
             await stand.driver.pulse(0)
         await stand.driver.pulse(1)
 
+    await everywhere(story, broker, ["esphome"], setting=endless)
 
-async def test_a_relay_that_somebody_left_on_is_switched_off(family: str) -> None:
+
+async def test_a_relay_that_somebody_left_on_is_switched_off(broker: Broker) -> None:
     def left_on(device: Simulated) -> None:
         device.relays.switch_on(1, 0.0, None)
 
-    async with bench(family, setting=left_on) as stand:
+    async def story(stand: Bench) -> None:
         await until(lambda: stand.wall.doors[1].coil_until is None)
         assert stand.switched_on() == [1]
+
+    await everywhere(story, broker, setting=left_on)
 
 
 @pytest.mark.parametrize(
@@ -366,19 +432,13 @@ async def test_a_relay_that_somebody_left_on_is_switched_off(family: str) -> Non
         ("http://10.0.0.1", {"pulse_ms": 0}, "pulse_ms = 0"),
     ],
 )
+@pytest.mark.parametrize("family", FAMILIES)
 def test_settings_that_cannot_be_are_refused(family: str, port: str, options: dict[str, Any], why: str) -> None:
     with pytest.raises(BadConfig, match=why):
         driver_of(family, port, **options)
 
 
-async def test_a_channel_that_the_device_does_not_have_is_our_mistake(family: str) -> None:
-    async with bench(family, inputs=1) as stand:
-        await stand.until_door(0, DoorState.CLOSED)
-        for channel in (-1, 2):
-            with pytest.raises(ValueError, match="channel"):
-                await stand.driver.pulse(channel)
-
-
+@pytest.mark.parametrize("family", FAMILIES)
 def test_the_manifest_says_who_ends_a_pulse_and_what_the_bus_can_be_told(family: str) -> None:
     manifest = registry.find(family).manifest
     assert manifest.name == family

@@ -20,15 +20,19 @@ from latchwork.edge.drivers.protocol import BoardLost, BusSettings, DoorsSeen, F
 
 MISSES_MAX = 3
 """A read and its two retries. After that the board is lost."""
-LINE_MISSES_MAX = 6
-"""So many reads in a row that nobody on the bus answers are one cause, not one for each board."""
-IDLE_POLL_S = 1.0
+NOBODY_MISSES_MAX = 6
+"""So many reads in a row that nobody on the bus answers are one cause, not one for each board. A board that is read
+lock by lock has so many before it is lost, for it is asked so much more often."""
+IDLE_POLL_S = 0.8
+"""A door that is forced is to be told within a second, and a contact may have to be read twice."""
+KNOCK_S = 2.0
+"""One board that is lost is asked again so often: silence costs the others their time."""
 WATCH_POLL_S = 0.1
 WATCH_S = 3.0
 """How long a board is polled fast after a pulse or a change, to see the door go."""
 POLL_GAP_S = 0.05
-AFTER_UNLOCK_S = 0.1
-"""Nothing is sent while the board is busy throwing a coil."""
+BUSY_S = 0.1
+"""Nothing is sent for so long after an unlock, while the board throws a coil."""
 CHARACTERS_OF_SILENCE = 3.5
 """A board lets go of the bus only some time after its last byte."""
 BITS_PER_CHARACTER = 10
@@ -69,7 +73,16 @@ class Hint:
     board: int
 
 
-Said = Doors | Acknowledged | Hint
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A board answers, and says no."""
+
+    board: int
+    why: str
+    """Goes on after "board 1 refuses"."""
+
+
+Said = Doors | Acknowledged | Hint | Refused
 
 F_contra = TypeVar("F_contra", contravariant=True)
 
@@ -99,10 +112,13 @@ class Dialect(Protocol[F_contra]):
         """What a frame means to us; None: nothing."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Board:
     number: int
     channels: Sequence[int]
+    reads: list["_Read"] = field(default_factory=list)
+    misses: int = 0
+    """Reads in a row that it did not answer, whichever they were."""
     lost: bool = False
     now: dict[int, DoorState] = field(default_factory=dict)
     """What its reads have shown since it was last lost."""
@@ -113,6 +129,10 @@ class _Board:
     """What the last answer said of them."""
     doubted: frozenset[int] = frozenset()
     """Channels that opened all at once: until one of them is seen shut, nothing that they say is believed."""
+
+    @property
+    def misses_max(self) -> int:
+        return MISSES_MAX if len(self.reads) == 1 else NOBODY_MISSES_MAX
 
 
 @dataclass(slots=True, eq=False)
@@ -154,7 +174,7 @@ class SerialBus:
     ValueError where these cannot be.
     """
 
-    def __init__(self, dialect: Dialect[Any], settings: BusSettings) -> None:
+    def __init__(self, dialect: Dialect[Any], settings: BusSettings, busy_s: float = BUSY_S) -> None:
         gateway_in(settings.port)
         numbers, allowed = settings.boards, dialect.addresses
         if not numbers or len(set(numbers)) != len(numbers) or not set(numbers) <= set(allowed):
@@ -165,6 +185,7 @@ class SerialBus:
         self._baud: int = settings.options["baud"]
         self._local_echo: bool = settings.options.get("local_echo", False)
         self._numbers = numbers
+        self._busy_s = busy_s
         self._boards: list[_Board] = []
         self._reads: list[_Read] = []
         self._pulses: deque[_Pulse] = deque()
@@ -192,11 +213,10 @@ class SerialBus:
         self._tell = tell
         # Whoever runs a driver anew knows nothing yet.
         self._boards = [_Board(number, self._dialect.channels(number)) for number in self._numbers]
-        self._reads = [
-            _Read(board, request, channels)
-            for board in self._boards
-            for request, channels in self._dialect.reads(board.number).items()
-        ]
+        for board in self._boards:
+            reads = self._dialect.reads(board.number)
+            board.reads = [_Read(board, request, channels) for request, channels in reads.items()]
+        self._reads = [read for board in self._boards for read in board.reads]
         try:
             await self._keep_connected()
         finally:
@@ -267,7 +287,7 @@ class SerialBus:
         now = _now()
         self._next_pulse_at = self._next_poll_at = now
         for read in self._reads:
-            read.due, read.misses, read.hearing = now, 0, None
+            read.due, read.misses, read.board.misses, read.hearing = now, 0, 0, None
         while True:
             line.check()
             self._wake.clear()
@@ -286,8 +306,12 @@ class SerialBus:
 
     async def _send(self, line: Line[Any], pulse: _Pulse) -> None:
         def acknowledges(frame: Any) -> bool:
-            said = self._dialect.said(frame)
-            return isinstance(said, Acknowledged) and said.board == board and said.channel in (None, pulse.channel)
+            match self._dialect.said(frame):
+                case Acknowledged(number, channel):
+                    return number == board and channel in (None, pulse.channel)
+                case Refused(number):
+                    return number == board
+            return False
 
         board = next(read.board.number for read in self._reads if pulse.channel in read.channels)
         # The pulse stays first in the queue while it is sent. If that fails, the line goes down and takes the queue
@@ -298,9 +322,15 @@ class SerialBus:
         if not pulse.sent.done():
             pulse.sent.set_result(None)
         self._watch(pulse.channel)
-        if self._dialect.ack_s and await hearing.answer(self._dialect.ack_s) is None:
-            log.info("board %d did not acknowledge an unlock", board)
-        self._next_pulse_at = self._next_poll_at = _now() + AFTER_UNLOCK_S
+        busy_until = _now() + self._busy_s
+        if self._dialect.ack_s:
+            answer = await hearing.answer(self._dialect.ack_s)
+            said = None if answer is None else self._dialect.said(answer)
+            if isinstance(said, Refused):
+                log.warning("board %d refuses to unlock channel %d%s", board, pulse.channel, said.why)
+            elif said is None:
+                log.info("board %d did not acknowledge an unlock", board)
+        self._next_pulse_at = self._next_poll_at = max(busy_until, _now() + POLL_GAP_S)
 
     async def _poll(self, line: Line[Any], read: _Read) -> None:
         # A call of `read` that begins while this poll is under way wants a later one.
@@ -308,6 +338,8 @@ class SerialBus:
         board, now = read.board, _now()
         # Before asking, since a hint that comes with the answer brings it forward.
         read.due = now + (WATCH_POLL_S if now < read.watched_until else IDLE_POLL_S)
+        if board.lost:
+            read.due = now + KNOCK_S * sum(each.lost for each in self._boards)
         # A board that was lost, or was heard twice last time, gets time to be heard twice.
         listen_on = board.lost or (read.hearing is not None and read.hearing.contradicted)
         hearing = read.hearing = await line.ask(read.request, lambda frame: self._answers(frame, read))
@@ -324,15 +356,14 @@ class SerialBus:
             return
         states = {channel: doors.states[channel] for channel in read.channels}
         before, read.before = read.before, states
-        read.misses = 0
+        read.misses = board.misses = 0
         if not self._dialect.checked:
             states = {channel: state for channel, state in states.items() if before.get(channel) is state}
-            if len(states) < len(read.channels):
-                read.due = self._next_poll_at
-                if not states:
-                    return
         self._see(read, states)
         self._see_items(board, doors.items)
+        if len(states) < len(read.channels):
+            read.due = -math.inf  # the second read is the next
+            return
         self._answer(asks, read, {} if board.doubted else states)
 
     def _answers(self, frame: Any, read: _Read) -> bool:
@@ -343,9 +374,9 @@ class SerialBus:
         """A frame that is no answer to what was asked last."""
         said = self._dialect.said(frame)
         if isinstance(said, Hint):
-            for read in self._reads:
-                if read.board.number == said.board:
-                    read.due = min(read.due, _now())
+            for board in self._boards:
+                if board.number == said.board:
+                    self._look_at(board)
             self._wake.set()
 
     # What is told
@@ -365,8 +396,8 @@ class SerialBus:
             return
         board.now.update(states)
         if len(board.now) < len(board.channels):
-            for other in self._reads:
-                if other.board is board and not board.now.keys() >= set(other.channels):
+            for other in board.reads:
+                if not board.now.keys() >= set(other.channels):
                     other.due = min(other.due, _now())
             return
         changed = {channel: state for channel, state in board.now.items() if board.told.get(channel) is not state}
@@ -374,39 +405,55 @@ class SerialBus:
             for channel in changed:
                 self._watch(channel)
         board.told.update(changed)
-        board.lost = False
+        if board.lost:
+            board.lost = False
+            # What brought it back may have brought back others.
+            for each in self._boards:
+                if each.lost:
+                    each.reads[0].due = _now()
         if changed:
             self._tell(DoorsSeen(changed))
 
     def _miss(self, read: _Read) -> None:
-        """A read that nobody answered. Is it the board, or the bus? One telling for one cause."""
+        """A read that nobody answered. Is it the lock, the board, or the bus? One telling for one cause."""
+        board = read.board
         read.misses += 1
-        if read.board.lost:
-            # One knock now and then is enough.
-            if read is not next(each for each in self._reads if each.board is read.board):
-                read.due = math.inf
+        board.misses += 1
+        if board.lost:
             return
-        read.due = self._next_poll_at
-        standing = [board for board in self._boards if not board.lost]
-        missed = {board.number: max(r.misses for r in self._reads if r.board is board) for board in standing}
-        suspects = [board for board in standing if missed[board.number]]
-        nobody = len(suspects) == len(standing) and sum(missed.values()) >= LINE_MISSES_MAX
-        if nobody or all(missed[board.number] >= MISSES_MAX for board in suspects):
-            names = ", ".join(str(board.number) for board in suspects)
+        if read.misses < MISSES_MAX:
+            read.due = self._next_poll_at
+        standing = [each for each in self._boards if not each.lost]
+        suspects = [each for each in standing if each.misses]
+        nobody = suspects == standing and sum(each.misses for each in suspects) >= NOBODY_MISSES_MAX
+        if nobody or all(each.misses >= each.misses_max for each in suspects):
+            names = ", ".join(str(each.number) for each in suspects)
             self._lose(suspects, f"board{'s' if len(suspects) > 1 else ''} {names} {self._trouble(read)}")
-        elif read.misses == 1:
-            for board in standing:
-                self._look_at(board)
+        elif read.misses >= MISSES_MAX and board.misses < read.misses:
+            # It has answered for other locks meanwhile.
+            if read.misses == MISSES_MAX:
+                log.warning("board %d does not speak of channels %s", board.number, list(read.channels))
+            self._see(read, dict.fromkeys(read.channels, DoorState.UNKNOWN))
+        elif board.misses == 1:
+            # Who else is silent? Their turn is next, and that of this board's other locks.
+            for each in standing:
+                others = [other for other in each.reads if not other.misses]
+                if others and (each is board or not each.misses):
+                    min(others, key=lambda other: other.due).due = -math.inf
 
     def _trouble(self, read: _Read) -> str:
         assert read.hearing is not None
         if read.hearing.contradicted:
             return "answered twice, and not the same: there are two of that address"
         if not read.hearing.heard:
-            return f"did not answer {read.misses} times"
+            return f"did not answer {read.board.misses} times"
         if bytes(read.hearing.heard) == read.request:
             return "did not answer, and the adapter echoes what is sent"
         said = self._dialect.said(read.hearing.other) if read.hearing.other is not None else None
+        if isinstance(said, Refused) and said.board == read.board.number:
+            return f"refuses{said.why}"
+        if isinstance(said, Doors) and said.board == read.board.number:
+            return "has fewer locks than the configuration says"
         if said is not None and said.board != read.board.number:
             return f"did not answer, but board {said.board} did: look at the addresses"
         return "answered with garbage: look at baud rate, A and B, and for two boards of one address"
@@ -427,9 +474,10 @@ class SerialBus:
             board.told.clear()
             board.items.clear()
             board.items_before = {}
-        for read in self._reads:
-            if read.board in lost:
+            for read in board.reads:
                 read.before = {}
+                if read is not board.reads[0]:  # one knock now and then is enough
+                    read.due = math.inf
         if lost:
             log.warning("%s", why)
             channels = tuple(channel for board in lost for channel in board.channels)
@@ -464,18 +512,23 @@ class SerialBus:
         return self._pulses[0] if self._pulses else None
 
     def _next_read(self, now: float) -> _Read:
-        """Boards that answer come before those that are lost, whose silence costs time."""
+        """Boards that are lost give way to the others for a while, for their silence costs time."""
         return min(
             self._reads,
-            key=lambda read: (not self._is_asked(read), max(read.due, now), read.board.lost, read.due),
+            key=lambda read: (
+                not self._is_asked(read),
+                max(read.due, now),
+                read.board.lost and now < read.due + KNOCK_S,
+                read.due,
+            ),
         )
 
     def _is_asked(self, read: _Read) -> bool:
         return any(read in ask.waiting for ask in self._asks)
 
     def _look_at(self, board: _Board) -> None:
-        for read in self._reads:
-            if read.board is board and not read.misses:
+        for read in board.reads:
+            if not read.misses:
                 read.due = min(read.due, _now())
 
     def _watch(self, channel: int) -> None:

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Generic, TypeVar
 
 from latchwork.edge.drivers.frames import Decoder
@@ -69,6 +70,7 @@ class _Due:
     board: int | None
     """None: the adapter's echo."""
     words: Callable[[float], bytes]
+    """Made when they are said. None: nothing is said, and something was done."""
     is_reply: bool
     late: bool = False
 
@@ -195,7 +197,8 @@ class Boards(ABC, Generic[F]):
         door = self.wall.doors.get(channel)
         if door is None:
             return False
-        bounced = door.bouncing_contact and int(now / BOUNCE_S) % 2 == 1
+        # Without a rhythm that polls could fall in with.
+        bounced = door.bouncing_contact and int(now / BOUNCE_S) * 40_503 >> 8 & 1 == 1
         return door.contact_closed ^ bounced ^ self._mirrored
 
     def pulse(self, channel: int, now: float, pulse_s: float | None = None) -> None:
@@ -207,6 +210,17 @@ class Boards(ABC, Generic[F]):
         self._due.append(_Due(now + delay_s, board, words, is_reply=True))
         if self.twins.get(board):
             self._due.append(_Due(now + delay_s + self.twins[board], board, self._mirror(words), is_reply=False))
+
+    def pulse_in_turn(self, channels: Sequence[int], now: float) -> None:
+        """One after another, as the board does where it is told to open several."""
+
+        def act(channel: int, at: float) -> bytes:
+            self.pulse(channel, at)
+            return b""
+
+        for nth, channel in enumerate(channels):
+            at = now + nth * self.wall.pulse_s
+            self._due.append(_Due(at, self.place(channel)[0], partial(act, channel), is_reply=False))
 
     def _mirror(self, words: Callable[[float], bytes]) -> Callable[[float], bytes]:
         def mirrored(now: float) -> bytes:
@@ -235,14 +249,16 @@ class Boards(ABC, Generic[F]):
         """The words after the line has had its way with them."""
         if due.board is None:
             return [due.words(now)]
-        if not self.answers(due.board, now) or self._happens(self.faults.silence):
+        answer = spoilt = due.words(now) if self.answers(due.board, now) else b""
+        if not answer or self._happens(self.faults.silence):
             return []
         if not due.late and self._happens(self.faults.late):
             self._due.append(_Due(due.at + self.faults.late_s, due.board, due.words, due.is_reply, late=True))
             return []
-        answer = spoilt = due.words(now)
         if self.twins.get(due.board) == 0.0:
-            spoilt = bytes(a & b for a, b in zip(spoilt, self._mirror(due.words)(now), strict=True))
+            # Two senders on one pair of wires; the second starts a byte late. An idle line reads as ones.
+            ours, theirs = answer + b"\xff", b"\xff" + self._mirror(due.words)(now)
+            spoilt = bytes(a & b for a, b in zip(ours, theirs, strict=True))
         if self._happens(self.faults.wrong_address):
             spoilt = self.readdressed(spoilt)
         if self._happens(self.faults.bit_flip):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Protocol
@@ -105,12 +106,16 @@ class MqttFront:
         if self._connection is None:
             here = asyncio.Event()
             self._connection = asyncio.create_task(self._stay(here))
-            await here.wait()
+            arrived = asyncio.create_task(here.wait())
+            await asyncio.wait((arrived, self._connection), return_when=asyncio.FIRST_COMPLETED)
+            if not here.is_set():
+                arrived.cancel()
+                await self._connection  # says why not
 
     async def cut(self) -> None:
         if self._connection is not None:
             self._connection.cancel()
-            with suppress(asyncio.CancelledError):
+            with suppress(asyncio.CancelledError, aiomqtt.MqttError):
                 await self._connection
             self._connection = None
 
@@ -122,6 +127,7 @@ class MqttFront:
                 *self._broker,
                 protocol=aiomqtt.ProtocolVersion.V5,
                 keepalive=KEEPALIVE_S,
+                timeout=math.inf,  # or a cancellation may be swallowed, before Python 3.12
                 will=aiomqtt.Will(where, gone, retain=True),
             ) as client:
                 await client.subscribe(self._tongue.listens_to)

@@ -34,7 +34,7 @@ class LiveWall:
         return lambda: self._listeners.remove(listener)
 
     def heard(self) -> None:
-        """To be called after the boards heard something, which changes nothing unless it was an unlock."""
+        """To be called after the boards heard or did something, which mostly changes nothing."""
         if self.wall.advance(self.now()):
             self.touched()
 
@@ -82,7 +82,6 @@ class _Bench:
 
     def hear(self, data: bytes) -> None:
         self._boards.feed(data, self._live.now())
-        self._live.heard()
         self._speak()
 
     def unplug(self) -> None:
@@ -94,6 +93,7 @@ class _Bench:
     def _speak(self) -> None:
         for words in self._boards.said(self._live.now()):
             self._send(words)
+        self._live.heard()
         if self._timer is not None:
             self._timer.cancel()
         if (at := self._boards.next_said(self._live.now())) is not None:

@@ -24,9 +24,20 @@ from latchwork.simulator.boards.boards import Boards, Faults
 from latchwork.simulator.boards.control import Controls, make_app
 from latchwork.simulator.boards.front import Front, LiveWall, PtyFront, TcpFront
 from latchwork.simulator.boards.kerong import KerongBoards
+from latchwork.simulator.boards.lcb import LcbBoards
+from latchwork.simulator.boards.modbus import ModbusBoards, ModbusTcpBoards
 from latchwork.simulator.boards.wall import Wall
+from latchwork.simulator.boards.winnsen import WinnsenBoards
+from latchwork.simulator.boards.wkly import WklyBoards
 
-FAMILIES: dict[str, type[Boards[Any]]] = {"kerong-cu16": KerongBoards}
+FAMILIES: dict[str, type[Boards[Any]]] = {
+    "kerong-cu16": KerongBoards,
+    "lcb-8a": LcbBoards,
+    "modbus-relay": ModbusBoards,
+    "modbus-relay-tcp": ModbusTcpBoards,
+    "winnsen": WinnsenBoards,
+    "wkly": WklyBoards,
+}
 _PR_SET_PDEATHSIG = 1
 _CHANCES = tuple(each.name for each in fields(Faults) if each.name not in ("late_s", "echo"))
 

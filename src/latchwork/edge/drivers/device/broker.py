@@ -4,6 +4,7 @@ A command goes out at most once (QoS 0), is never retained, and expires at a bro
 """
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -13,11 +14,12 @@ import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from latchwork.edge.drivers.device.driver import REPLY_S, NoAnswer
+from latchwork.edge.drivers.device.driver import NoAnswer
 from latchwork.edge.drivers.device.web import SOCKET_OPTIONS
 from latchwork.edge.drivers.protocol import Fault
 
 CONNECT_S = 5.0
+LEAVE_S = 1.0
 KEEPALIVE_S = 10
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 # Seconds that a broker may keep a message for somebody who is away.
@@ -73,30 +75,33 @@ class Broker:
             password=self._password or None,
             protocol=aiomqtt.ProtocolVersion.V5,
             keepalive=KEEPALIVE_S,
-            timeout=REPLY_S,
+            timeout=CONNECT_S,
             socket_options=SOCKET_OPTIONS,
             tls_params=aiomqtt.TLSParameters() if self._address.tls else None,
         )
         self._said.clear()
-        try:
-            async with asyncio.timeout(CONNECT_S):
-                await client.__aenter__()
-        except (aiomqtt.MqttError, OSError, TimeoutError) as error:
-            raise Fault(f"cannot reach the broker at {self._address.host} ({error or 'no answer'})") from error
         listening = asyncio.create_task(self._listen(client))
         try:
-            await client.subscribe([(topic, 0) for topic in self._topics])
+            await self._reach(client)
             self._client = client
             yield
-        except aiomqtt.MqttError as error:
-            raise Fault(f"the broker is gone ({error})") from error
         finally:
             self._client = None
             listening.cancel()
-            with suppress(asyncio.CancelledError):
-                await listening
-            with suppress(aiomqtt.MqttError):
-                await client.__aexit__(None, None, None)
+            # Also where it was never reached: it may have a socket by now.
+            with suppress(aiomqtt.MqttError, TimeoutError):
+                async with asyncio.timeout(LEAVE_S):
+                    await client.__aexit__(None, None, None)
+
+    async def _reach(self, client: aiomqtt.Client) -> None:
+        try:
+            # Its own limit: it only lets go of its socket if it was not cancelled from outside.
+            await client.__aenter__()
+            await client.subscribe([(topic, 0) for topic in self._topics])
+        except aiomqtt.MqttError as error:
+            raise Fault(f"cannot reach the broker at {self._address.host}:{self._address.port} ({error})") from error
+        # From here on the limits are ours. Its own `wait_for`, before Python 3.12, may swallow a cancellation.
+        client.timeout = math.inf
 
     def last(self, topic: str) -> str | None:
         """What was said last on `topic` since we are connected."""

@@ -12,42 +12,26 @@ PULSE_MAX_MS = 1_500
 """Longer, and a locker's solenoid may burn."""
 ON_FOR = 0x0200
 """Writing n to this coil plus the relay's number switches the relay on for n * 100 ms."""
-MODE = 0x1000
-MODES = {0: "normal", 1: "linked to its input", 2: "toggled by its input", 3: "toggled by an edge of its input"}
 
 
 def pulse(unit: int, relay: int, pulse_ms: int) -> Message:
     """One relay on for `pulse_ms`, timed by the board. It answers with the same bytes, at once."""
+    if relay not in range(RELAYS_MAX):
+        raise ValueError(f"relay {relay} is not in 0..{RELAYS_MAX - 1}")
     if pulse_ms % PULSE_UNIT_MS or not 0 < pulse_ms <= PULSE_MAX_MS:
-        raise ValueError(f"a pulse of {pulse_ms} ms is not a multiple of {PULSE_UNIT_MS} up to {PULSE_MAX_MS}")
-    return request(unit, Function.WRITE_COIL, ON_FOR + _relay(relay), pulse_ms // PULSE_UNIT_MS)
-
-
-def off(unit: int, relay: int) -> Message:
-    """One relay off now."""
-    return request(unit, Function.WRITE_COIL, _relay(relay), 0)
+        raise ValueError(f"pulse_ms = {pulse_ms} is not a multiple of {PULSE_UNIT_MS} up to {PULSE_MAX_MS}")
+    return request(unit, Function.WRITE_COIL, ON_FOR + relay, pulse_ms // PULSE_UNIT_MS)
 
 
 def read_relays(unit: int, relays: int) -> Message:
-    return request(unit, Function.READ_COILS, 0, _count(relays))
+    return request(unit, Function.READ_COILS, 0, _count(relays, "relays"))
 
 
 def read_inputs(unit: int, inputs: int) -> Message:
-    return request(unit, Function.READ_INPUTS, 0, _count(inputs))
+    return request(unit, Function.READ_INPUTS, 0, _count(inputs, "inputs"))
 
 
-def read_modes(unit: int, relays: int) -> Message:
-    """What each relay does when its input moves; must be 0 (`MODES`) where a lock hangs on it."""
-    return request(unit, Function.READ_HOLDING, MODE, _count(relays))
-
-
-def _relay(relay: int) -> int:
-    if relay not in range(RELAYS_MAX):
-        raise ValueError(f"relay {relay} is not in 0..{RELAYS_MAX - 1}")
-    return relay
-
-
-def _count(number: int) -> int:
+def _count(number: int, of: str) -> int:
     if not 1 <= number <= RELAYS_MAX:
-        raise ValueError(f"{number} is not a number from 1 to {RELAYS_MAX}")
+        raise ValueError(f"{of} = {number} is not from 1 to {RELAYS_MAX}")
     return number

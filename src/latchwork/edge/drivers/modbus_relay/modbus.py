@@ -1,25 +1,25 @@
-"""The few words of Modbus that relay boards and sensors here speak, for both ends of the wire and for three framings.
+"""The few words of Modbus that relay boards and sensors here speak, for both ends of the wire and both framings.
 
 Pure: no clock, no line. It writes to one unit at a time; unit 0, which is every unit at once, it cannot address.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 
+from latchwork.edge.drivers.frames import Decoder
+
 UNITS = range(1, 248)
-ADU_BYTES_MAX = 260
-"""The longest message in any framing; a decoder never holds more."""
+DATA_BYTES_MAX = 32
+"""In one message here. What promises more is noise."""
 _REFUSED = 0x80
 
 
 class Framing(StrEnum):
     RTU = "rtu"
-    """On a serial line."""
-    RTU_OVER_TCP = "rtu-over-tcp"
-    """A gateway that passes bytes on as they are."""
+    """On a serial line, or through a gateway that passes bytes on as they are."""
     TCP = "tcp"
-    """Modbus TCP: a header with a transaction number, and no check."""
+    """Modbus TCP: a header with a transaction number, and no check of its own."""
 
 
 class Function(IntEnum):
@@ -30,13 +30,11 @@ class Function(IntEnum):
     WRITE_COIL = 5
     WRITE_REGISTER = 6
     WRITE_COILS = 15
-    WRITE_REGISTERS = 16
 
 
 _READS_BITS = (Function.READ_COILS, Function.READ_INPUTS)
 _READS_WORDS = (Function.READ_HOLDING, Function.READ_REGISTERS)
 _WRITES_ONE = (Function.WRITE_COIL, Function.WRITE_REGISTER)
-_WRITES_MANY = (Function.WRITE_COILS, Function.WRITE_REGISTERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,60 +125,51 @@ def refused(asked: Message, reason: int) -> Message:
     return replace(asked, function=asked.function | _REFUSED, data=bytes((reason,)))
 
 
-class Decoder:
-    """Finds messages in whatever a line delivers: pieces, glued messages, noise.
+# On the line
 
-    RTU has no mark where a message begins, so noise may promise a long one that never ends. A sound message further on
-    is therefore taken, and what stood before it dropped.
-    """
 
-    def __init__(self, framing: Framing, *, of_requests: bool = False) -> None:
-        self._framing = framing
-        self._of_requests = of_requests
-        self._buffer = bytearray()
+def requests(framing: Framing) -> Decoder[Message]:
+    """What a unit hears."""
+    return Decoder(*(_TCP if framing is Framing.TCP else (_rtu_request_lengths, _rtu_message)))
 
-    def feed(self, data: bytes) -> list[Message]:
-        self._buffer += data
-        messages = list(self._messages())
-        del self._buffer[:-ADU_BYTES_MAX]
-        return messages
 
-    def reset(self) -> None:
-        """Forget a beginning whose end will not come any more."""
-        self._buffer.clear()
+def replies(framing: Framing) -> Decoder[Message]:
+    """What units say. Over RTU only the listener knows that it is a reply: a request may look like the half of one."""
+    return Decoder(*(_TCP if framing is Framing.TCP else (_rtu_reply_lengths, _rtu_message)))
 
-    def _messages(self) -> Iterator[Message]:
-        at = 0
-        while at < len(self._buffer):
-            length, message = self._message(self._buffer[at : at + ADU_BYTES_MAX])
-            if message is None:
-                at += 1
-            else:
-                yield message
-                del self._buffer[: at + length]
-                at = 0
 
-    def _message(self, piece: bytearray) -> tuple[int, Message | None]:
-        """The sound message that `piece` begins with, and its length."""
-        if self._framing is Framing.TCP:
-            length = 6 + int.from_bytes(piece[4:6], "big")
-            if len(piece) < 8 or piece[2:4] != bytes(2) or not 9 <= length <= len(piece):
-                return 0, None
-            return length, Message(piece[6], piece[7], bytes(piece[8:length]), int.from_bytes(piece[:2], "big"))
-        length = self._rtu_length(piece)
-        if not 5 <= length <= len(piece) or crc16(piece[: length - 2]) != piece[length - 2 : length]:
-            return 0, None
-        return length, Message(piece[0], piece[1], bytes(piece[2 : length - 2]))
+def _rtu_request_lengths(front: bytes) -> Sequence[int]:
+    if len(front) < 2 or front[1] in (*_READS_BITS, *_READS_WORDS, *_WRITES_ONE):
+        return (8,)
+    if front[1] == Function.WRITE_COILS:
+        return (9 + (front[6] if len(front) > 6 else 0),) if front[6:7] <= bytes((DATA_BYTES_MAX,)) else ()
+    return ()
 
-    def _rtu_length(self, piece: bytearray) -> int:
-        """How long a message that begins so must be; 0 if that cannot be said."""
-        function = piece[1] if len(piece) > 2 else 0
-        if self._of_requests:
-            if function in _WRITES_MANY:
-                return 9 + piece[6] if len(piece) > 6 else 0
-            return 8 if function in (*_READS_BITS, *_READS_WORDS, *_WRITES_ONE) else 0
-        if function in (*_READS_BITS, *_READS_WORDS):
-            return 5 + piece[2]
-        if function in (*_WRITES_ONE, *_WRITES_MANY):
-            return 8
-        return 5 if function & _REFUSED else 0
+
+def _rtu_reply_lengths(front: bytes) -> Sequence[int]:
+    if len(front) < 2 or front[1] & _REFUSED:
+        return (5,)
+    if front[1] in (*_READS_BITS, *_READS_WORDS):
+        count = front[2] if len(front) > 2 else 1
+        return (5 + count,) if 1 <= count <= DATA_BYTES_MAX else ()
+    return (8,) if front[1] in (*_WRITES_ONE, Function.WRITE_COILS) else ()
+
+
+def _rtu_message(piece: bytes) -> Message | None:
+    if crc16(piece[:-2]) != piece[-2:]:
+        return None
+    return Message(piece[0], piece[1], piece[2:-2])
+
+
+def _tcp_lengths(front: bytes) -> Sequence[int]:
+    if len(front) < 6:
+        return (9,)
+    length = int.from_bytes(front[4:6], "big")
+    return (6 + length,) if front[2:4] == bytes(2) and 3 <= length <= 7 + DATA_BYTES_MAX else ()
+
+
+def _tcp_message(piece: bytes) -> Message | None:
+    return Message(piece[6], piece[7], piece[8:], int.from_bytes(piece[:2], "big"))
+
+
+_TCP = _tcp_lengths, _tcp_message

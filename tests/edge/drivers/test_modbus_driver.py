@@ -1,0 +1,145 @@
+"""What only the Modbus relay driver promises, on every framing. The rest is told in the contract."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from pymodbus.server import ModbusTcpServer
+from pymodbus.simulator import DataType, SimData, SimDevice
+from tests.edge.drivers.bench import KINDS, Kind, Stand, everywhere, until
+
+from latchwork.domain.words import DoorState
+from latchwork.edge import registry
+from latchwork.edge.config import BadConfig, BusTable
+from latchwork.edge.drivers.modbus_relay import codec
+from latchwork.edge.drivers.modbus_relay.modbus import Function
+from latchwork.edge.drivers.protocol import DoorsSeen, Driver, Reading
+
+OPEN, CLOSED, UNKNOWN = DoorState.OPEN, DoorState.CLOSED, DoorState.UNKNOWN
+FRAMINGS = KINDS["modbus-relay"], KINDS["modbus-relay over Modbus TCP"]
+
+
+def with_options(**options: Any) -> list[Kind]:
+    return [replace(kind, options={**kind.options, **options}) for kind in FRAMINGS]
+
+
+def written(stand: Stand) -> list[Any]:
+    """Every coil written. That nothing else is asked than reads, and that nobody is asked but one board, is checked."""
+    frames = [passed.frame for passed in stand.boards.log if not passed.from_board and passed.frame is not None]
+    assert {frame.unit for frame in frames} <= set(stand.kind.numbers)
+    writes = [frame for frame in frames if frame.function not in (Function.READ_INPUTS, Function.READ_COILS)]
+    for frame in writes:
+        address, value = int.from_bytes(frame.data[:2], "big"), int.from_bytes(frame.data[2:], "big")
+        assert frame.function == Function.WRITE_COIL
+        assert 0 <= address - codec.ON_FOR < codec.RELAYS_MAX
+        assert 1 <= value <= codec.PULSE_MAX_MS // codec.PULSE_UNIT_MS
+    return writes
+
+
+def test_a_pulse_is_one_frame_that_says_how_long_and_the_board_ends_it() -> None:
+    async def story(stand: Stand) -> None:
+        await stand.until_all(CLOSED)
+        channel = stand.channel(1, 2)
+        await stand.driver.pulse(channel)
+        await stand.until_door(channel, OPEN)
+        await until(lambda: stand.wall.next_change() is None)
+        (sent,) = written(stand)
+        assert (sent.unit, sent.data) == (3, bytes((2, 2, 0, 7)))
+
+    everywhere(story, with_options(pulse_ms=700))
+
+
+def test_a_driver_that_dies_inside_a_pulse_leaves_the_end_to_the_board() -> None:
+    async def story(stand: Stand) -> None:
+        await stand.until_all(CLOSED)
+        channel = stand.channel(0, 0)
+        await stand.driver.pulse(channel)
+        await until(lambda: stand.wall.doors[channel].pulses == 1)
+        await stand.front.cut()
+        await until(lambda: stand.wall.doors[channel].coil_until is None)
+        assert len(written(stand)) == 1
+
+    everywhere(story, FRAMINGS)
+
+
+def test_a_board_without_inputs_opens_and_knows_no_door() -> None:
+    async def story(stand: Stand) -> None:
+        await stand.until_all(UNKNOWN)
+        assert stand.losses == []
+        channel = stand.channel(1, 0)
+        await stand.driver.pulse(channel)
+        await until(lambda: stand.wall.doors[channel].is_open)
+        assert len(written(stand)) == 1
+
+    everywhere(story, with_options(inputs=0))
+
+
+def test_doors_beyond_the_wired_inputs_are_unknown() -> None:
+    async def story(stand: Stand) -> None:
+        await stand.until_door(stand.channel(1, 1), CLOSED)
+        assert stand.believed[stand.channel(1, 2)] is UNKNOWN
+
+    everywhere(story, with_options(inputs=2))
+
+
+def test_what_a_board_refuses_is_named() -> None:
+    async def story(stand: Stand) -> None:
+        await stand.until_all(UNKNOWN)
+        (loss,) = stand.losses
+        assert "refuses: Modbus exception 2" in loss.why
+
+    everywhere(story, with_options(relays=32, inputs=32))
+
+
+def test_an_adapter_that_hears_itself_can_be_told_of() -> None:
+    async def story(stand: Stand) -> None:
+        stand.boards.faults.echo = True
+        await stand.until_all(CLOSED)
+        await stand.driver.pulse(stand.channel(0, 5))
+        await stand.until_door(stand.channel(0, 5), OPEN)
+
+    everywhere(story, with_options(local_echo=True))
+
+
+async def test_inputs_of_a_server_that_is_not_ours_are_read() -> None:
+    bits = SimData(0, values=[True, False, True, True] + [True] * 28, datatype=DataType.BITS)
+    words = SimData(0, values=[0] * 32, datatype=DataType.REGISTERS)
+    device = SimDevice(1, simdata=([bits], [bits], [words], [words]))
+    server: Any = ModbusTcpServer(device, address=("127.0.0.1", 0))
+    await server.serve_forever(background=True)
+    port = server.transport.sockets[0].getsockname()[1]
+    readings: list[Reading] = []
+    driver = driver_of(f"socket://127.0.0.1:{port}", (1,), framing="tcp", relays=4, inputs=4)
+    task = asyncio.create_task(driver.run(readings.append))
+    try:
+        await until(lambda: readings != [])
+        assert DoorsSeen({0: CLOSED, 1: OPEN, 2: CLOSED, 3: CLOSED}) in readings
+    finally:
+        await driver.close()
+        await task
+        await server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("port", "boards", "options", "why"),
+    [
+        ("/dev/ttyUSB0", (0,), {}, "boards"),
+        ("/dev/ttyUSB0", (248,), {}, "boards"),
+        ("/dev/ttyUSB0", (1,), {"relays": 33}, "relays = 33"),
+        ("/dev/ttyUSB0", (1,), {"inputs": 9}, "inputs = 9"),
+        ("/dev/ttyUSB0", (1,), {"pulse_ms": 1600}, "pulse_ms = 1600"),
+        ("/dev/ttyUSB0", (1,), {"pulse_ms": 550}, "pulse_ms = 550"),
+        ("/dev/ttyUSB0", (1,), {"framing": "ascii"}, "framing"),
+        ("/dev/ttyUSB0", (1,), {"framing": "tcp"}, "socket://"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(
+    port: str, boards: tuple[int, ...], options: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(BadConfig, match=why):
+        driver_of(port, boards, **options)
+
+
+def driver_of(port: str, boards: tuple[int, ...], **options: Any) -> Driver:
+    return registry.find("modbus-relay").driver(BusTable("modbus-relay", port, boards, options))
