@@ -218,6 +218,11 @@ CASES: list[tuple[e.Body, dict[str, list[dict[str, Any]]]]] = [
         | compartment(state="needs_check", why="compartment_broken", **FREED),
     ),
     (
+        e.Released(CLAIM, DOOR, CompartmentState.VACANT, Reason.TOO_BIG, STAY, None, OPENING),
+        stay(state="cancelled", reason="too_big", ended_at=T0)
+        | compartment(state="vacant", why="too_big", **FREED) | settled("not_opened", "unresolved"),
+    ),
+    (
         e.Released(CLAIM, DOOR, CompartmentState.VACANT, Reason.CHANGED_MIND, STAY),
         stay(state="cancelled", reason="changed_mind", ended_at=T0)
         | compartment(state="vacant", why="changed_mind", **FREED),

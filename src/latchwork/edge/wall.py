@@ -132,7 +132,9 @@ def wall_of(
     families = [registry.find(bus.driver) for bus in buses]
     drivers = [family.driver(bus) for family, bus in zip(families, buses, strict=True)]
     inputs = inputs or Inputs()
-    wired = [*wiring.items(), *inputs.leaves.items(), *inputs.items.items(), *inputs.switches.items()]
+    of_doors = [*wiring.items(), *inputs.leaves.items(), *inputs.items.items()]
+    wired = [(f"compartment {door}", place) for door, place in of_doors]
+    wired += [(f"switch {switch}", place) for switch, place in inputs.switches.items()]
     for name, (index, channel) in wired:
         if not 0 <= index < len(buses):
             raise BadConfig(f"{name}: there is no bus {index}")

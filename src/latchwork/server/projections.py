@@ -371,6 +371,8 @@ def _released(page: _Page, body: e.Released) -> None:
     _left(page, body.compartment, body.compartment_state, body.why)
     if body.opening is not None and body.compartment_state is CompartmentState.NEEDS_CHECK:
         page.task(_DEPOSITORS_DOUBTS.get(body.why, Task.NOT_OPENED), body.compartment, body.why.value)
+    elif body.opening is not None:  # it opened late, and whoever stood before it says that nothing is inside
+        page.settle(body.compartment, _DOORS_DOUBTS)
 
 
 _DEPOSITORS_DOUBTS = {
