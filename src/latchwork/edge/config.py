@@ -52,6 +52,7 @@ celsius = [2, 8]
 
 import json
 import re
+import ssl
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -77,6 +78,11 @@ class BankTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kiosk: str = "127.0.0.1:8090"
     kiosk_names: tuple[str, ...] = ()
     allow_plain_http: bool = False
+    tls_ca: str = ""
+    """The only certificates that may vouch for the server; empty: those that this machine trusts."""
+    tls_certificate: str = ""
+    """What this controller shows to the server, and its `tls_key`: mutual TLS."""
+    tls_key: str = ""
 
 
 class BusTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -157,6 +163,8 @@ class Inputs:
 @dataclass(frozen=True, slots=True)
 class Config:
     server: str
+    tls: ssl.SSLContext | None
+    """How the server is spoken to; None: in the clear, as the file allows."""
     state: Path
     kiosk_host: str
     kiosk_port: int
@@ -271,6 +279,7 @@ def _checked(file: Tables, path: Path) -> Config:
     _check_zones(file.climate, seen)
     return Config(
         server=file.bank.server.rstrip("/"),
+        tls=_tls(file.bank, path),
         state=(path.parent / file.bank.state).resolve(),
         kiosk_host=host,
         kiosk_port=int(port),
@@ -319,6 +328,24 @@ def _check_kind(table: CompartmentTable, others: tuple[CompartmentTable, ...]) -
         raise BadConfig(f"compartment {table.id}: only a shelf can be behind a gate")
     if table.behind is not None and not any(x.gate and x.id == table.behind for x in others):
         raise BadConfig(f"compartment {table.id}: there is no gate {table.behind}")
+
+
+def _tls(bank: BankTable, path: Path) -> ssl.SSLContext | None:
+    """Whoever asks for TLS of their own gets it, or nothing: there is no way back to less."""
+    named = {name: getattr(bank, name) for name in ("tls_ca", "tls_certificate", "tls_key") if getattr(bank, name)}
+    if not bank.server.startswith("https:"):
+        if named:
+            raise BadConfig(f'{" and ".join(named)}: server = "{bank.server}" is not https')
+        return None
+    if bool(bank.tls_certificate) is not bool(bank.tls_key):
+        raise BadConfig("tls_certificate and tls_key go together")
+    try:
+        context = ssl.create_default_context(cafile=path.parent / bank.tls_ca if bank.tls_ca else None)
+        if bank.tls_certificate:
+            context.load_cert_chain(path.parent / bank.tls_certificate, path.parent / bank.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise BadConfig(f"{', '.join(named.values())}: no certificate or key that can be used: {error}") from None
+    return context
 
 
 def _is_plain(server: str) -> bool:

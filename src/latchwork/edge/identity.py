@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import ssl
 from pathlib import Path
 
 import httpx
@@ -51,7 +52,7 @@ def load(state: Path) -> Identity | None:
     return msgspec.json.decode(path.read_bytes(), type=Identity) if path.exists() else None
 
 
-async def enrol(server: str, code: str, state: Path) -> Identity:
+async def enrol(server: str, code: str, state: Path, tls: ssl.SSLContext | None = None) -> Identity:
     """Trade a one-time code for an identity. Waits for the server as long as it takes. Raises EnrolmentRefused.
 
     The key is on disk before the server hears of it, so that an answer lost on the way can be asked for again.
@@ -59,7 +60,7 @@ async def enrol(server: str, code: str, state: Path) -> Identity:
     key = _key_to_be(state)
     public = key.public_key().public_bytes_raw()
     request = {"code": code, "public_key": public.hex(), "signature": key.sign(enrol_text(code, public)).hex()}
-    async with httpx.AsyncClient(timeout=10) as client:
+    async with httpx.AsyncClient(timeout=10, verify=tls or True) as client:
         while True:
             try:
                 response = await client.post(f"{server}/api/v1/enrolments", json=request)
@@ -86,7 +87,7 @@ def begin_rotation(state: Path) -> None:
         write_safely(state / _NEXT, Ed25519PrivateKey.generate().private_bytes_raw())
 
 
-async def finish_rotation(server: str, state: Path) -> Identity | None:
+async def finish_rotation(server: str, state: Path, tls: ssl.SSLContext | None = None) -> Identity | None:
     """The identity with its new key, where one was made and the server takes it. Call it again until it does.
 
     The next key is on disk before the server hears of it, and the server answers a repeat as it did first: whenever
@@ -107,7 +108,7 @@ async def finish_rotation(server: str, state: Path) -> Identity | None:
             "signature": who.key.sign(text).hex(),
             "next_signature": new.sign(text).hex(),
         }
-        async with httpx.AsyncClient(timeout=10) as client:
+        async with httpx.AsyncClient(timeout=10, verify=tls or True) as client:
             response = await client.post(f"{server}/api/v1/enrolments/rotation", json=request)
         if response.status_code >= 500:
             response.raise_for_status()

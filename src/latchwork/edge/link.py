@@ -6,6 +6,7 @@ It reconnects for ever; the bank works without it.
 import asyncio
 import logging
 import random
+import ssl
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
@@ -53,7 +54,9 @@ class Link:
         talk: Talk,
         software: str,
         prepare: Callable[[], Awaitable[None]] | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        self._tls = tls
         self._prepare = prepare
         self._url = server.replace("http", "ws", 1) + "/bank"
         self._desk = desk
@@ -71,7 +74,7 @@ class Link:
                 if self._prepare is not None:
                     await self._prepare()
                 async with connect(
-                    self._url, max_size=MESSAGE_BYTES_MAX, compression=None, open_timeout=10, proxy=None
+                    self._url, max_size=MESSAGE_BYTES_MAX, compression=None, open_timeout=10, proxy=None, ssl=self._tls
                 ) as socket:
                     await self._converse(socket)
             except (Lost, OSError, WebSocketException, Unreadable) as error:

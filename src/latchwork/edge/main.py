@@ -89,7 +89,7 @@ async def _serve(config: Config, args: argparse.Namespace) -> bool:
     if who is None:
         if not code:
             raise BadConfig("this bank has no identity yet: start it once with --enrol and a code from the operator")
-        who = await identity.enrol(config.server, code, config.state)
+        who = await identity.enrol(config.server, code, config.state, config.tls)
         log.info("enrolled as %s", who.bank)
     if args.rotate_key:
         identity.begin_rotation(config.state)
@@ -117,7 +117,7 @@ async def _work(config: Config, who: identity.Identity, journal: SqliteJournal, 
 
     async def renew() -> None:
         try:
-            fresh = await identity.finish_rotation(config.server, config.state)
+            fresh = await identity.finish_rotation(config.server, config.state, config.tls)
         except (identity.EnrolmentRefused, httpx.HTTPError) as error:
             log.warning("the next key waits: %s", error)
             return
@@ -127,7 +127,7 @@ async def _work(config: Config, who: identity.Identity, journal: SqliteJournal, 
                 talk.use_key(fresh.key.public_key().public_bytes_raw(), fresh.key.sign)
             log.warning("this controller has a new key: the wall needs a new sticker")
 
-    link = Link(config.server, desk, talk, software, renew)
+    link = Link(config.server, desk, talk, software, renew, config.tls)
     app = kiosk_app(desk, bank_name=who.name or who.bank[:8], hosts={*LOOPBACK, *config.kiosk_names})
     kiosk = _KioskServer(
         uvicorn.Config(
