@@ -131,7 +131,7 @@ STAY_SETTLED = {
         }
     ]
 }
-DOOR_SETTLED = settled("not_opened", "unresolved", "missing", "mismatch")
+DOOR_SETTLED = settled("not_opened", "unresolved", "missing", "mismatch", "recovered")
 GONE = {"checked": [*STAY_SETTLED["checked"], *DOOR_SETTLED["checked"]]}
 FREED = {"claim": "", "stay": ""}
 CASES: list[tuple[e.Body, dict[str, list[dict[str, Any]]]]] = [
@@ -301,7 +301,7 @@ CASES: list[tuple[e.Body, dict[str, list[dict[str, Any]]]]] = [
     (
         e.Checked(DOOR, CompartmentState.VACANT),
         compartment(state="vacant", looked_at=T0)
-        | settled("not_opened", "unresolved", "missing", "mismatch", "will_not_close", "forced_door", "recovered",
+        | settled("not_opened", "unresolved", "missing", "mismatch", "recovered", "will_not_close", "forced_door",
                   "left_open"),
     ),
     (

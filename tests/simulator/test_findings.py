@@ -1,6 +1,7 @@
 """What seeds have found, each as the smallest story that shows it again. The seed is of its day: worlds change."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
@@ -32,6 +33,7 @@ from latchwork.edge.talk import Talk
 from latchwork.store.memory import MemoryJournal
 from latchwork.store.sqlite import DiskFull
 from latchwork.sync.exchange import Challenge, Document, Down
+from latchwork.sync.keys import BadTicket, read_ticket
 
 BANK = BankId("b" * 32)
 FITTINGS = (Fitting(CompartmentId("01"), Size(1, 1, 1)),)
@@ -252,6 +254,18 @@ async def test_seed_60_what_is_missing_from_a_withdrawn_compartment_leaves_it_in
     wall.door(OpeningId("collect"), DoorState.CLOSED)
     wall.instruct(c.Withdraw((SMALL,), back=True))
     assert wall.state(SMALL) is CompartmentState.NEEDS_CHECK
+
+
+async def test_seed_213_a_ticket_that_is_none_can_be_raised_through_a_context() -> None:
+    """A frozen exception cannot: `contextlib` sets its traceback."""
+
+    @asynccontextmanager
+    async def queue() -> AsyncIterator[None]:
+        yield
+
+    with pytest.raises(BadTicket, match="not a Latchwork code"):
+        async with queue():
+            read_ticket("no ticket", {})
 
 
 SHELF_BEHIND_SMALL = Fitting(SHELF, Size(9, 9, 9), shelf=True, behind=SMALL)

@@ -24,6 +24,7 @@ from latchwork.simulator.checkers.doors import Doors
 from latchwork.simulator.checkers.doubts import Doubts
 from latchwork.simulator.checkers.endings import Endings
 from latchwork.simulator.checkers.kept import Kept
+from latchwork.simulator.checkers.lives import Lives
 from latchwork.simulator.checkers.notices import Notices
 from latchwork.simulator.checkers.prefix import Prefix
 from latchwork.simulator.checkers.refusals import Refusals
@@ -201,6 +202,24 @@ class WithoutSync(MemoryStores):
         return journal
 
 
+class TakesLess(MemoryStores):
+    """A controller that goes on from the cloud's log without its last entry."""
+
+    def journal(self, bank: BankId) -> Journal:
+        return self._journals.setdefault(bank, _Short())
+
+    def lose_disk(self, bank: BankId, public: bytes | None) -> None:
+        super().lose_disk(bank, public)
+        self._journals[bank] = _Short()
+
+
+class _Short(MemoryJournal):
+    async def switch(self, epoch: int, fork: int, raws: Sequence[bytes], nodes: Sequence[bytes]) -> None:
+        for log in self._past[max(self._past)]:
+            del log[-1:]
+        await super().switch(epoch, fork, raws, nodes)
+
+
 @dataclass(frozen=True)
 class Planted:
     bites: type[Checker]
@@ -228,6 +247,7 @@ PLANTED: Sequence[Planted] = (
     Planted(Prefix, store=TakesGaps, weather=Weather(restore_every_h=1.5, restore_beneath=1.0)),
     Planted(Kept, stores=WithoutSync, weather=Weather(bank_crash_every_h=2)),
     Planted(Agreement, NeverExpires, weather=Weather(never=0.5)),
+    Planted(Lives, stores=TakesLess, weather=Weather(image_every_h=2, replaced=1.0)),
     Planted(Notices, store=LosesNotices, weather=Weather()),
     Planted(Tasks, store=LosesTasks, weather=Weather(coil=0.2)),
 )

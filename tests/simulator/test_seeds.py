@@ -47,7 +47,16 @@ def test_in_fair_weather_every_parcel_arrives_and_leaves() -> None:
 def test_the_seeds_see_every_kind_of_trouble() -> None:
     """Otherwise what holds would hold for want of anything happening."""
     total = sum((play(seed, 0.4).counts for seed in range(2100, 2124)), start=type(Told(0).counts)())
-    for trouble in ("crashes", "server crashes", "restores", "partitions", "boards lost", "clock jumps", "full disks"):
+    for trouble in (
+        "crashes",
+        "server crashes",
+        "restores",
+        "partitions",
+        "boards lost",
+        "clock jumps",
+        "full disks",
+        "new epochs",
+    ):
         assert total[trouble], trouble
     assert total["jams"] and total["dead coils"] and total["dead contacts"] and total["messages lost"]
 

@@ -10,6 +10,7 @@ from latchwork.store.memory import MemoryStore
 
 @dataclass(frozen=True, slots=True)
 class Head:
+    epoch: int
     size: int
     root: bytes
     divided: str | None
@@ -28,7 +29,12 @@ class StaySeen:
 
 class Archive(Protocol):
     def head(self, bank: BankId) -> Head: ...
-    def log(self, bank: BankId, start: int) -> list[bytes]: ...
+    def log(self, bank: BankId, start: int) -> list[bytes]:
+        """Of the epoch it lives in."""
+
+    def lives(self, bank: BankId) -> list[bytes]:
+        """Of all its epochs."""
+
     def stay(self, stay: str) -> StaySeen: ...
     def knows(self, stay: str) -> bool: ...
     def stays_of(self, bank: BankId) -> Sequence[tuple[StayId, str]]:
@@ -67,10 +73,14 @@ class MemoryArchive:
 
     def head(self, bank: BankId) -> Head:
         row = self._store.banks[bank]
-        return Head(row["size"], row["root"], row["divided"])
+        return Head(row["epoch"], row["size"], row["root"], row["divided"])
 
     def log(self, bank: BankId, start: int) -> list[bytes]:
-        return [row["raw"] for row in self._store.logs.get((bank, 1), [])[start:]]
+        return [row["raw"] for row in self._store.logs.get((bank, self._store.banks[bank]["epoch"]), [])[start:]]
+
+    def lives(self, bank: BankId) -> list[bytes]:
+        logs = sorted((epoch, log) for (where, epoch), log in self._store.logs.items() if where == bank)
+        return [row["raw"] for _, log in logs for row in log]
 
     def stay(self, stay: str) -> StaySeen:
         return seen(self._store.stays[stay])

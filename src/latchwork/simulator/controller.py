@@ -26,7 +26,7 @@ from latchwork.simulator.disk import Disk
 from latchwork.simulator.schedule import Host, Promise, Signal, Turn, die, sleep, wait
 from latchwork.simulator.wire import Cut, End, Silent
 from latchwork.store.sqlite import DiskFull
-from latchwork.sync.codec import Unreadable
+from latchwork.sync.codec import Unreadable, read_entry
 from latchwork.sync.exchange import SILENCE_SECONDS_MAX, Ask, Challenge, Down, Message, Page, pack, unpack
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Controller(Host):
         self.world = world
         self.bank = bank
         self.cabinet = cabinet
-        self.disk = Disk(partial(world.stores.journal, bank), self._moment, self._wrote)
+        self.disk = Disk(partial(world.stores.journal, bank), self._moment, self._wrote, self._reborn)
         self.changed: Signal = Signal(world.schedule)
         self.kiosk_queue = Turn(world.schedule)
         """People stand in line, also in front of a black screen."""
@@ -92,6 +92,20 @@ class Controller(Host):
         delay = self.random.uniform(1, 5) if self.world.settling else self.random.choice((2.0, 20.0, 60.0, 900.0))
         boots = self._boots = self._boots + 1
         self.world.schedule.call_in(delay, lambda: self.boot() if boots == self._boots else None)
+
+    def lose_disk(self, replaced: bool) -> None:
+        """It comes back from an old image; or another one is put in its place, and enrolled."""
+        self.crash("and loses its disk")
+        self.world.happened("disks lost")
+        if replaced:
+            self._key = Ed25519PrivateKey.from_private_bytes(self.random.randbytes(32))
+        self.world.stores.lose_disk(self.bank, self._key.public_key().public_bytes_raw() if replaced else None)
+        self.disk.reopen()
+        self.world.reborn(self.bank, [read_entry(raw) for raw in self.disk.load()])
+
+    def _reborn(self) -> None:
+        self.world.reborn(self.bank, [read_entry(raw) for raw in self.disk.load_past()])
+        self.world.told("went_on", self.bank)
 
     async def _moment(self) -> None:
         """Between two lines of code: time passes, and the power may go."""

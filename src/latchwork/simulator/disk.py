@@ -18,7 +18,8 @@ class Journal(loop.Journal, Shelf, Protocol):
 class Disk:
     """Wraps a journal. `open_journal` opens what is on the disk, as a controller does when it starts.
 
-    `moment` is awaited before and after each commit; `wrote` hears of each, whatever becomes of the machine.
+    `moment` is awaited before and after each commit; `wrote` hears of each, whatever becomes of the machine. `reborn`
+    hears first of one that goes on from another log than the one before.
     """
 
     def __init__(
@@ -26,10 +27,12 @@ class Disk:
         open_journal: Callable[[], Journal],
         moment: Callable[[], Awaitable[None]],
         wrote: Callable[[Sequence[bytes]], None],
+        reborn: Callable[[], None],
     ) -> None:
         self._open = open_journal
         self._moment = moment
         self._wrote = wrote
+        self._reborn = reborn
         self.journal = open_journal()
         self.is_tight = False
         self.is_full = False
@@ -59,6 +62,7 @@ class Disk:
         if self.is_full:
             raise DiskFull("pretend disk")
         await self.journal.switch(epoch, fork, raws, nodes)
+        self._reborn()
         self._wrote(raws)
         await self._moment()
 

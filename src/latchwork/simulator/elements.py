@@ -31,10 +31,11 @@ class Elements:
             self._often(weather.disk_tight_every_h, partial(self._fill, controller, "is_tight"))
             self._often(weather.disk_full_every_h, partial(self._fill, controller, "is_full"))
             self._often(weather.flap_every_h, partial(self._flap, controller))
+            self._often(weather.image_every_h, partial(self._lose_disk, controller))
         self._often(weather.server_crash_every_h, lambda: world.office.crash("in the middle of it"))
-        if weather.restore_every_h:
+        if weather.restore_every_h or weather.image_every_h:
             self._spawn(self._backups())
-            self._often(weather.restore_every_h, world.office.restore)
+        self._often(weather.restore_every_h, world.office.restore)
 
     def end(self) -> None:
         """Everything is mended; what is broken off stays so until somebody tries again."""
@@ -99,6 +100,10 @@ class Elements:
         seconds = self._world.random.choice((5.0, 60.0, 900.0))
         self._world.schedule.call_in(seconds, lambda: setattr(controller.disk, how, False))
 
+    def _lose_disk(self, controller: Controller) -> None:
+        if self._world.time.now > FIRST_BACKUP_H * HOUR:
+            controller.lose_disk(self._world.random.random() < self._world.weather.replaced)
+
     def _flap(self, controller: Controller) -> None:
         cabinet, random = controller.cabinet, self._world.random
         compartment = random.choice(sorted(cabinet.channels))
@@ -123,6 +128,8 @@ class Elements:
         await sleep(FIRST_BACKUP_H * HOUR)
         while not self._world.settling:
             self._world.office.back_up()
+            for bank in self._world.controllers:
+                self._world.stores.keep_image(bank)
             await sleep(BACKUP_EVERY_H * HOUR)
 
     def _often(self, every_h: float, strike: Callable[[], None]) -> None:

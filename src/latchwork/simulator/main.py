@@ -25,7 +25,8 @@ STORES: Mapping[str, Callable[[], Stores]] = {"memory": MemoryStores, "real": Re
 TABLE: Sequence[tuple[str, Sequence[str]]] = (
     ("parcels", ("announced", "deposits", "collections", "recalls", "mails")),
     ("doors", ("pulses", "refusals", "remote opens", "jams", "dead coils", "dead contacts", "flapping contacts")),
-    ("machines", ("crashes", "server crashes", "restores", "boards lost", "clock jumps", "full disks")),
+    ("machines", ("crashes", "server crashes", "boards lost", "clock jumps", "full disks")),
+    ("disks", ("restores", "disks lost", "new epochs")),
     ("wire", ("messages", "messages lost", "partitions")),
 )
 

@@ -113,6 +113,8 @@ class Operators:
         """Sees to it that the bank has a policy and its people have passes; the rest as it comes."""
         random = self._world.random
         while True:
+            if self._world.archive.head(bank).divided is not None:
+                self._world.stores.confirm_recovery(bank)
             await self._adopt(bank)
             await self._grant(bank, Role.STAFF, None)
             await self._grant(bank, Role.STAFF, COLLEAGUE)

@@ -169,6 +169,9 @@ class People:
             except Dark:
                 self._world.say(here.who, "sees the screen go dark")
                 return False
+            except keys.BadTicket as error:  # a new controller knows no keys before it has a policy
+                self._world.say(here.who, f"shows a code in vain: {error}")
+                return False
 
     async def _sender(self, bank: BankId, thing: Thing) -> None:
         random = self._world.random

@@ -98,6 +98,15 @@ class RealStores:
     def restore(self) -> bool:
         return False
 
+    def keep_image(self, bank: BankId) -> None:
+        pass
+
+    def lose_disk(self, bank: BankId, public: bytes | None) -> None:
+        raise NotImplementedError("no disk is lost here")
+
+    def confirm_recovery(self, bank: BankId) -> None:
+        pass
+
     def close(self) -> None:
         self._stack.close()
 
@@ -114,6 +123,9 @@ class PostgresArchive:
 
     def log(self, bank: BankId, start: int) -> list[bytes]:
         return [row["raw"] for row in self._ask(_sim["log"], bank, start)]
+
+    def lives(self, bank: BankId) -> list[bytes]:
+        return self.log(bank, 0)
 
     def stay(self, stay: str) -> StaySeen:
         return seen(self._ask(_sim["stay"], stay)[0])

@@ -34,6 +34,15 @@ class Stores(Protocol):
     def restore(self) -> bool:
         """Whether there was a backup to come back from."""
 
+    def keep_image(self, bank: BankId) -> None:
+        """Of this bank's disk."""
+
+    def lose_disk(self, bank: BankId, public: bytes | None) -> None:
+        """Back to its image. With `public`: an empty disk, in a controller that has enrolled with this key."""
+
+    def confirm_recovery(self, bank: BankId) -> None:
+        """A person says that a divided bank shall go on from the cloud's log."""
+
     def close(self) -> None: ...
 
 
@@ -42,6 +51,7 @@ class MemoryStores:
         self.can_restore = can_restore
         self.store = kind()
         self._journals: dict[BankId, MemoryJournal] = {}
+        self._images: dict[BankId, MemoryJournal] = {}
         self._backup: MemoryStore | None = None
 
     @property
@@ -70,6 +80,21 @@ class MemoryStores:
         if self._backup is not None:
             self.store = copy.deepcopy(self._backup)
         return self._backup is not None
+
+    def keep_image(self, bank: BankId) -> None:
+        self._images[bank] = copy.deepcopy(self._journals[bank])
+
+    def lose_disk(self, bank: BankId, public: bytes | None) -> None:
+        if public is None:
+            self._journals[bank] = copy.deepcopy(self._images[bank])
+        else:
+            self._journals[bank] = MemoryJournal()
+            self.store.banks[bank]["device_key"] = public
+            if self._backup is not None:  # whoever restores the server later tells it so as well
+                self._backup.banks[bank]["device_key"] = public
+
+    def confirm_recovery(self, bank: BankId) -> None:
+        self.store.confirm_recovery(bank)
 
     def close(self) -> None:
         pass

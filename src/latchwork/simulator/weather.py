@@ -32,6 +32,10 @@ class Weather:
     """The server comes back from a backup some hours old."""
     restore_beneath: float = 0.0
     """How many of those happen under a server that goes on unaware: numbers of instructions may come twice then."""
+    image_every_h: float = 0.0
+    """A controller comes back from an image of its disk some hours old, or another is put in its place with none."""
+    replaced: float = 0.5
+    """How many of those are new ones."""
     hint_lost: float = 0.0
     mail_fails: float = 0.0
     # A controller's surroundings
@@ -89,6 +93,7 @@ _FAULTS: tuple[tuple[str, float, float], ...] = (
     ("server_crash_at_await", 0.0005, 0.01),
     ("database_away", 0.001, 0.05),
     ("restore_every_h", 20.0, 4.0),
+    ("image_every_h", 30.0, 6.0),
     ("hint_lost", 0.1, 1.0),
     ("mail_fails", 0.05, 0.4),
     ("board_lost_every_h", 12.0, 0.7),

@@ -12,7 +12,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from latchwork.domain import entries as e
-from latchwork.domain.apply import apply
+from latchwork.domain.apply import apply, fold
 from latchwork.domain.bank import Bank, Fitting
 from latchwork.domain.words import (
     BankId,
@@ -77,7 +77,7 @@ class World:
         self.cast = cast
         self.stores: Stores = stores or MemoryStores()
         if not self.stores.can_restore:
-            self.weather.restore_every_h = 0.0
+            self.weather.restore_every_h = self.weather.image_every_h = 0.0
         self.time = Time()
         self.schedule = Schedule(self.time, self.random)
         self.network = Network(self.schedule, self.random, self.weather)
@@ -153,7 +153,8 @@ class World:
         for bank, controller in self.controllers.items():
             if controller.loop is None or controller.loop.bank.stays or controller.loop.bank.sessions:
                 return False
-            if self.archive.head(bank).size != controller.disk.size:
+            head = self.archive.head(bank)
+            if head.divided or (head.epoch, head.size) != (controller.loop.bank.epoch, controller.disk.size):
                 return False
         return not self.archive.notices_waiting() and self.people.are_done()
 
@@ -204,6 +205,8 @@ class World:
             self.told("wrote", bank, entry)  # while the picture is still the one before it
             self.pictures[bank] = apply(self.pictures[bank], entry)
             match entry.body:
+                case e.EpochBegan(previous=previous) if previous:
+                    self.counts["new epochs"] += 1
                 case e.Answered():
                     self._unanswered[bank] -= 1
                 case e.Stored():
@@ -217,6 +220,13 @@ class World:
                 case e.Reported() | e.NotDelivered() | e.Moved() | e.Amended() | e.Withdrawn() | e.ItemSensed():
                     self.counts[type(entry.body).__name__] += 1
         return entries
+
+    def reborn(self, bank: BankId, log: Sequence[e.Entry]) -> None:
+        """It goes on from this log. Where it forgot what happened, nothing tells what is behind its doors."""
+        self.pictures[bank] = fold(Bank(bank), log)
+        cabinet = self.cabinets[bank]
+        cabinet.doubtful.update(dict.fromkeys(cabinet.inside, "recovered"))
+        self.told("reborn", bank)
 
     def pulsed(self, bank: BankId, compartment: CompartmentId) -> None:
         self.counts["pulses"] += 1

@@ -9,7 +9,6 @@ import binascii
 import hmac
 import re
 import struct
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 
@@ -105,9 +104,8 @@ def sign_ticket(key: Ed25519PrivateKey, ticket: Ticket) -> str:
     return TICKET_PREFIX + base64.b32encode(payload + signature).decode().rstrip("=")
 
 
-@dataclass(frozen=True, slots=True)
 class BadTicket(Exception):
-    why: str
+    """Says why."""
 
 
 def read_ticket(text: str, keys: dict[str, str]) -> Ticket:

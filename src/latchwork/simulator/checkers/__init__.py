@@ -10,6 +10,7 @@ from latchwork.simulator.checkers.doors import Doors
 from latchwork.simulator.checkers.doubts import Doubts
 from latchwork.simulator.checkers.endings import Endings
 from latchwork.simulator.checkers.kept import Kept
+from latchwork.simulator.checkers.lives import Lives
 from latchwork.simulator.checkers.notices import Notices
 from latchwork.simulator.checkers.prefix import Prefix
 from latchwork.simulator.checkers.refusals import Refusals
@@ -33,6 +34,7 @@ CHECKERS: tuple[type[Checker], ...] = (
     Kept,
     Answers,
     Agreement,
+    Lives,
     Notices,
     Tasks,
     Endings,

@@ -18,7 +18,7 @@ class Agreement(Checker):
             own = self.world.pictures[bank]
             if controller.loop is None or controller.loop.bank != own:
                 self.wrong(f"what {bank[:4]} has in mind is not what it has on disk")
-            if fold(Bank(bank), map(read_entry, self.world.archive.log(bank, 0))) != own:
+            if fold(Bank(bank), map(read_entry, self.world.archive.lives(bank))) != own:
                 self.wrong(f"the cloud's picture of {bank[:4]} is another")
             self._rows(bank, own)
 

@@ -53,6 +53,11 @@ class Checker:
     def booted(self, bank: BankId) -> None: ...
     def server_crashed(self) -> None: ...
     def restored(self) -> None: ...
+    def reborn(self, bank: BankId) -> None:
+        """Its disk has another log than before, and the world's picture is of that one."""
+
+    def went_on(self, bank: BankId) -> None:
+        """From the cloud's log, in a new epoch that it is about to write."""
 
     def settled(self) -> None:
         """The faults have stopped, and everybody had time."""

@@ -22,6 +22,8 @@ class Claims(Checker):
         match body := entry.body:
             case e.Claimed():
                 self._take(bank, body.compartment, body.claim, body.stay, body.moves, body.why)
+            case e.Recovered(stored=e.Stored(claim=claim) as put) if claim is not None:
+                self._take(bank, put.compartment, claim, put.stay, False, Reason.RECOVERED)
             case e.Moved(stay=stay, claim=claim):
                 self._leave(bank, body.left, self._claims.get((bank, body.left)), stay)
                 self._stays[stay], self._holds[claim] = body.compartment, {stay: None}
@@ -31,6 +33,15 @@ class Claims(Checker):
                 self._leave(bank, body.compartment, self._claims.get((bank, body.compartment)), body.stay)
             case e.Reported(ended=False, claim=claim) if claim is not None and body.stay not in self._stays:
                 self._take(bank, body.compartment, claim, body.stay, False, Reason.SHARED)
+
+    def reborn(self, bank: BankId) -> None:
+        for where in [x for x in self._claims if x[0] == bank]:
+            for stay in self._holds.pop(self._claims.pop(where), {}):
+                self._stays.pop(stay, None)
+        for claim in self.world.pictures[bank].claims.values():
+            self._claims[bank, claim.compartment] = claim.id
+            self._holds[claim.id] = dict.fromkeys(claim.stays)
+            self._stays.update(dict.fromkeys(claim.stays, claim.compartment))
 
     def _take(self, bank: BankId, where: CompartmentId, claim: ClaimId, stay: StayId, moves: bool, why: Reason) -> None:
         held = self._claims.get((bank, where))

@@ -21,6 +21,10 @@ class Codes(Checker):
         super().__init__(world)
         self._ended: dict[StayId, str] = {}
 
+    def reborn(self, bank: BankId) -> None:
+        for stay in self.world.pictures[bank].stays:
+            self._ended.pop(stay, None)
+
     def wrote(self, bank: BankId, entry: Entry) -> None:
         match body := entry.body:
             case e.PassGranted(grant):

@@ -17,6 +17,13 @@ class Doubts(Checker):
         self._doubts: dict[tuple[BankId, CompartmentId], str] = {}
         self._doors: dict[tuple[BankId, CompartmentId], DoorState] = {}
 
+    def reborn(self, bank: BankId) -> None:
+        self._doubts = {where: why for where, why in self._doubts.items() if where[0] != bank}
+        for x in self.world.pictures[bank].compartments.values():
+            self._doors[bank, x.id] = x.door
+            if x.state is CompartmentState.NEEDS_CHECK:
+                self._doubts[bank, x.id] = "recovered"
+
     def wrote(self, bank: BankId, entry: Entry) -> None:
         match body := entry.body:
             case e.Claimed():
@@ -27,6 +34,8 @@ class Doubts(Checker):
                 kept = body.until is not None and body.why is Reason.RESERVED  # it has it already, and for how long
                 if door is not DoorState.CLOSED and not kept:
                     self.wrong(f"{body.compartment} of {bank[:4]} is assigned while its door is {door}")
+            case e.EpochBegan(doubted=doubted):
+                self._doubts.update({(bank, x): "recovered" for x in doubted})
             case e.NotOpened() | e.Unresolved():
                 self._doubts[bank, body.compartment] = type(body).__name__
             case e.Released() | e.Checked() | e.Collected() | e.Recalled() | e.Stored() | e.Removed() | e.Reported():

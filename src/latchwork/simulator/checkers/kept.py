@@ -22,12 +22,23 @@ class Kept(Checker):
             self.wrong(f"{bank[:4]} writes entry {entry.seq} after {self._written.get(bank, 0) - 1}")
         self._written[bank] = entry.seq + 1
 
+    def reborn(self, bank: BankId) -> None:
+        self._acknowledged.pop(bank, None)
+        self._written[bank] = self.world.controllers[bank].disk.size
+
+    def went_on(self, bank: BankId) -> None:
+        self._written[bank] = 0
+
     def booted(self, bank: BankId) -> None:
         has = self.world.controllers[bank].disk.size
         if has != self._written[bank]:
             self.wrong(f"{bank[:4]} wrote {self._written[bank]} entries and wakes up with {has}")
 
     def acknowledged(self, bank: BankId, epoch: int, size: int) -> None:
+        if epoch != self.world.pictures[bank].epoch or self.world.archive.head(bank).epoch != epoch:
+            return
+        if size > self._written[bank] and self.world.counts["disks lost"]:
+            return  # the server is ahead of a controller that forgot
         if size > self._written[bank]:
             self.wrong(f"the cloud acknowledged {size} entries of {bank[:4]}, which wrote {self._written[bank]}")
         if self._was_restored and size > self.world.archive.head(bank).size:

@@ -16,7 +16,7 @@ class Notices(Checker):
 
     def __init__(self, world: "World") -> None:
         super().__init__(world)
-        self._due: dict[tuple[str, str, str], None] = {}
+        self._due: dict[tuple[str, str, str], BankId] = {}
         """Of which stay, of which kind, to whom."""
         self._whose: dict[StayId, PersonId | None] = {}
         self._sent: dict[str, int] = {}
@@ -32,7 +32,11 @@ class Notices(Checker):
             self._whose[stay] = about.recipient
         told, person = notice(body), self._whose.get(stay) if stay else None
         if stay is not None and told is not None and person is not None:
-            self._due[stay, told.value, person] = None
+            self._due[stay, told.value, person] = bank
+
+    def reborn(self, bank: BankId) -> None:
+        """What the cloud never heard of is told to nobody."""
+        self._due = {due: where for due, where in self._due.items() if where != bank}
 
     def server_crashed(self) -> None:
         self._mishaps += 1

@@ -13,21 +13,34 @@ class Prefix(Checker):
     def __init__(self, world: "World") -> None:
         super().__init__(world)
         self._checked: dict[BankId, int] = {}
+        self._parted: dict[BankId, None] = {}
+        """Lost their disks, and may not have gone on from the cloud's log yet."""
 
     def cloud_grew(self, bank: BankId) -> None:
         self._compare(bank, self._checked.get(bank, 0))
 
     def restored(self) -> None:
         self._checked.clear()
-        self.settled()
-
-    def settled(self) -> None:
         for bank in sorted(self.world.controllers):
             self._compare(bank, 0)
+
+    def settled(self) -> None:
+        self._parted.clear()
+        for bank in sorted(self.world.controllers):
+            self._compare(bank, 0)
+
+    def reborn(self, bank: BankId) -> None:
+        self._checked.pop(bank, None)
+        self._parted[bank] = None
+
+    def went_on(self, bank: BankId) -> None:
+        self._parted.pop(bank, None)
 
     def _compare(self, bank: BankId, start: int) -> None:
         copied = self.world.archive.log(bank, start)
         head = self.world.archive.head(bank)
+        if bank in self._parted or (head.epoch < self.world.pictures[bank].epoch and not head.divided):
+            return  # it is about to begin a new epoch, or to be told of it
         if head.divided is not None:
             self.wrong(f"the cloud calls {bank[:4]} divided: {head.divided}")
         size = start + len(copied)

@@ -17,6 +17,9 @@ class Reservations(Checker):
         super().__init__(world)
         self._held: dict[tuple[BankId, CompartmentId], tuple[StayId, datetime]] = {}
 
+    def reborn(self, bank: BankId) -> None:
+        self._held = {where: held for where, held in self._held.items() if where[0] != bank}
+
     def wrote(self, bank: BankId, entry: Entry) -> None:
         match body := entry.body:
             case e.Claimed():

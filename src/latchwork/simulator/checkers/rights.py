@@ -51,6 +51,11 @@ class Rights(Checker):
             case e.Removed():
                 self._removed(body)
 
+    def reborn(self, bank: BankId) -> None:
+        for s in self.world.pictures[bank].sessions.values():
+            began = (s.id, s.pass_id, s.role, s.purpose, s.party, s.stay, s.recipient, s.service)
+            self._sessions[s.id] = e.SessionBegan(*began)
+
     def _want(self, bank: BankId, body: e.Wanted) -> None:
         if body.opening in self._wanted:
             self.wrong(f"opening {body.opening[:6]} is wanted twice")

@@ -16,7 +16,7 @@ $$
 INSERT INTO banks (id, organisation, site, name, device_key) VALUES ($1, $2, $3, left($1, 4), $4)
 
 -- name: head
-SELECT size, root, divided FROM banks WHERE id = $1
+SELECT epoch, size, root, divided FROM banks WHERE id = $1
 
 -- name: log
 SELECT raw FROM entries WHERE bank = $1 AND epoch = 1 AND seq >= $2 ORDER BY seq
