@@ -194,6 +194,12 @@ RIGHTS: Final = (
         "GET /operator/single-sign-on", "POST /operator/single-sign-on", "POST /operator/single-sign-on/{}/remove",
     ),
     right(
+        "keep_tokens", "Make, replace and revoke API tokens", (OWNER,),
+        "GET tokens", "POST tokens", "POST tokens/{}/rotate", "DELETE tokens/{}",
+        "GET /operator/tokens", "POST /operator/tokens", "POST /operator/tokens/{}/rotate",
+        "POST /operator/tokens/{}/revoke",
+    ),
+    right(
         "own_account", "Sign in and out; see and change one's own account", STAFF,
         "POST sign-in-links", "POST /operator/sign-out", "GET /operator/sign-in/second",
         "GET /operator/single-sign-on/{}/connect",

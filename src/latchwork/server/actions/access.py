@@ -88,7 +88,7 @@ async def _remembered(office: Office, hashed: bytes) -> Who | None:
     known = office.seen.get(key)
     if known is not None and now - known[0] < timedelta(seconds=REMEMBER_SECONDS_MAX):
         return known[1] if isinstance(known[1], Who) else None
-    who = await office.tables.one(Who, "token", hashed)
+    who = await office.tables.one(Who, "token", hashed, now)
     if who is None:  # wrong ones are not remembered: they could fill the memory
         office.seen.pop(key, None)
         return None

@@ -21,6 +21,7 @@ from latchwork.server.api import (
     signing,
     stays,
     tasks,
+    tokens,
 )
 from latchwork.server.api.guard import asker, bearer, the_house, the_office
 from latchwork.server.api.problems import PROBLEM, Problem
@@ -44,6 +45,7 @@ def routers() -> list[Router]:
                 *room.HANDLERS,
                 *tasks.HANDLERS,
                 *sign_in.HANDLERS,
+                *tokens.HANDLERS,
                 *signing.HANDLERS,
             ],
             guards=[bearer],

@@ -1,5 +1,6 @@
 """The pages' routes, and what a person sees when something is not there."""
 
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 from http import HTTPStatus
@@ -23,12 +24,15 @@ from latchwork.server.web.operator import (
     single_sign_on,
     tasks,
     team,
+    tokens,
     walls,
 )
 from latchwork.server.web.render import STATIC, AnyRequest, TheOffice, page, the_office
 from latchwork.server.web.resident import me, parcel
 from latchwork.server.web.verify import verify_page
 from latchwork.ui.pages import STATIC as SHARED
+
+log = logging.getLogger(__name__)
 
 FORM_BYTES_MAX = 16 * 1024
 SECURITY_TXT_LIFE = timedelta(days=180)
@@ -91,6 +95,7 @@ def routers() -> list[Router]:
                 *account.HANDLERS,
                 *team.HANDLERS,
                 *single_sign_on.HANDLERS,
+                *tokens.HANDLERS,
                 *walls.HANDLERS,
                 *changes.HANDLERS,
                 *tasks.HANDLERS,
@@ -123,6 +128,7 @@ def excuse(error: Exception, path: str) -> Response[Any]:
         status, detail = error.status_code, HTTPStatus(error.status_code).description
     else:
         status = 500
+        log.error("a page could not be shown", exc_info=error)  # without its address, which may be a secret
     if path.startswith("/p/") and status == 404:
         detail = "This link leads nowhere. Look for the newest message about your parcel, and copy its link whole."
     answer = page("resident/excuse.html", status=status, layer="phone", title=HTTPStatus(status).phrase, detail=detail)

@@ -22,11 +22,41 @@ SELECT id, name, created_at FROM organisations WHERE id = $1
 
 -- name: token
 -- Whose token has this hash.
-SELECT id AS token, organisation, name, root, role, party FROM tokens WHERE hash = $1 AND revoked_at IS NULL
+SELECT id AS token, organisation, name, root, role, party FROM tokens
+WHERE hash = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
 
 -- name: organisation_of_stay
 -- For whoever proved its secret link.
 SELECT organisation AS value FROM stays WHERE id = $1
+
+-- name: tokens
+SELECT id, name, role, party, created_at, expires_at, last_used_at FROM tokens
+WHERE organisation = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
+ORDER BY created_at, id LIMIT $3
+
+-- name: add_token
+INSERT INTO tokens (id, organisation, hash, name, role, party, created_at, expires_at, made_by)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9
+WHERE $6::text IS NULL OR EXISTS (SELECT FROM parties p WHERE p.id = $6 AND p.organisation = $2)
+RETURNING true
+
+-- name: rotate_token
+-- A new one for as long as the old one was for; the old one ends at $6 at the latest. ($8: whether the first token may)
+WITH old AS (
+    SELECT * FROM tokens
+    WHERE organisation = $1 AND id = $2 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $5)
+        AND (NOT root OR $8)
+), ending AS (
+    UPDATE tokens t SET expires_at = least(coalesce(t.expires_at, $6), $6) FROM old WHERE t.id = old.id
+)
+INSERT INTO tokens (id, organisation, hash, name, role, party, root, created_at, expires_at, made_by)
+SELECT $3, organisation, $4, name, role, party, root, $5,
+    $5 + coalesce(expires_at - created_at, interval '365 days'), $7
+FROM old
+RETURNING expires_at
+
+-- name: revoke_token
+UPDATE tokens SET revoked_at = $3 WHERE organisation = $1 AND id = $2 AND revoked_at IS NULL RETURNING hash
 
 -- name: token_used
 UPDATE tokens SET last_used_at = $2 WHERE id = $1

@@ -70,7 +70,7 @@ SELECT s.id, s.stage, s.how, s.device, s.created_at, s.used_at, s.account, s.org
     coalesce(s.account, s.token) AS speaker, coalesce(a.name, t.name) AS name, coalesce(a.role, t.role) AS role,
     coalesce(t.root, false) AS root, t.party
 FROM sessions s LEFT JOIN accounts a ON a.id = s.account LEFT JOIN tokens t ON t.id = s.token
-WHERE s.secret = $1 AND s.ends_at > $2 AND s.used_at > $3 AND t.revoked_at IS NULL
+WHERE s.secret = $1 AND s.ends_at > $2 AND s.used_at > $3 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $2)
 
 -- name: session_used
 UPDATE sessions SET used_at = $2 WHERE id = $1
@@ -101,7 +101,7 @@ SELECT l.id, l.purpose, l.organisation, o.name AS organisation_name, l.account, 
     coalesce(l.email, a.email) AS email, l.role, a.name, l.expires_at
 FROM links l JOIN organisations o ON o.id = l.organisation LEFT JOIN accounts a ON a.id = l.account
 LEFT JOIN tokens t ON t.id = l.token
-WHERE l.id = $1 AND l.used_at IS NULL AND l.expires_at > $2 AND t.revoked_at IS NULL
+WHERE l.id = $1 AND l.used_at IS NULL AND l.expires_at > $2 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $2)
 
 -- name: use_link
 UPDATE links SET used_at = $2 WHERE id = $1 AND used_at IS NULL AND expires_at > $2 RETURNING true
