@@ -29,6 +29,8 @@ class EdgeDesk:
         self.turn = asyncio.Lock()
         self.heard_at: datetime | None = None
         """When the cloud was last heard, by this machine's clock."""
+        self.turned_away: str | None = None
+        """Why the cloud does not want to hear this controller, where it said so last."""
         self._loop = loop
         loop.told = self.stir
         self._journal = journal
@@ -116,3 +118,6 @@ class EdgeDesk:
 
     def link_heard_at(self) -> datetime | None:
         return self.heard_at
+
+    def link_turned_away(self) -> str | None:
+        return self.turned_away

@@ -124,6 +124,7 @@ class Link:
             # A step that has begun is finished, whatever becomes of the line: a lock may just be being told.
             await asyncio.shield(self._hear(message))
             self._desk.heard_at = datetime.now(UTC)
+            self._desk.turned_away = None
             self.why_lost = None
             self._desk.stir()
 
@@ -157,5 +158,7 @@ class Link:
             raise Lost("the server has been silent") from None
         message = unpack(raw if isinstance(raw, bytes) else raw.encode())
         if isinstance(message, Goodbye):
+            self._desk.turned_away = message.why
+            self._desk.stir()
             raise Lost(f"the server said goodbye: {message.why}")
         return message

@@ -70,6 +70,7 @@ class TestDesk:
         self.now = T0
         self.jammed: set[str] = set()
         self.silent = False
+        self.turned_away: str | None = None
         self.hands = hands
         self.full = False
         self.photos: list[bytes] = []
@@ -123,6 +124,9 @@ class TestDesk:
 
     def photo(self, name: str) -> bytes | None:
         return self.photos[int(name, 16) - 1]
+
+    def link_turned_away(self) -> str | None:
+        return self.turned_away
 
     def link_heard_at(self) -> datetime | None:
         return None

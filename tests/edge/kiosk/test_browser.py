@@ -1,11 +1,13 @@
 """The kiosk in a real Chromium: by touch, by keyboard, by scanner."""
 
+from datetime import timedelta
+
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 from tests.edge.kiosk.browsing import Served, heading, shot
 
 from latchwork.domain import commands as c
-from latchwork.domain.words import DoorState, PassId, Role
+from latchwork.domain.words import CompartmentId, DoorState, OpeningId, PassId, PersonId, Reason, Role
 from latchwork.edge.kiosk import seats
 
 
@@ -224,3 +226,24 @@ def test_a_warning_before_anybody_is_signed_out(page: Page, served: Served, monk
     dialog.get_by_role("button").click()
     expect(dialog).to_have_count(0)
     heading(page, "Scan a parcel")
+
+
+def test_staff_sees_that_the_wall_protects_itself_and_has_it_obey_again(page: Page, served: Served) -> None:
+    desk, until = served.desk, served.desk.now + timedelta(minutes=5)
+    desk.turned_away = "revoked_key"
+    for n in range(11):
+        asked = c.Open(
+            OpeningId(f"{n:032x}"), CompartmentId("01"), Reason.OTHER, PersonId("a"), until, second=PersonId("b")
+        )
+        served.wall(desk.instruct, asked)
+        served.wall(desk.board)
+        served.wall(desk.swing, "01")
+    assert desk.bank.shield.stopped
+    page.keyboard.type(f"{desk.staff}\n")
+    heading(page, "Which door?")
+    expect(page.get_by_text("opens no doors from afar")).to_be_visible()
+    expect(page.get_by_text("does not hear this controller")).to_be_visible()
+    shot(page, "staff-shield")
+    page.get_by_role("button", name="Open doors from afar again").click()
+    expect(page.get_by_text("opens no doors from afar")).to_have_count(0)
+    assert not desk.bank.shield.stopped

@@ -49,6 +49,9 @@ class Desk(Protocol):
         """The picture of that hash, while nobody has erased it."""
         ...
 
+    def link_turned_away(self) -> str | None:
+        """The word of `sync.exchange.Farewell` with which the cloud turned this controller away."""
+
     def link_heard_at(self) -> datetime | None:
         """When the cloud was last heard in this run."""
         ...

@@ -40,6 +40,8 @@ class Papers:
     carriers: Mapping[str, str] = field(default_factory=dict)
     """Names by party."""
     rules: Mapping[str, Rule] = field(default_factory=dict)
+    turned_away: bool = False
+    """The cloud does not take this controller for this wall any more."""
 
     def person(self, person: PersonId | None) -> Person | None:
         return next((p for p in self.people if p.id == person), None)
