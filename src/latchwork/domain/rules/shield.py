@@ -18,7 +18,11 @@ def widens(bank: Bank, body: c.Instruction) -> bool:
         return (old.services, old.ticket_keys, old.set_aside) != (new.services, new.ticket_keys, new.set_aside)
     if isinstance(body, c.Amend):
         return body.recipient is not None or body.blocked is False
-    return isinstance(body, c.Open | c.GrantPass | c.Check | c.Guard | c.Listen)
+    return not isinstance(body, _HARMLESS)
+
+
+_HARMLESS = c.Expect | c.Reserve | c.Cancel | c.Extend | c.Withdraw | c.RevokePass | c.NotUnderstood
+"""Whatever comes to be an instruction besides needs a signature until somebody has thought about it."""
 
 
 def unsigned(bank: Bank, cmd: c.Instructed, now: datetime) -> Reason | None:
