@@ -17,10 +17,14 @@ import pytest
 from latchwork.domain.words import DoorState
 from latchwork.edge import registry
 from latchwork.edge.config import BusTable
-from latchwork.edge.drivers.protocol import DoorsSeen, Reading
+from latchwork.edge.drivers.protocol import DoorsSeen, Fault
+from latchwork.edge.drivers.protocol import Reading as Told
+from latchwork.edge.sensors.reading import Reading
+from latchwork.edge.sensors.xy_md02 import MD02, XyMd02
 
-COMMAND = [sys.executable, "-m", "latchwork.simulator.boards.main", "kerong-cu16"]
-PATIENCE_S = 10.0
+MODULE = [sys.executable, "-m", "latchwork.simulator.boards.main"]
+COMMAND = [*MODULE, "kerong-cu16"]
+PATIENCE_S = 30.0
 PARENT = """
 import subprocess, sys
 child = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE)
@@ -34,8 +38,8 @@ READY = re.compile(r"board ready: (?P<port>\S+)(?: control (?P<control>\S+))?")
 class Board:
     """The process, as its starter sees it."""
 
-    def __init__(self, options: Sequence[str], cwd: Path) -> None:
-        self.process = subprocess.Popen([*COMMAND, *options], stdout=subprocess.PIPE, cwd=cwd, text=True)
+    def __init__(self, family: str, options: Sequence[str], cwd: Path) -> None:
+        self.process = subprocess.Popen([*MODULE, family, *options], stdout=subprocess.PIPE, cwd=cwd, text=True)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         ready = READY.match(line)
@@ -62,8 +66,8 @@ class Board:
 def start(tmp_path: Path) -> Iterator[Callable[..., Board]]:
     boards: list[Board] = []
 
-    def begin(*options: str) -> Board:
-        boards.append(Board([*options, "--with-parent"], tmp_path))
+    def begin(*options: str, family: str = "kerong-cu16") -> Board:
+        boards.append(Board(family, [*options, "--with-parent"], tmp_path))
         return boards[-1]
 
     yield begin
@@ -87,7 +91,7 @@ def test_a_driver_opens_a_door_and_hands_do_the_rest(start: Callable[..., Board]
         "pulses": 0,
         "faults": [],
     }
-    asyncio.run(pulse_and_see(str(tmp_path / "wall"), 17))
+    asyncio.run(pulse_and_see(BusTable("kerong-cu16", str(tmp_path / "wall"), (0, 1)), 17))
     assert board.doors()[17]["door"] == "open"
     assert board.doors()[17]["pulses"] == 1
     assert board.post("/doors/17/put").json()["item"] is True
@@ -95,12 +99,12 @@ def test_a_driver_opens_a_door_and_hands_do_the_rest(start: Callable[..., Board]
     assert board.stop() == 0
 
 
-async def pulse_and_see(port: str, channel: int) -> None:
-    driver = registry.find("kerong-cu16").driver(BusTable("kerong-cu16", port, boards=(0, 1)))
+async def pulse_and_see(bus: BusTable, channel: int) -> None:
+    driver = registry.find(bus.driver).driver(bus)
     seen = asyncio.Event()
     first = asyncio.Event()
 
-    def tell(reading: Reading) -> None:
+    def tell(reading: Told) -> None:
         if isinstance(reading, DoorsSeen) and channel in reading.doors:
             (seen if reading.doors[channel] is DoorState.OPEN else first).set()
 
@@ -111,6 +115,40 @@ async def pulse_and_see(port: str, channel: int) -> None:
         await seen.wait()
     await driver.close()
     await task
+
+
+@pytest.mark.parametrize(
+    ("family", "line", "driver", "options", "channel"),
+    [
+        ("lcb-8a", "--pty", "lcb-8a", {}, 103),
+        ("wkly", "--pty", "wkly", {}, 3),
+        ("winnsen", "--pty", "winnsen", {}, 103),
+        ("modbus-relay", "--pty", "modbus-relay", {}, 2),
+        ("modbus-relay-tcp", "--tcp", "modbus-relay", {"framing": "tcp"}, 2),
+    ],
+)
+def test_as_it_comes_every_board_fits_its_driver_as_it_comes(
+    start: Callable[..., Board], family: str, line: str, driver: str, options: dict[str, Any], channel: int
+) -> None:
+    at = "127.0.0.1:0" if line == "--tcp" else ""
+    board = start(line, *filter(None, [at]), "--control", "127.0.0.1:0", family=family)
+    assert board.http.get("/wall").json()["family"] == family
+    asyncio.run(pulse_and_see(BusTable(driver, board.port, options=options), channel))
+    assert [each["channel"] for each in board.doors().values() if each["pulses"]] == [channel]
+
+
+def test_a_sensor_can_be_warmed(start: Callable[..., Board]) -> None:
+    board = start("--pty", "--control", "127.0.0.1:0", family="xy-md02")
+    sensor = XyMd02(board.port)
+    assert asyncio.run(sensor.read()) == Reading(21.0, 45.0)
+    assert board.post("/climate/warm").json()["celsius"] == 22.0
+    assert asyncio.run(sensor.read()).celsius == 22.0
+    board.post("/climate/-18.5").raise_for_status()
+    assert asyncio.run(sensor.read()).celsius == -18.5
+    assert [board.post(f"/climate/{change}").status_code for change in ("hot", "nan", "900")] == [404] * 3
+    wrong = XyMd02(board.port, profile=MD02)
+    with pytest.raises(Fault, match="refuses"):
+        asyncio.run(wrong.read())
 
 
 def test_refusals_say_why(start: Callable[..., Board]) -> None:

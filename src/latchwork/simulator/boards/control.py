@@ -4,6 +4,7 @@ Unguarded by design, so it belongs on a loopback address. It decides nothing: it
 """
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from latchwork.simulator.boards.front import Front, LiveWall
 from latchwork.simulator.boards.wall import FAULTS, Door, Wall
 
 PAGE = Path(__file__).with_name("page")
+STEP_CELSIUS = 1.0
 TWIN_S = 0.02
 """How long after the board its twin answers."""
 
@@ -48,6 +50,8 @@ class DoorView(msgspec.Struct, frozen=True):
 
 
 class WallView(msgspec.Struct, frozen=True):
+    family: str
+    """What speaks on the line: the first word after `latchwork board`."""
     power: bool
     line: bool
     port: str
@@ -56,6 +60,8 @@ class WallView(msgspec.Struct, frozen=True):
     silent_boards: list[int]
     twin_boards: list[int]
     """Whose address a second board has."""
+    celsius: float
+    """Inside, for the boards that measure it."""
     doors: list[DoorView]
 
 
@@ -66,6 +72,7 @@ class Controls:
     live: LiveWall
     boards: Boards[Any]
     front: Front
+    family: str = ""
     labels: Mapping[int, str] = field(default_factory=dict)
     """What stands on the doors, by channel, where somebody told us."""
     line: bool = True
@@ -76,12 +83,14 @@ class Controls:
 
     def view(self) -> WallView:
         return WallView(
+            family=self.family,
             power=self.wall.has_power,
             line=self.line,
             port=self.front.port,
             brown_outs=self.wall.brown_outs,
             silent_boards=sorted(self.boards.silent),
             twin_boards=sorted(self.boards.twins),
+            celsius=self.wall.celsius,
             doors=[self._door(door) for door in self.wall],
         )
 
@@ -130,6 +139,17 @@ class Controls:
     async def switch_line(self, *, on: bool) -> WallView:
         await (self.front.open if on else self.front.cut)()
         self.line = on
+        self.live.touched()
+        return self.view()
+
+    def set_climate(self, change: str) -> WallView:
+        match change:
+            case "warm":
+                self.wall.celsius += STEP_CELSIUS
+            case "cool":
+                self.wall.celsius -= STEP_CELSIUS
+            case _:
+                self.wall.celsius = _celsius(change)
         self.live.touched()
         return self.view()
 
@@ -188,13 +208,17 @@ def make_app(controls: Controls) -> Litestar:
     async def line(change: str) -> WallView:
         return await controls.switch_line(on=_switched(change, on="restore", off="cut"))
 
+    @post("/climate/{change:str}", status_code=200)
+    async def climate(change: str) -> WallView:
+        return controls.set_climate(change)
+
     @post("/boards/{board:int}/{change:str}", status_code=200)
     async def board(board: int, change: str) -> WallView:
         return controls.do_to_board(board, change)
 
     files = create_static_files_router("/page", [PAGE])
     return Litestar(
-        [page, doors, wall, events, hand, affliction, power, line, board, files],
+        [page, doors, wall, events, hand, affliction, power, line, climate, board, files],
         openapi_config=None,
         after_request=_guarded,
     )
@@ -217,6 +241,16 @@ def _guarded(response: Response[object]) -> Response[object]:
     response.headers["content-security-policy"] = "default-src 'self'; img-src data:; frame-ancestors 'none'"
     response.headers["cache-control"] = "no-store"
     return response
+
+
+def _celsius(text: str) -> float:
+    try:
+        celsius = float(text)
+    except ValueError:
+        celsius = math.nan
+    if not -60 <= celsius <= 125:
+        raise NotFoundException(f"'{text}' is neither warm nor cool, nor degrees from -60 to 125.")
+    return celsius
 
 
 def _switched(change: str, *, on: str, off: str) -> bool:

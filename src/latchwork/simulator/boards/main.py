@@ -21,6 +21,7 @@ from typing import Any
 import uvicorn
 
 from latchwork.simulator.boards.boards import Boards, Faults
+from latchwork.simulator.boards.climate import XyMd02Boards
 from latchwork.simulator.boards.control import Controls, make_app
 from latchwork.simulator.boards.front import Front, LiveWall, PtyFront, TcpFront
 from latchwork.simulator.boards.kerong import KerongBoards
@@ -37,6 +38,7 @@ FAMILIES: dict[str, type[Boards[Any]]] = {
     "modbus-relay-tcp": ModbusTcpBoards,
     "winnsen": WinnsenBoards,
     "wkly": WklyBoards,
+    "xy-md02": XyMd02Boards,
 }
 _PR_SET_PDEATHSIG = 1
 _CHANCES = tuple(each.name for each in fields(Faults) if each.name not in ("late_s", "echo"))
@@ -65,9 +67,10 @@ def run(args: argparse.Namespace) -> int:
     family = FAMILIES[args.family]
     if args.locks is None:
         args.locks = family.locks_usual
-    for name, most in (("boards", len(family.addresses)), ("locks", len(family.locks))):
-        if not 1 <= getattr(args, name) <= most:
-            args.refuse(f"--{name}: a {args.family} has 1 to {most}")
+    for name, all_of in (("boards", family.addresses), ("locks", family.locks)):
+        least, most = min(1, len(all_of)), len(all_of)
+        if not least <= getattr(args, name) <= most:
+            args.refuse(f"--{name}: a {args.family} has {least} to {most}")
     if args.with_parent and not end_with_parent():
         return 1
     try:
@@ -103,7 +106,7 @@ async def _serve(args: argparse.Namespace) -> None:
             host, port = listener.getsockname()[:2]
             print(f"board ready: {front.port} control http://{_in_url(host)}:{port}", flush=True)
             labels = dict(zip((door.channel for door in wall), filter(None, args.labels.split(",")), strict=False))
-            await _serve_control(Controls(live, boards, front, labels), listener, told_to_stop)
+            await _serve_control(Controls(live, boards, front, args.family, labels), listener, told_to_stop)
 
 
 def _front(args: argparse.Namespace, boards: Boards[Any], live: LiveWall) -> Front:

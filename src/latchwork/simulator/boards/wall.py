@@ -94,6 +94,8 @@ class Wall:
         self.spring_s = spring_s
         self.coils_max = coils_max
         self.reboot_s = reboot_s
+        self.celsius = 21.0
+        self.humidity_percent = 45.0
         self.brown_outs = 0
         self.has_power = True
         self._awake_at = float("-inf")

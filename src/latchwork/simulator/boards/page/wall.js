@@ -51,6 +51,10 @@ events.addEventListener("wall", (event) => {
   const told = JSON.parse(event.data);
   document.getElementById("power").textContent = told.power ? "on" : "cut";
   document.getElementById("line").textContent = told.line ? `at ${told.port}` : "cut";
+  document.getElementById("about").hidden = told.doors.length === 0;
+  document.getElementById("climate").hidden = told.doors.length > 0;
+  document.getElementById("celsius").textContent = `${told.celsius.toFixed(1)} °C`;
+  document.querySelector("h1").textContent = `Simulated wall: ${told.family}`;
   told.doors.forEach(draw);
 });
 events.onopen = () => { state.textContent = ""; };
