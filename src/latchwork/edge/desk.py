@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -31,6 +32,8 @@ class EdgeDesk:
         """When the cloud was last heard, by this machine's clock."""
         self.turned_away: str | None = None
         """Why the cloud does not want to hear this controller, where it said so last."""
+        self.partner: Callable[[str, str], Awaitable[bool | None]] | None = None
+        """Asks a partner about a label while there is a line."""
         self._loop = loop
         loop.told = self.stir
         self._journal = journal
@@ -98,6 +101,9 @@ class EdgeDesk:
 
     def document(self, name: str) -> bytes | None:
         return self._journal.document(name)
+
+    async def advice(self, party: str, label: str) -> bool | None:
+        return await self.partner(party, label) if self.partner is not None else None
 
     def keep_photo(self, jpeg: bytes) -> str | None:
         if self._photos is None or self._journal.tight:

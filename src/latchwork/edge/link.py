@@ -17,13 +17,17 @@ from latchwork.edge.desk import EdgeDesk
 from latchwork.edge.talk import Talk
 from latchwork.sync.codec import Unreadable
 from latchwork.sync.exchange import (
+    ADVICE_SECONDS_MAX,
     HEARTBEAT_SECONDS,
+    LABEL_CHARACTERS_MAX,
     MESSAGE_BYTES_MAX,
     SILENCE_SECONDS_MAX,
+    Advice,
     Ask,
     Challenge,
     Down,
     Goodbye,
+    Inquiry,
     Message,
     Page,
     Staged,
@@ -63,6 +67,9 @@ class Link:
         self._talk = talk
         self._software = software
         self.why_lost: str | None = "not yet connected"
+        self._socket: ClientConnection | None = None
+        self._asked: dict[int, asyncio.Future[bool | None]] = {}
+        self._inquiries = 0
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -86,6 +93,24 @@ class Link:
                 delay = RETRY_SECONDS_MIN
             await asyncio.sleep(delay * random.uniform(0.5, 1.5))  # jitter: a thousand banks must not return at once
             delay = min(delay * 2, RETRY_SECONDS_MAX)
+
+    async def ask(self, party: str, label: str) -> bool | None:
+        """What a partner says of a label, asked through the server; None without a line, or without an answer."""
+        socket, session = self._socket, self._talk.session
+        if socket is None or session is None or len(label) > LABEL_CHARACTERS_MAX:
+            return None
+        self._inquiries += 1
+        n = self._inquiries
+        answer: asyncio.Future[bool | None] = asyncio.get_running_loop().create_future()
+        self._asked[n] = answer
+        try:
+            async with asyncio.timeout(ADVICE_SECONDS_MAX + 1.0):
+                await socket.send(pack(Inquiry(session, n, party, label)))
+                return await answer
+        except (TimeoutError, OSError, WebSocketException):
+            return None
+        finally:
+            del self._asked[n]
 
     async def _converse(self, socket: ClientConnection) -> None:
         challenge = await self._receive(socket)
@@ -111,7 +136,11 @@ class Link:
                 if not done:
                     await self._send(socket, heartbeat=True)
         finally:
+            self._socket = None
             listener.cancel()
+            for answer in self._asked.values():
+                if not answer.done():
+                    answer.set_result(None)
 
     async def _listen(self, socket: ClientConnection) -> None:
         while True:
@@ -119,10 +148,16 @@ class Link:
             if isinstance(message, Ask | Page):
                 await socket.send(pack(await asyncio.shield(self._answer(message))))
                 continue
+            if isinstance(message, Advice):
+                asked = self._asked.get(message.n)
+                if asked is not None and not asked.done() and message.session == self._talk.session:
+                    asked.set_result(message.takes)
+                continue
             if not isinstance(message, Down):
                 raise Lost("the server said something out of turn")
             # A step that has begun is finished, whatever becomes of the line: a lock may just be being told.
             await asyncio.shield(self._hear(message))
+            self._socket = socket
             self._desk.heard_at = datetime.now(UTC)
             self._desk.turned_away = None
             self.why_lost = None

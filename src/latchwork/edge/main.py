@@ -128,6 +128,7 @@ async def _work(config: Config, who: identity.Identity, journal: SqliteJournal, 
             log.warning("this controller has a new key: the wall needs a new sticker")
 
     link = Link(config.server, desk, talk, software, renew, config.tls)
+    desk.partner = link.ask
     app = kiosk_app(desk, bank_name=who.name or who.bank[:8], hosts={*LOOPBACK, *config.kiosk_names})
     kiosk = _KioskServer(
         uvicorn.Config(

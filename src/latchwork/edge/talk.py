@@ -78,6 +78,11 @@ class Talk:
         """The device has another key from here on."""
         self._public, self._sign, self._signed = public, sign, (0, 0)
 
+    @property
+    def session(self) -> int | None:
+        """Of the line that is open now."""
+        return self._end.session if self._end else None
+
     def hello(self, challenge: Challenge, software: str) -> Hello:
         self._end = None
         self._signed = (0, 0)  # this server may have lost what we signed

@@ -179,6 +179,8 @@ RIGHTS: Final = (
     right("see_retention", "See how long what is kept", STAFF, "GET retention"),
     right("set_retention", "Say how long what is kept", (OWNER,), "PUT retention"),
     right("see_parties", "See carriers and shops", ROLES, "GET parties", "GET parties/{}"),
+    right("see_rules", "See which returns are taken in", (OWNER, MANAGER, ATTENDANT), "GET parties/{}/rule"),
+    right("set_rules", "Say which returns are taken in, and whom to ask", (OWNER, MANAGER), "PUT parties/{}/rule"),
     right("keep_parties", "Enter carriers and shops", (OWNER, MANAGER), "POST parties"),
     right(
         "keep_passes", "Let couriers, staff and households in at a wall, and see their codes", (OWNER, MANAGER),

@@ -7,7 +7,7 @@ It decides nothing that `exchange` decides. Run uvicorn with `ws_per_message_def
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -27,10 +27,12 @@ from latchwork.sync.exchange import (
     HEARTBEAT_SECONDS,
     MESSAGE_BYTES_MAX,
     SILENCE_SECONDS_MAX,
+    Advice,
     Challenge,
     Farewell,
     Goodbye,
     Hello,
+    Inquiry,
     Message,
     Staged,
     Told,
@@ -48,6 +50,8 @@ SEND_SECONDS_MAX: Final = 20.0
 LOOK_SECONDS: Final = 1.0
 HEARD_SECONDS: Final = 10.0
 NONCE_BYTES: Final = 32
+ASKING_MAX: Final = 8
+"""So many inquiries of one bank at once; further ones get no answer, and the bank goes by the rule that it has."""
 
 Socket = WebSocket[Any, Any, Any]
 
@@ -63,12 +67,22 @@ class _Held:
     """Held while a message goes out."""
     heard: bool = True
     delivering: "asyncio.Task[None] | None" = None
+    asking: "set[asyncio.Task[None]]" = field(default_factory=set)
+    """Partners are being asked, while everything else goes on."""
 
 
 class Link:
     """Everything that one server process holds of banks. `clock` tells server time."""
 
-    def __init__(self, store: PostgresStore, exchange: Exchange, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        store: PostgresStore,
+        exchange: Exchange,
+        clock: Callable[[], datetime],
+        advise: Callable[[BankId, str, str], Awaitable[bool | None]] | None = None,
+    ) -> None:
+        """`advise` asks a partner about a label."""
+        self._advise = advise
         self._store = store
         self._exchange = exchange
         self._clock = clock
@@ -121,6 +135,8 @@ class Link:
                 await self._send(held, answer)
                 await self._converse(held)
             finally:
+                for task in held.asking:
+                    task.cancel()
                 self._exchange.forget(held.bank, held.session)
                 if self._held.get(held.bank) is held:
                     del self._held[held.bank]
@@ -131,6 +147,9 @@ class Link:
             up = await _receive(held.socket, HEARTBEAT_SECONDS + SILENCE_SECONDS_MAX)
             held.heard = True
             answer: Message | None
+            if isinstance(up, Inquiry):
+                self._ask(held, up)
+                continue
             if isinstance(up, Up | Told | Staged):
                 answer = await self._exchange.take(held.bank, up)
                 if isinstance(up, Up) and up.re is not None:  # it may hear the next thing now
@@ -142,6 +161,21 @@ class Link:
             if isinstance(answer, Goodbye):
                 log.info("bank %s sent away: %s", held.bank, answer.why)
                 return
+
+    def _ask(self, held: _Held, inquiry: Inquiry) -> None:
+        if inquiry.session == held.session and len(held.asking) < ASKING_MAX:
+            task = asyncio.create_task(self._answer(held, inquiry), name=f"advice for {held.bank}")
+            held.asking.add(task)
+            task.add_done_callback(held.asking.discard)
+
+    async def _answer(self, held: _Held, inquiry: Inquiry) -> None:
+        takes = None
+        try:
+            if self._advise is not None:
+                takes = await self._advise(held.bank, inquiry.party, inquiry.label)
+        except Exception:
+            log.exception("a partner could not be asked")
+        await self._send(held, Advice(held.session, inquiry.n, takes))
 
     async def _send(self, held: _Held, message: Message) -> None:
         """A goodbye is the last word. A bank that does not read is closed, so that it cannot hold up others."""

@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,7 +25,7 @@ from litestar.datastructures import MutableScopeHeaders, State
 from litestar.types import Message, Scope
 
 from latchwork.server import jobs
-from latchwork.server.actions import access, links, privacy
+from latchwork.server.actions import access, links, partners, privacy
 from latchwork.server.actions.letters import NotSent, letter
 from latchwork.server.actions.live import Live
 from latchwork.server.actions.office import Office, Unavailable
@@ -258,7 +259,7 @@ async def running(
             raise Unusable(f"The ledger of what must stay gone is damaged: {error}. Repair or restore it.") from None
         live = Live()
         witness = Witness(store, vault.witness, vault.sign_as_witness, clock)
-        link = Link(store, Exchange(store, clock, witness.take), clock)
+        link = Link(store, Exchange(store, clock, witness.take), clock, partial(partners.advise, office))
         work: list[Coroutine[Any, Any, None]] = [live.relay(store, topic) for topic in Topic]
         work.append(_keep_witnessing(witness))
         work.append(_keep_house(office))

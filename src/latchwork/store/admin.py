@@ -32,6 +32,7 @@ TOPICS = (
     "configurations",
     "single_sign_on",
     "privacy",
+    "partners",
     "visits",
 )
 

@@ -42,6 +42,9 @@ SILENCE_SECONDS_MAX = 30.0
 HEARTBEAT_SECONDS = 20.0
 
 
+ADVICE_SECONDS_MAX = 3.0
+"""So long a partner may take to answer about one label; a person is standing there."""
+LABEL_CHARACTERS_MAX = 200
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
@@ -180,6 +183,23 @@ class Staged(msgspec.Struct, frozen=True, tag=True):
     """Why it will not, as a sentence without its full stop."""
 
 
+class Inquiry(msgspec.Struct, frozen=True, tag=True):
+    """The bank: does this partner take in what bears this label? Asked beside the log, before a door opens."""
+
+    session: _Count
+    n: _Count
+    party: Annotated[str, msgspec.Meta(max_length=64)]
+    label: Annotated[str, msgspec.Meta(max_length=LABEL_CHARACTERS_MAX)]
+
+
+class Advice(msgspec.Struct, frozen=True, tag=True):
+    """The server to inquiry `n`. `takes` None: no answer in time, so the partner's rule as last heard counts."""
+
+    session: _Count
+    n: _Count
+    takes: bool | None
+
+
 class Goodbye(msgspec.Struct, frozen=True, tag=True):
     """The server will not talk to this bank now, and why. The bank works on and tries again later."""
 
@@ -196,7 +216,7 @@ class Farewell(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
-Message = Challenge | Hello | Up | Down | Ask | Told | Page | Staged | Goodbye
+Message = Challenge | Hello | Up | Down | Ask | Told | Page | Staged | Inquiry | Advice | Goodbye
 _decoder = msgspec.msgpack.Decoder(Message)
 _encoder = msgspec.msgpack.Encoder()
 

@@ -74,6 +74,7 @@ class TestDesk:
         self.hands = hands
         self.full = False
         self.photos: list[bytes] = []
+        self.advised: dict[str, bool] = {}
         self.documents: dict[str, bytes] = {"directory": DIRECTORY, "wall": WALL}
         self._ids = itertools.count(1)
         self._change = asyncio.Event()
@@ -117,6 +118,9 @@ class TestDesk:
 
     def document(self, name: str) -> bytes | None:
         return self.documents.get(name)
+
+    async def advice(self, party: str, label: str) -> bool | None:
+        return self.advised.get(label)
 
     def keep_photo(self, jpeg: bytes) -> str | None:
         self.photos.append(jpeg)

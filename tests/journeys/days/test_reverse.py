@@ -1,8 +1,13 @@
 """Things that go the other way, and things for no compartment: returns, gifts, the pile beside the wall."""
 
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 from tests.journeys.days.test_recipients import delivered
 from tests.journeys.days.wall import LARGE, PARCEL, Person, days
@@ -165,3 +170,70 @@ async def test_a_full_bank_a_queue_and_another_bank(database: str, tmp_path: Pat
         assert await again.deliver("LW-3") == offered["compartment"]
         await here.becomes(waiting[0], "deposited")
         assert (await here.stay(two))["state"] == "deposited"
+
+
+class Partner:
+    """A shop's own server: takes in the returns that it knows of."""
+
+    def __init__(self) -> None:
+        self.knows: set[str] = set()
+        self.heard: list[tuple[str, str]] = []
+        self.mute = False
+        self.url = ""
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        fields = dict(line.lower().split(": ", 1) for line in head.splitlines()[1:] if ": " in line)
+        form = parse_qs((await reader.readexactly(int(fields["content-length"]))).decode())
+        shown = next(line for line in head.splitlines() if line.lower().startswith("authorization"))
+        self.heard.append((form["label"][0], base64.b64decode(shown.split()[-1]).decode()))
+        if not self.mute:
+            said = b'{"accept": true}' if form["label"][0] in self.knows else b'{"accept": false}'
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(said), said))
+        writer.close()
+
+
+@asynccontextmanager
+async def partner() -> AsyncIterator[Partner]:
+    shop = Partner()
+    async with await asyncio.start_server(shop.answer, "127.0.0.1", 0) as server:
+        shop.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/returns"
+        yield shop
+
+
+async def test_a_partner_is_asked_before_a_door_opens_and_its_rule_counts_where_it_cannot_be(
+    database: str, tmp_path: Path
+) -> None:
+    async with partner() as shop, days(database, tmp_path, PARCEL, BOX) as here:
+        wall = here.wall
+        services = [PARCEL, {**BOX, "party": here.place.party}]
+        await here.ask("PUT", f"banks/{wall.bank}/services", json={"services": services})
+        rule = {"prefixes": ["RET"], "otherwise": "refuse", "ask": shop.url, "secret": "open sesame"}
+        shown = await here.ask("PUT", f"parties/{here.place.party}/rule", json=rule)
+        assert shown["secret"] is None
+        assert (await here.ask("GET", f"parties/{here.place.party}/rule"))["ask"] == shop.url
+
+        async def told() -> bool | None:
+            return (b"RET" in (wall.desk.document("partner rules") or b"") and "box" in wall.desk.bank.services) or None
+
+        await here.see(told)
+
+        async def bring(label: str) -> str | None:
+            """Why not; None: the next question is asked."""
+            walker = Person(wall)
+            await walker.press("walk_in")
+            await walker.press("label", label=label)
+            why = walker.refused
+            await walker.press("sign_out")
+            assert not wall.open
+            return why
+
+        shop.knows = {"X-1"}
+        assert await bring("X-1") is None
+        assert await bring("RET-2") == "refused"
+        assert shop.heard == [("X-1", "latchwork:open sesame"), ("RET-2", "latchwork:open sesame")]
+        shop.mute = True
+        assert (await bring("RET-3"), await bring("X-1")) == (None, "refused")
+        await wall.cut()
+        assert (await bring("RET-4"), await bring("X-1")) == (None, "refused")
+        assert len(shop.heard) == 4

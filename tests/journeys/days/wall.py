@@ -121,7 +121,9 @@ class Wall(httpx.AsyncBaseTransport):
         self._link = None
 
     def mend(self) -> None:
-        self._link = asyncio.create_task(Link(self._server, self.desk, self._talk, "test").run())
+        link = Link(self._server, self.desk, self._talk, "test")
+        self.desk.partner = link.ask
+        self._link = asyncio.create_task(link.run())
 
     # Doors
 
@@ -398,7 +400,8 @@ async def days(
     time = Time()
     if at is not None:
         time.on(at)
-    async with town(database, folder / "cloud", mail=mail, clock=time.utc) as place:
+    inner = frozenset({"127.0.0.1"})
+    async with town(database, folder / "cloud", mail=mail, clock=time.utc, inner_hosts=inner) as place:
         here = Days(place, time, folder)
         try:
             await here.settle(*services)

@@ -6,7 +6,7 @@ from datetime import datetime
 from latchwork.domain.bank import Opening, OpeningState, Session
 from latchwork.domain.commands import Command, Decision, Refusal
 from latchwork.domain.entries import Wanted
-from latchwork.domain.words import Purpose, Reason, Role
+from latchwork.domain.words import PartyId, Purpose, Reason, Role
 from latchwork.edge.kiosk.desk import Desk
 from latchwork.edge.kiosk.papers import Papers
 from latchwork.edge.kiosk.turn import Ask, Question, Turn, current, unwatch, watch
@@ -28,6 +28,13 @@ class At:
     def of_role(self, turn: Turn, role: Role) -> Session | None:
         session = self.session(turn)
         return session if session is not None and session.role is role else None
+
+    async def takes(self, party: PartyId | None, label: str) -> bool:
+        """Whether the partner takes in what bears this label: as it says now, else by the rule that was last heard."""
+        if party is None:
+            return True
+        said = await self.desk.advice(party, label)
+        return self.papers.takes(party, label) if said is None else said
 
     def own_deposit(self, turn: Turn) -> Opening | None:
         opening = current(self.desk.bank, turn)

@@ -41,6 +41,10 @@ class Desk(Protocol):
         labels of returns."""
         ...
 
+    async def advice(self, party: str, label: str) -> bool | None:
+        """What a partner answers about a label now, within some seconds; None: nothing, so its rule counts."""
+        ...
+
     def keep_photo(self, jpeg: bytes) -> str | None:
         """The hash by which entries speak of this picture; None: there is no room for it."""
         ...

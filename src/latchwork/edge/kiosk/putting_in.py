@@ -48,7 +48,7 @@ async def label(at: At, turn: Turn, press: p.Label) -> Turn:
         return refused(turn, Reason.NO_ACCESS)
     if found is not None and not _is_to_come(bank, found):  # also: the same label once more
         return refused(turn, Reason.ALREADY_HERE)
-    if found is None and session.service is not None and not at.papers.takes(session.party, press.label):
+    if found is None and session.service is not None and not await at.takes(session.party, press.label):
         return refused(turn, Reason.REFUSED)
     turn = await settled(at, turn)
     if turn.refusal:

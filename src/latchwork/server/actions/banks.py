@@ -12,7 +12,7 @@ from latchwork.domain import commands as c
 from latchwork.domain.bank import Policy
 from latchwork.domain.bank import Service as Service
 from latchwork.domain.words import BankId, CompartmentId, Role, ServiceId
-from latchwork.server.actions import people, places
+from latchwork.server.actions import partners, people, places
 from latchwork.server.actions.office import LIST_MAX, Asked, Declined, Office, Who, is_id, not_found, order
 from latchwork.server.ledger import Gone
 from latchwork.sync import keys
@@ -108,6 +108,7 @@ async def create(
         await tables.do("invite", bank_id, who.organisation, code_hash(code), until, now)
         await tables.do("put_document", bank_id, WALL, sign)
     await people.refresh_directory(office, bank_id)
+    await partners.begin(office, who, bank_id)
     return Invitation(bank_id, code, until)
 
 

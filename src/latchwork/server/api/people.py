@@ -4,7 +4,7 @@ import msgspec
 from litestar import Response, delete, get, post, put
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from latchwork.server.actions import passes, people, privacy
+from latchwork.server.actions import partners, passes, people, privacy
 from latchwork.server.actions.office import Asked
 from latchwork.server.api.bodies import Holiday, NewParty, NewPass, NewPerson
 from latchwork.server.api.guard import Asker, Key, TheOffice, given
@@ -88,6 +88,18 @@ async def party(office: TheOffice, who: Asker, party_id: FromPath[str]) -> peopl
     return await people.party(office, who, party_id)
 
 
+@get("/parties/{party_id:str}/rule", tags=TAG, summary="Which returns of a carrier or shop are taken in")
+async def rule(office: TheOffice, who: Asker, party_id: FromPath[str]) -> partners.Rule:
+    return await partners.rule(office, who, party_id)
+
+
+@put("/parties/{party_id:str}/rule", tags=TAG, summary="Say which returns are taken in, and whom to ask")
+async def set_rule(
+    office: TheOffice, who: Asker, party_id: FromPath[str], data: JSONBody[partners.Rule]
+) -> partners.Rule:
+    return await partners.set_rule(office, who, party_id, data)
+
+
 @post("/passes", tags=PASSES, status_code=202, summary="Ask a wall to let somebody in")
 async def grant(office: TheOffice, who: Asker, data: JSONBody[NewPass], idempotency_key: Key = None) -> passes.Pass:
     new = msgspec.convert(data, passes.NewPass, from_attributes=True)
@@ -112,6 +124,8 @@ async def revoke(office: TheOffice, who: Asker, pass_id: FromPath[str]) -> Asked
 HANDLERS = [
     create_person,
     all_people,
+    rule,
+    set_rule,
     person,
     holiday,
     erase_person,
