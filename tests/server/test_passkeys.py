@@ -112,7 +112,7 @@ LIES: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("lies", LIES, ids=lambda lies: ",".join(lies))
+@pytest.mark.parametrize("lies", LIES, ids=",".join)
 async def test_an_authenticator_that_lies_does_not_sign_in(database: str, tmp_path: Path, lies: dict[str, Any]) -> None:
     async with an_office(database, tmp_path, Clock()) as office:
         account, device = await _with_passkey(office)
