@@ -135,8 +135,12 @@ RIGHTS: Final = (
     ),
     # Things
     right(
-        "announce", "Announce things, and ask for room", (OWNER, MANAGER, ATTENDANT, CARRIER, SHOP),
-        "POST stays", "POST banks/{}/availability", "POST banks/{}/soft-reservations", "DELETE soft-reservations/{}",
+        "announce", "Announce things", (OWNER, MANAGER, ATTENDANT, CARRIER, SHOP), "POST stays",
+        note="A party only its own, and for its own customers.",
+    ),
+    right(
+        "ask_room", "Ask for room, and count on it", (OWNER, MANAGER, ATTENDANT),
+        "POST banks/{}/availability", "POST banks/{}/soft-reservations", "DELETE soft-reservations/{}",
     ),
     right(
         "see_stays", "See stays, their stories and receipts", (OWNER, MANAGER, ATTENDANT, AUDITOR, CARRIER, SHOP),
@@ -149,27 +153,33 @@ RIGHTS: Final = (
         note="Systems that pass them on to recipients. Whoever stands at the wall does not see them.",
     ),
     right(
-        "change_stays", "Cancel, extend, hold, block, redirect", (OWNER, MANAGER, ATTENDANT, CARRIER, SHOP),
+        "change_stays", "Cancel, extend, hold, block", (OWNER, MANAGER, ATTENDANT, CARRIER, SHOP),
         "DELETE stays/{}", "POST stays/{}/extend", "POST stays/{}/hold", "POST stays/{}/block", "POST stays/{}/unblock",
+    ),
+    right(
+        "move_stays", "Redirect things, and queue for room", (OWNER, MANAGER, ATTENDANT),
         "POST stays/{}/redirect", "POST stays/{}/reservation", "DELETE stays/{}/reservation",
         "GET /operator/stays/{}/change", "POST /operator/stays/{}/change",
     ),
     right(
         "hand_over", "Give a stay to another recipient, or let somebody else fetch it",
-        (OWNER, MANAGER, CARRIER, SHOP, Audience.RECIPIENT),
+        (OWNER, MANAGER, Audience.RECIPIENT),
         "POST stays/{}/reassign", "GET stays/{}/delegates", "POST stays/{}/delegates", "DELETE stays/{}/delegates/{}",
         note="It makes a code for somebody else, so whoever helps at the wall may not.",
     ),
     right(
-        "see_collections", "See what a carrier takes out", (OWNER, MANAGER, ATTENDANT, CARRIER),
+        "see_collections", "See what a carrier takes out", (OWNER, MANAGER, ATTENDANT),
         "GET banks/{}/collections",
     ),
     right("see_notices", "See what recipients were told", (OWNER, MANAGER, ATTENDANT, AUDITOR), "GET notices"),
     # People
     right("see_people", "See people", (OWNER, MANAGER, ATTENDANT, CARRIER, SHOP), "GET people", "GET people/{}"),
     right(
-        "keep_people", "Enter people, and when they are away", (OWNER, MANAGER, CARRIER, SHOP),
-        "POST people", "PUT people/{}/holiday",
+        "enter_people", "Enter people", (OWNER, MANAGER, CARRIER, SHOP), "POST people",
+        note="A party's customers are seen by the organisation that keeps it, and by no wall's.",
+    ),
+    right(
+        "keep_people", "Say when people are away", (OWNER, MANAGER), "PUT people/{}/holiday",
     ),
     right(
         "erase_people", "Export what is held about somebody, and erase them", (OWNER, MANAGER),
@@ -182,6 +192,18 @@ RIGHTS: Final = (
     right("see_rules", "See which returns are taken in", (OWNER, MANAGER, ATTENDANT), "GET parties/{}/rule"),
     right("set_rules", "Say which returns are taken in, and whom to ask", (OWNER, MANAGER), "PUT parties/{}/rule"),
     right("keep_parties", "Enter carriers and shops", (OWNER, MANAGER), "POST parties"),
+    right(
+        "see_admissions", "See which parties of others may use a wall", STAFF,
+        "GET banks/{}/admissions", "GET /operator/banks/{}/parties",
+    ),
+    right(
+        "admit", "Admit parties that others keep to a wall", (OWNER, MANAGER),
+        "PUT banks/{}/admissions/{}", "DELETE banks/{}/admissions/{}", "POST /operator/banks/{}/parties",
+    ),
+    right(
+        "see_usage", "See what a party used", (OWNER, MANAGER, AUDITOR, CARRIER, SHOP),
+        "GET parties/{}/usage", "GET parties/{}/usage.csv",
+    ),
     right(
         "keep_passes", "Let couriers, staff and households in at a wall, and see their codes", (OWNER, MANAGER),
         "GET passes", "GET passes/{}", "POST passes", "DELETE passes/{}",
@@ -230,7 +252,10 @@ RIGHTS: Final = (
         "POST /p/{}/extend", "POST /p/{}/hold", "POST /p/{}/delegates", "POST /p/{}/delegates/{}/dismiss",
         "GET /me", "POST /me/code", "POST /me/enter", "POST /me/leave", "POST /me/passkey", "POST /me/passkeys",
     ),
-    right("be_a_wall", "Enrol, and speak for a bank", (Audience.DEVICE,), "POST enrolments", "WS /bank"),
+    right(
+        "be_a_wall", "Enrol, and speak for a bank", (Audience.DEVICE,),
+        "POST enrolments", "POST enrolments/rotation", "WS /bank",
+    ),
     right(
         "come_by", "Sign in, check a receipt, read the API's description", (Audience.ANYBODY,),
         "GET /", "GET /health", "GET /robots.txt", "GET /verify", "GET /operator/sign-in", "POST /operator/sign-in",

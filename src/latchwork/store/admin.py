@@ -20,6 +20,7 @@ TOPICS = (
     "access",
     "places",
     "people",
+    "parties",
     "stays",
     "notices",
     "receipts",

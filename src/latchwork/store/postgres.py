@@ -200,9 +200,11 @@ class PostgresStore:
             yield connection
             if scope is not None:
                 await connection.execute("COMMIT")
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+        except Exception as error:
             if connection.is_closed() or lost(error):
                 raise Unavailable(f"the database went away: {error}") from error
+            if connection.is_in_transaction():
+                await connection.execute("ROLLBACK")
             raise
         finally:
             await pool.release(connection)

@@ -327,6 +327,8 @@ class Announcement(NamedTuple):
     """With a place in the queue should there be no room: an offer is then kept so long."""
     reserve_until: datetime | None = None
     """Where it waits: so long the room is kept that is asked for now."""
+    as_party: str | None = None
+    """Who asks is this party, at a wall of `organisation`; None: somebody of the organisation."""
 
 
 class Outcome(StrEnum):

@@ -113,7 +113,7 @@ async def create(
 
 
 async def banks(office: Office, who: Who) -> list[Bank]:
-    return await office.tables.all(Bank, "banks", who.organisation, None, LIST_MAX)
+    return await office.tables.all(Bank, "banks", who.everywhere, None, LIST_MAX)
 
 
 async def bank(office: Office, who: Who, bank_id: str) -> Bank:

@@ -110,6 +110,11 @@ class Who:
     party: str | None = None
     """They see and change what is this party's, and nothing else."""
 
+    @property
+    def everywhere(self) -> str | None:
+        """Of which organisation a list is: of a party's things whatever it may see (None)."""
+        return None if self.party else self.organisation
+
     def may(self, key: str) -> bool:
         return access.may(self.role, key)
 

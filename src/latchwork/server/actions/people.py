@@ -57,11 +57,12 @@ async def create_person(
 ) -> Person:
     person = Person(office.new_id(), name, unit, email, site, office.now(), language)
     made = await office.tables.do(
-        "create_person", person.id, who.organisation, site, name, unit, email, person.created_at, language
+        "create_person", person.id, who.organisation, site, name, unit, email, person.created_at, language, who.party
     )
     if not made:
         raise not_found("site")
-    await _refresh_all(office, who)
+    if who.party is None:  # a party's own customers stand in nobody's directory
+        await _refresh_all(office, who)
     return person
 
 
@@ -93,11 +94,11 @@ async def create_party(office: Office, who: Who, name: str) -> Party:
 
 
 async def parties(office: Office, who: Who) -> list[Party]:
-    return await office.tables.all(Party, "parties", who.organisation, None, LIST_MAX)
+    return await office.tables.all(Party, "parties", None, None, LIST_MAX)
 
 
 async def party(office: Office, who: Who, party_id: str) -> Party:
-    found = await office.tables.one(Party, "parties", who.organisation, party_id, 1) if is_id(party_id) else None
+    found = await office.tables.one(Party, "parties", None, party_id, 1) if is_id(party_id) else None
     if found is None:
         raise not_found("party")
     return found

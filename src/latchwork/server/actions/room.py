@@ -30,7 +30,7 @@ from latchwork.domain.words import (
     StayId,
     ThingId,
 )
-from latchwork.server.actions import banks, stays
+from latchwork.server.actions import banks, parties, stays
 from latchwork.server.actions.office import Asked, Declined, Office, Who, ask, is_id, not_found, order
 
 SOFT_HOURS_MAX = 48
@@ -145,6 +145,7 @@ async def availability(office: Office, who: Who, new: stays.NewStay) -> Availabi
 
 async def announce(office: Office, who: Who, new: stays.NewStay, key: str, request: bytes) -> stays.Reply:
     """As `stays.announce`, with a place behind those who wait already for the room that it wants reserved."""
+    who = await parties.at_wall(office, who, new.bank)
     if new.wait_minutes is not None and new.reserve_until is None:
         raise Declined(422, "no_reservation", "`wait` needs `reserve_until`: how long a compartment shall be kept.")
     if new.reserve_until is not None:

@@ -253,7 +253,7 @@ async def announce(office: Office, who: Who, new: NewStay, key: str, request: by
     label = office.vault.label(new.bank, facts.code_generation, new.tracking) if new.tracking else None
     about = About(
         service.id,
-        PartyId(new.party) if new.party else None,
+        PartyId(party) if (party := new.party or who.party) else None,
         ThingId(new.thing) if new.thing else None,
         PersonId(new.recipient) if new.recipient else None,
         label,
@@ -270,14 +270,14 @@ async def announce(office: Office, who: Who, new: NewStay, key: str, request: by
     done = await office.store.announce(
         Announcement(
             who.organisation,
-            key,
+            f"{who.party} {key}" if who.party else key,
             sha256(request).digest(),
             201,
             body,
             new.bank,
             stay,
             service.id,
-            new.party,
+            new.party or who.party,
             new.thing,
             new.recipient,
             label,
@@ -294,6 +294,7 @@ async def announce(office: Office, who: Who, new: NewStay, key: str, request: by
             new.in_reach,
             new.wait_minutes,
             new.reserve_until,
+            who.party,
         )
     )
     if done.outcome is Outcome.REPLAYED:
@@ -359,7 +360,7 @@ async def stays(office: Office, who: Who, bank: str | None = None, live: bool = 
     """The latest first."""
     if bank is not None:
         await banks.bank(office, who, bank)
-    return await office.tables.all(Brief, "stays_of", who.organisation, bank, live, min(limit, LIST_MAX))
+    return await office.tables.all(Brief, "stays_of", who.everywhere, bank, live, min(limit, LIST_MAX))
 
 
 async def by_link(office: Office, token: str) -> tuple[Office, Row]:
@@ -545,4 +546,6 @@ async def facts_of(office: Office, who: Who, bank: str) -> Facts:
             office.seen[key] = (now, facts)
     if facts is None or facts.organisation != who.organisation:
         raise not_found("bank")
+    if who.party is not None:
+        await banks.bank(office, who, bank)  # kept answers know nothing of admissions
     return facts

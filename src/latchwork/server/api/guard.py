@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
 from litestar.params import HeaderParameter
 
-from latchwork.server.actions import access
+from latchwork.server.actions import access, parties
 from latchwork.server.actions.office import Declined, Office, Who, check_right
 from latchwork.server.api.problems import AnyRequest
 
@@ -41,6 +41,10 @@ async def bearer(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRo
 
 async def asker(request: AnyRequest) -> Who:
     who: Who = request.scope["state"]["who"]
+    office: Office = request.app.state.office
+    for about in ("bank_id", "stay_id", "instruction_id"):
+        if about in request.path_params:
+            return await parties.at_wall(office.acting(who.organisation, who.party), who, request.path_params[about])
     return who
 
 

@@ -1,8 +1,8 @@
 -- Recipients, carriers, and the passes of those who work at a wall.
 
 -- name: create_person
-INSERT INTO people (id, organisation, site, name, unit, email, created_at, language)
-SELECT $1, $2, $3, $4, $5, $6, $7, $8
+INSERT INTO people (id, organisation, site, name, unit, email, created_at, language, party)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9
 WHERE $3::text IS NULL OR EXISTS (SELECT FROM sites WHERE id = $3 AND organisation = $2)
 RETURNING true
 
@@ -17,12 +17,14 @@ UPDATE people SET away_until = $3 WHERE organisation = $1 AND id = $2 RETURNING 
 INSERT INTO parties (id, organisation, name) VALUES ($1, $2, $3)
 
 -- name: parties
-SELECT id, name FROM parties WHERE organisation = $1 AND ($2::text IS NULL OR id = $2) ORDER BY name, id LIMIT $3
+-- Of an organisation, or ($1 NULL) whichever whoever asks may see: also those that it has admitted.
+SELECT id, name FROM parties
+WHERE ($1::text IS NULL OR organisation = $1) AND ($2::text IS NULL OR id = $2) ORDER BY name, id LIMIT $3
 
 -- name: directory
 -- Whom a courier at this bank may pick.
 SELECT p.id, p.name, p.unit FROM people p JOIN banks b ON b.organisation = p.organisation
-WHERE b.id = $1 AND (p.site IS NULL OR p.site = b.site) ORDER BY p.unit, p.name, p.id LIMIT $2
+WHERE b.id = $1 AND p.party IS NULL AND (p.site IS NULL OR p.site = b.site) ORDER BY p.unit, p.name, p.id LIMIT $2
 
 -- name: put_document
 -- Newer than ours and than what the wall says it holds: a restored server is behind its walls.
@@ -39,7 +41,10 @@ RETURNING true
 WITH bank AS (
     SELECT b.id FROM banks b
     WHERE b.id = $3 AND b.organisation = $2
-        AND ($5::text IS NULL OR EXISTS (SELECT FROM parties p WHERE p.id = $5 AND p.organisation = $2))
+        AND ($5::text IS NULL OR EXISTS (
+            SELECT FROM parties p WHERE p.id = $5
+                AND (p.organisation = $2 OR EXISTS (SELECT FROM admissions a WHERE a.bank = b.id AND a.party = p.id))
+        ))
         AND ($14::text IS NULL OR EXISTS (SELECT FROM people p WHERE p.id = $14 AND p.organisation = $2))
 ), noted AS (
     INSERT INTO passes (id, bank, role, party, holder, valid_until, state, asked_at, stay, recipient, daily)

@@ -46,7 +46,8 @@ SELECT s.id, s.bank, b.name AS bank_name, s.service, s.recipient, p.name AS reci
 FROM stays s
 JOIN banks b ON b.id = s.bank
 LEFT JOIN people p ON p.id = s.recipient
-WHERE s.organisation = $1 AND ($2::text IS NULL OR s.bank = $2) AND (NOT $3 OR s.ended_at IS NULL)
+WHERE ($1::text IS NULL OR s.organisation = $1) AND ($2::text IS NULL OR s.bank = $2)
+    AND (NOT $3 OR s.ended_at IS NULL)
     AND s.linked_to IS NULL
 ORDER BY changed_at DESC NULLS LAST, s.id LIMIT $4
 

@@ -1,0 +1,92 @@
+"""Carriers and shops at walls that others run: admitted to a wall, and told what they used."""
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime
+
+from latchwork.server.actions import banks, people
+from latchwork.server.actions.office import LIST_MAX, Declined, Office, Who, is_id, not_found
+
+MONTHS_MAX = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    party: str
+    name: str
+    admitted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """`compartment_hours`: from each deposit until it was taken out or now, within the month (UTC)."""
+
+    month: str
+    bank: str
+    bank_name: str
+    site_name: str
+    size: str
+    deposits: int
+    compartment_hours: float
+
+
+async def at_wall(office: Office, who: Who, about: str) -> Who:
+    """A party as it acts at the wall that a bank, a stay or an instruction is of, which others may run."""
+    if who.party is None or not is_id(about):
+        return who
+    organisation = await office.tables.value("wall_of", about)
+    return replace(who, organisation=organisation) if organisation else who
+
+
+async def admissions(office: Office, who: Who, bank: str) -> list[Admission]:
+    """Those that others keep; one's own parties are admitted everywhere."""
+    await banks.bank(office, who, bank)
+    return await office.tables.all(Admission, "admissions", bank, LIST_MAX)
+
+
+async def admit(office: Office, who: Who, bank: str, party: str) -> list[Admission]:
+    """By the id that the party tells: nobody can look others' parties up."""
+    await banks.bank(office, who, bank)
+    if not is_id(party) or await office.house().tables.value("is_party", party) is None:
+        raise not_found("party")
+    await office.tables.do("admit", bank, party, office.now(), who.token)
+    return await admissions(office, who, bank)
+
+
+async def dismiss(office: Office, who: Who, bank: str, party: str) -> None:
+    if party not in {each.party for each in await admissions(office, who, bank)}:
+        raise not_found("admission")
+    if not await office.tables.do("dismiss_party", bank, party):
+        raise Declined(409, "compartment_occupied", "Something of theirs is here or expected. Wait until it has gone.")
+
+
+async def usage(office: Office, who: Who, party: str, since: str, until: str) -> list[Used]:
+    """By month, such as 2026-11, both included."""
+    await people.party(office, who, party)
+    first, last = _month(since), _month(until)
+    if not 0 <= (last.year - first.year) * 12 + last.month - first.month < MONTHS_MAX:
+        raise Declined(422, "bad_month", f"Ask for at most {MONTHS_MAX} months, the earlier one first.")
+    return await office.tables.all(Used, "usage", party, first, last, office.now())
+
+
+def as_csv(rows: Sequence[Used]) -> str:
+    """With a mark in front of what a spreadsheet would take for a formula."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow([field.name for field in fields(Used)])
+    for row in rows:
+        writer.writerow([f"'{x}" if str(x).startswith(("=", "+", "-", "@", "\t")) else x for x in asdict(row).values()])
+    return out.getvalue()
+
+
+def this_month(office: Office) -> str:
+    return f"{office.now().astimezone(UTC):%Y-%m}"
+
+
+def _month(text: str) -> datetime:
+    if not re.fullmatch(r"20\d\d-(0[1-9]|1[0-2])", text):
+        raise Declined(422, "bad_month", "A month is written like 2026-11.")
+    return datetime(int(text[:4]), int(text[5:]), 1, tzinfo=UTC)

@@ -1,0 +1,211 @@
+"""Two carriers at walls that others run: each sees its own things wherever it is admitted, and nothing else."""
+
+import csv
+import io
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from tests.server.test_pages import DESK, PHONE, browsing, looking, shot
+from tests.server.town import Town, town
+
+MONTH = f"{datetime.now(UTC):%Y-%m}"
+
+
+class Carrier:
+    """A carrier's system. Its organisation keeps the party; the wall is somebody else's."""
+
+    def __init__(self, place: Town, token: str, party: str, customer: str = "") -> None:
+        self.party = party
+        self.customer = customer
+        self.courier = ""
+        self.place = place
+        self.token = token
+
+    async def ask(self, method: str, path: str, status: int = 200, **sent: Any) -> Any:
+        headers = {"Authorization": f"Bearer {self.token}", **sent.pop("headers", {})}
+        answer = await self.place.http.request(method, f"/api/v1/{path}", headers=headers, **sent)
+        assert answer.status_code == status, (method, path, answer.status_code, answer.text)
+        kind = answer.headers.get("content-type", "")
+        return answer.json() if "json" in kind else answer.text
+
+    async def announce(self, label: str, status: int = 201, **body: Any) -> Any:
+        told = {"bank": self.place.bank, "recipient": self.customer, "tracking": label, **body}
+        return await self.ask("POST", "stays", status, json=told, headers={"Idempotency-Key": f'"{label}"'})
+
+
+async def carrier(place: Town, name: str) -> Carrier:
+    mine, place.token = place.token, ""
+    place.token = (await place.ask("POST", "organisations", json={"name": name}))["token"]
+    party = (await place.ask("POST", "parties", json={"name": name}))["id"]
+    asked = {"name": name, "role": "carrier", "party": party}
+    token = (await place.ask("POST", "tokens", json=asked))["token"]
+    place.token = mine
+    made = Carrier(place, token, party)
+    made.customer = (await made.ask("POST", "people", 201, json={"name": f"Customer of {name}"}))["id"]
+    return made
+
+
+@asynccontextmanager
+async def two_carriers(database: str, folder: Path) -> AsyncIterator[tuple[Town, Carrier, Carrier]]:
+    async with town(database, folder) as place:
+        await place.settle()
+        one, other = await carrier(place, "Blue"), await carrier(place, "Green")
+        for each in (one, other):
+            await place.ask("PUT", f"banks/{place.bank}/admissions/{each.party}", 200)
+            courier = {"bank": place.bank, "role": "courier", "party": each.party}
+            granted = await place.ask("POST", "passes", json=courier)
+            await place.wall.sync()
+            each.courier = (await place.ask("GET", f"passes/{granted['id']}"))["digits"]
+        yield place, one, other
+
+
+async def test_a_party_sees_its_own_things_where_it_is_admitted_and_nothing_else(database: str, tmp_path: Path) -> None:
+    async with two_carriers(database, tmp_path) as (place, blue, green):
+        ours = (await place.announce("LW-own"))["id"]
+        of_blue = (await blue.announce("B-1"))["id"]
+        of_green = (await green.announce("B-1", tracking="G-1"))["id"]  # the same idempotency key is another's
+        assert of_green != of_blue
+        await place.wall.sync()
+        await place.wall.put_in(blue.courier, of_blue)
+        await place.wall.sync()
+
+        assert [x["id"] for x in await blue.ask("GET", "stays")] == [of_blue]
+        seen = await blue.ask("GET", f"stays/{of_blue}")
+        assert (seen["state"], seen["party"], seen["recipient_name"]) == ("deposited", blue.party, "Customer of Blue")
+        assert seen["page"] and seen["compartment"] == "01"
+        story = [event["kind"] for event in await blue.ask("GET", f"stays/{of_blue}/timeline")]
+        assert story[:2] == ["Announced", "Expected"] and "Stored" in story
+        assert await blue.ask("GET", f"stays/{of_blue}/receipt")
+        assert [x["id"] for x in await blue.ask("GET", "banks")] == [place.bank]
+        assert [x["id"] for x in await blue.ask("GET", "parties")] == [blue.party]
+        assert [x["name"] for x in await blue.ask("GET", "people")] == ["Customer of Blue"]
+        await blue.ask("POST", f"stays/{of_blue}/block", 202)
+
+        for stay in (ours, of_green):
+            for path in (f"stays/{stay}", f"stays/{stay}/timeline", f"stays/{stay}/receipt"):
+                await blue.ask("GET", path, 404)
+            await blue.ask("DELETE", f"stays/{stay}", 404)
+            await blue.ask("POST", f"stays/{stay}/block", 404)
+        await blue.ask("GET", f"people/{place.person}", 404)
+        await blue.ask("GET", f"people/{green.customer}", 404)
+        await blue.ask("GET", f"parties/{green.party}/usage", 404)
+        for path in ("tasks", "sites", "passes", "notices", f"banks/{place.bank}/compartments"):
+            await blue.ask("GET", path, 403)
+        await blue.announce("B-2", 422, party=green.party)
+        await blue.announce("B-3", 422, recipient=place.person)
+
+        whole = [x["id"] for x in await place.ask("GET", "stays")]
+        assert set(whole) == {ours, of_blue, of_green}
+        assert (await place.ask("GET", f"stays/{of_blue}"))["recipient_name"] is None, "whose customer is Blue's affair"
+        assert {x["name"] for x in await place.ask("GET", "people")} == {"Ada Lovelace"}
+
+
+async def test_a_party_that_is_not_admitted_finds_no_wall(database: str, tmp_path: Path) -> None:
+    async with two_carriers(database, tmp_path) as (place, blue, _):
+        door = f"banks/{place.bank}/admissions/{blue.party}"
+        stay = (await blue.announce("B-1"))["id"]
+        refused = await place.ask("DELETE", door, 409)
+        assert "is here or expected" in refused["detail"]
+        await place.wall.sync()
+        await blue.ask("DELETE", f"stays/{stay}", 202)
+        await place.wall.sync()
+        await place.ask("DELETE", door, 204)
+        assert await blue.ask("GET", "banks") == []
+        assert await blue.ask("GET", "stays") == []
+        await blue.ask("GET", f"banks/{place.bank}", 404)
+        await blue.announce("B-2", 404)
+        await place.announce("B-3", 422, party=blue.party)
+        await place.ask("PUT", f"banks/{place.bank}/admissions/{'0' * 32}", 404)
+        # Only who runs the wall admits.
+        mine, place.token = place.token, (await place.http.post(
+            "/api/v1/organisations", json={"name": "Third"}, headers={"Authorization": f"Bearer {place.root}"}
+        )).json()["token"]  # fmt: skip
+        await place.ask("PUT", door, 404)
+        await place.ask("POST", "tokens", 404, json={"name": "x", "role": "carrier", "party": blue.party})
+        place.token = mine
+        await place.ask("POST", "tokens", 404, json={"name": "x", "role": "carrier", "party": blue.party})
+
+
+async def test_a_lane_believes_no_party_about_itself(database: str, tmp_path: Path) -> None:
+    """The batch function looks for itself whether the party is admitted, and its recipients its own."""
+    async with two_carriers(database, tmp_path) as (place, blue, green):
+        organisation = (await place.ask("GET", "organisations"))[0]["id"]
+        connection = await asyncpg.connect(database)
+        try:
+            for party, as_party, recipient, outcome in (
+                (blue.party, blue.party, blue.customer, "created"),
+                (green.party, blue.party, None, "unknown_party"),
+                (None, "0" * 32, None, "unknown_party"),
+                (blue.party, blue.party, green.customer, "unknown_recipient"),
+                (blue.party, None, place.person, "created"),
+                (blue.party, None, blue.customer, "unknown_recipient"),
+            ):
+                found = await connection.fetchrow(
+                    """
+                    SELECT outcomes FROM announce_stays(ARRAY[jsonb_populate_record(NULL::announcement,
+                        jsonb_build_object('organisation', $1::text, 'bank', $2::text, 'party', $3::text,
+                        'as_party', $4::text, 'recipient', $5::text, 'stay', md5(random()::text), 'service', 'parcel',
+                        'instruction', md5(random()::text), 'instruction_sha256', '', 'at', now()))])
+                    """,
+                    organisation, place.bank, party, as_party, recipient,
+                )  # fmt: skip
+                assert found is not None and found["outcomes"] == [outcome], (party, as_party, recipient)
+        finally:
+            await connection.close()
+
+
+async def test_a_usage_statement_by_month_wall_and_size(database: str, tmp_path: Path) -> None:
+    async with two_carriers(database, tmp_path) as (place, blue, green):
+        stays = [(await blue.announce(f"B-{n}"))["id"] for n in range(2)]
+        of_green = (await green.announce("G-1"))["id"]
+        await place.wall.sync()
+        for whose, stay in ((blue, stays[0]), (blue, stays[1]), (green, of_green)):
+            await place.wall.put_in(whose.courier, stay)
+        await place.wall.sync()
+        connection = await asyncpg.connect(database)
+        try:  # one from a minute to midnight in spring, for three hours; the other is still in
+            await connection.execute(
+                "UPDATE stays SET deposited_at = '2026-03-31T23:00Z', ended_at = '2026-04-01T02:30Z' WHERE id = $1",
+                stays[0],
+            )
+        finally:
+            await connection.close()
+        path = f"parties/{blue.party}/usage"
+        rows = await blue.ask("GET", f"{path}?since=2026-03&until=2026-04")
+        assert [(r["month"], r["deposits"], r["compartment_hours"]) for r in rows] == [
+            ("2026-03", 1, 1.0),
+            ("2026-04", 0, 2.5),
+        ]
+        assert rows[0]["bank_name"] == "Lobby" and rows[0]["size"].endswith(" mm")
+        (now,) = await blue.ask("GET", path)
+        assert (now["month"], now["deposits"]) == (MONTH, 1)
+        (same,) = await place.ask("GET", path)
+        assert (same["bank"], same["deposits"]) == (now["bank"], 1), "who runs the wall sees the same"
+        text = await blue.ask("GET", f"{path}.csv?since=2026-03&until=2026-03")
+        assert [row["deposits"] for row in csv.DictReader(io.StringIO(text))] == ["1"]
+        for bad in ("since=2026-13", "since=2026-04&until=2026-03", "since=2020-01&until=2026-01"):
+            await blue.ask("GET", f"{path}?{bad}", 422)
+
+
+async def test_a_party_is_admitted_on_a_page(database: str, tmp_path: Path, chromium_path: str) -> None:
+    async with two_carriers(database, tmp_path) as (place, blue, _), browsing(chromium_path) as browser:
+        red = await carrier(place, "Red Parcels")
+        async with looking(browser, DESK) as page:
+            await page.goto(await place.sign_in_link())
+            await page.get_by_role("button", name="Sign in").click()
+            await page.get_by_role("link", name="Lobby").click()
+            await page.get_by_role("link", name="Which carriers and shops of others use this wall").click()
+            await page.get_by_label("Its id").fill(red.party)
+            await page.get_by_role("button", name="Admit it", exact=True).click()
+            await page.get_by_role("row", name="Red Parcels").wait_for()
+            await shot(page, "parties-1280")
+            await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+            await shot(page, "parties-390")
+            await page.get_by_role("button", name="Admit Blue no longer").click()
+            await page.get_by_role("row", name="Blue").wait_for(state="detached")
+        assert await blue.ask("GET", "banks") == []
+        assert [x["id"] for x in await red.ask("GET", "banks")] == [place.bank]
