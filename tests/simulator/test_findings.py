@@ -2,14 +2,15 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from tests.domain.test_story import LARGE, SMALL, T0, Wall, about, stored_parcel
 
 from latchwork.domain import commands as c
 from latchwork.domain import entries as e
-from latchwork.domain.bank import Fitting, Policy, Service
+from latchwork.domain.bank import Bank, Fitting, Policy, Service
+from latchwork.domain.decide import decide
 from latchwork.domain.words import (
     BankId,
     ClaimId,
@@ -254,6 +255,42 @@ async def test_seed_60_what_is_missing_from_a_withdrawn_compartment_leaves_it_in
     wall.door(OpeningId("collect"), DoorState.CLOSED)
     wall.instruct(c.Withdraw((SMALL,), back=True))
     assert wall.state(SMALL) is CompartmentState.NEEDS_CHECK
+
+
+async def test_seed_30358_what_came_and_went_in_a_lost_life_does_not_come_back() -> None:
+    wall = Wall()
+    accepted, told = wall.bank, len(wall.log)
+    stay = stored_parcel(wall)
+    code = str(wall.bank.stays[stay].pickup)
+    branch = [c.Lived(n, "0", "", entry.body) for n, entry in enumerate(wall.log[told:])]
+    put = [x.stored for x in recovered(accepted, branch, wall.now) if x.stored]
+    assert [x.stay for x in put] == [stay]
+    session = wall.sign_in(code)
+    wall.do(c.Collect(session, OpeningId("collect"), stay))
+    wall.unlock()
+    wall.swing(OpeningId("collect"))
+    branch = [c.Lived(n, "0", "", entry.body) for n, entry in enumerate(wall.log[told:])]
+    entries = recovered(accepted, branch, wall.now)
+    assert not [x for x in entries if x.stored] and {x.doubted for x in entries if x.doubted} == {SMALL}
+
+
+async def test_seed_30194_a_lost_life_puts_no_shelf_in_doubt() -> None:
+    wall = Wall()
+    wall.do(c.Fit((*(x.fitting for x in wall.bank.compartments.values()), SHELF_BEHIND_SMALL)))
+    accepted, told = wall.bank, len(wall.log)
+    courier, stay = wall.sign_in("courier"), StayId("s")
+    wall.do(c.Shelve(courier, stay, SHELF, wall.offer(), about()))
+    session = wall.sign_in(str(wall.bank.stays[stay].pickup))
+    wall.do(c.Collect(session, OpeningId("gate"), stay))
+    wall.unlock()
+    wall.swing(OpeningId("gate"))
+    branch = [c.Lived(n, "0", "", entry.body) for n, entry in enumerate(wall.log[told:])]
+    assert SHELF not in {x.doubted for x in recovered(accepted, branch, wall.now)}
+
+
+def recovered(accepted: Bank, branch: Sequence[c.Lived], now: datetime) -> list[e.Recovered]:
+    entries = decide(accepted, c.Recover(accepted.seq, "0", tuple(branch)), now).entries
+    return [x for x in entries if isinstance(x, e.Recovered)]
 
 
 async def test_seed_213_a_ticket_that_is_none_can_be_raised_through_a_context() -> None:

@@ -50,11 +50,12 @@ def recover(bank: Bank, cmd: c.Recover, now: datetime) -> Decision:
     entries: list[e.Body] = [began]
     here = {x.id for x in bank.compartments.values() if x.claim is None}
     known, taken_codes = set(bank.stays), set(bank.codes)
+    ended = {x.body.stay: x.seq for x in cmd.branch if isinstance(x.body, _TAKEN)}
     for lived in cmd.branch:
         body = lived.body
         spent = body.spent if isinstance(body, e.Opened) else None
         put = body if isinstance(body, e.Stored) and body.stay not in known and body.compartment in here else None
-        put = put if put and put.about.service in bank.services else None
+        put = put if put and put.about.service in bank.services and lived.seq > ended.get(put.stay, -1) else None
         if put is not None and put.pickup is not None and put.pickup.lookup in taken_codes:
             put = replace(put, pickup=None)  # the code is another's now: it needs a new one
         if put is not None:
@@ -63,11 +64,14 @@ def recover(bank: Bank, cmd: c.Recover, now: datetime) -> Decision:
             if put.claim is not None:
                 here.discard(put.compartment)
         door: Compartment | None = None
-        if isinstance(body, e.Opened | e.NotOpened | e.Unresolved | e.Collected | e.Recalled | e.Removed):
+        if isinstance(body, e.Opened | e.NotOpened | e.Unresolved | _TAKEN):
             door = bank.compartments.get(body.compartment)
-        doubt = door.id if door and not door.fitting.gate else None
+        doubt = door.id if door and not (door.fitting.gate or door.fitting.shelf) else None
         entries.append(e.Recovered(lived.seq, lived.sha256, lived.original, spent, put, doubt))
     return yes(*entries)
+
+
+_TAKEN = e.Collected | e.Recalled | e.Removed
 
 
 def boot(bank: Bank, cmd: c.Boot, now: datetime) -> Decision:
