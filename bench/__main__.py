@@ -9,13 +9,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-PARTS = ("guess", "collect", "unlock", "race", "lives")
+PARTS = ("guess", "collect", "unlock", "drivers", "race", "lives")
 KEYS = (
     "lives_per_s",
     "pgbench_lives_per_s",
     "lives_ratio",
     "unlock_overhead_ms_p50",
     "unlock_overhead_ms_p99",
+    "driver_frame_ms_p50",
+    "driver_proven_ms_p50",
+    "ten_boards_idle_percent",
+    "channels_512_idle_percent",
     "collect_ms",
     "race_last_winners",
     "race_free_successes",
