@@ -5,7 +5,7 @@ from hashlib import sha256
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from latchwork.edge.seal import Standing, edition, sealed
+from latchwork.edge.seal import Standing, edition, resealed, sealed
 
 OURS, THEIRS = (Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) for n in (1, 2))
 PUBLIC = OURS.public_key().public_bytes_raw()
@@ -38,6 +38,13 @@ def test_another_controllers_seal_is_strange_and_any_will_do_where_none_is_known
 def test_one_byte_is_a_change_by_hand(changed: bytes) -> None:
     found = edition(changed, PUBLIC)
     assert found.standing is not Standing.SIGNED and found.version in (0, 3, 4)
+
+
+def test_the_next_key_of_a_controller_seals_what_the_one_before_has_sealed() -> None:
+    public = THEIRS.public_key().public_bytes_raw()
+    assert edition(resealed(FILE, OURS, THEIRS), public) == edition(FILE, PUBLIC)
+    by_hand = FILE.replace(b"lockers", b"blockers")
+    assert resealed(by_hand, OURS, THEIRS) == by_hand and resealed(BODY, OURS, THEIRS) == BODY
 
 
 def test_a_change_keeps_its_version_and_has_another_hash() -> None:

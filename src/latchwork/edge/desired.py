@@ -21,7 +21,7 @@ from latchwork.edge.config import BadConfig, Tables, check, read_tables, tables_
 from latchwork.edge.desk import EdgeDesk
 from latchwork.edge.identity import write_safely
 from latchwork.edge.loop import Loop
-from latchwork.edge.seal import edition, put_back, put_in_place, unsealed
+from latchwork.edge.seal import edition, put_back, put_in_place, resealed, unsealed
 from latchwork.edge.wall import wall_of
 from latchwork.store.sqlite import SqliteJournal
 from latchwork.sync.exchange import Configuration
@@ -53,7 +53,7 @@ class Desired:
     ) -> None:
         self._path = path
         self._state = state
-        self.key = key
+        self._key = key
         self._desk = desk
         self._loop = loop
         self._journal = journal
@@ -66,6 +66,12 @@ class Desired:
         """What the cloud is told."""
         runs = self._edition
         return Configuration(runs.version, runs.sha256, str(runs.standing), *self._judged)
+
+    def take_key(self, key: Ed25519PrivateKey) -> None:
+        """From now on this is the controller's own. What the one before has sealed is sealed anew. Raises OSError."""
+        content = self._path.read_bytes()
+        write_safely(self._path, resealed(content, self._key, key), self._path.stat().st_mode & 0o777)
+        self._key = key
 
     async def run(self) -> None:
         """Until another configuration was put in place. Then nobody has a turn any more: the bank has to begin anew."""
@@ -101,7 +107,7 @@ class Desired:
 
     def _take(self, version: int, body: bytes) -> None:
         _note(self._state, _Trial(version))
-        put_in_place(self._path, body, version, self.key)
+        put_in_place(self._path, body, version, self._key)
         for file in (wanted_at(self._state), accepted_at(self._state)):
             file.unlink(missing_ok=True)
         log.warning("configuration %d takes the place of %d", version, self._edition.version)

@@ -123,7 +123,7 @@ async def _work(config: Config, who: identity.Identity, journal: SqliteJournal, 
             return
         if fresh is not None:
             async with desk.turn:
-                desired.key = fresh.key
+                desired.take_key(fresh.key)
                 talk.use_key(fresh.key.public_key().public_bytes_raw(), fresh.key.sign)
             log.warning("this controller has a new key: the wall needs a new sticker")
 

@@ -44,6 +44,12 @@ def sealed(body: bytes, version: int, key: Ed25519PrivateKey) -> bytes:
     return body + f"# sealed: version {version}, key {public}, signature {signature}\n".encode()
 
 
+def resealed(content: bytes, old: Ed25519PrivateKey, new: Ed25519PrivateKey) -> bytes:
+    """With the seal of the key that takes the place of `old`, where it has that one's; else as it is."""
+    made = edition(content, old.public_key().public_bytes_raw())
+    return sealed(_parted(content)[0], made.version, new) if made.standing is Standing.SIGNED else content
+
+
 def unsealed(content: bytes) -> bytes:
     """Without seals, sound or not. It ends with a line feed."""
     lines = (line for line in content.splitlines() if not _LINE.fullmatch(line))
@@ -71,8 +77,7 @@ def put_back(path: Path) -> None:
 
 def edition(content: bytes, public: bytes | None = None) -> Edition:
     """`public`: the key of this controller; without it any key will do."""
-    body, _, last = content.rstrip(b"\n").rpartition(b"\n")
-    body += b"\n"
+    body, last = _parted(content)
     found = _LINE.fullmatch(last)
     if found is None:
         # A line below the seal is a change too.
@@ -85,6 +90,12 @@ def edition(content: bytes, public: bytes | None = None) -> Edition:
     else:
         standing = Standing.SIGNED if public in (None, signer) else Standing.STRANGE
     return Edition(version, sha256(body).hexdigest(), standing)
+
+
+def _parted(content: bytes) -> tuple[bytes, bytes]:
+    """The last line, and what is above it."""
+    body, _, last = content.rstrip(b"\n").rpartition(b"\n")
+    return body + b"\n", last
 
 
 def _text(version: int, body: bytes) -> bytes:
