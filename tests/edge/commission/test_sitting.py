@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.edge.commission.walls import BOARDS, LABELS, Installer, commission, kerong_wall, new_file
+from tests.edge.commission.walls import BOARDS, LABELS, Installer, commission, hurried, kerong_wall, new_file
 
 from latchwork.edge import identity
 from latchwork.edge.commission.sitting import kept_at
@@ -18,12 +18,15 @@ from latchwork.edge.wall import wall_of
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="ptys as Linux has them")
 
 
+@hurried
 async def test_a_wall_is_found_tried_and_written_down(tmp_path: Path) -> None:
     path = new_file(tmp_path, locks=2, boards=())
     async with kerong_wall(tmp_path, locks=2) as (live, _):
         live.wall.doors[1].reversed_contact = True
-        await commission(path, Installer(live))
+        installer = Installer(live)
+        await commission(path, installer)
         assert [door.pulses for door in live.wall] == [1, 1, 1, 1]
+        assert not installer.said("did not answer"), "an address that was only tried is no trouble"
     config = read_config(path)
     assert config.buses[0].boards == BOARDS
     assert config.wiring == {label: (0, channel) for channel, label in LABELS.items()}
@@ -40,6 +43,7 @@ async def test_a_wall_is_found_tried_and_written_down(tmp_path: Path) -> None:
     assert all(label in text and f'data-door="{label}"' in page for label in LABELS.values())
 
 
+@hurried
 async def test_faults_are_named_and_left_out_until_they_are_repaired(tmp_path: Path) -> None:
     path = new_file(tmp_path, locks=2)
     async with kerong_wall(tmp_path, locks=2) as (live, _):
@@ -59,6 +63,7 @@ async def test_faults_are_named_and_left_out_until_they_are_repaired(tmp_path: P
         assert edition(path.read_bytes()).version == 2
 
 
+@hurried
 async def test_a_door_that_two_channels_open_is_named_at_both(tmp_path: Path) -> None:
     path = new_file(tmp_path)
     async with kerong_wall(tmp_path) as (live, _):
@@ -69,6 +74,7 @@ async def test_a_door_that_two_channels_open_is_named_at_both(tmp_path: Path) ->
         assert installer.said(r"^Channel 48 .* opens door 01, and so does channel 0")
 
 
+@hurried
 async def test_it_is_taken_up_where_it_stopped_and_pulses_no_lock_twice(tmp_path: Path) -> None:
     async def stopped_after(answers: int) -> None:
         folder = tmp_path / str(answers)
@@ -88,6 +94,7 @@ async def test_it_is_taken_up_where_it_stopped_and_pulses_no_lock_twice(tmp_path
             group.create_task(stopped_after(answers))
 
 
+@hurried
 async def test_a_pulled_cable_pulses_nothing_and_it_goes_on_when_it_is_back(tmp_path: Path) -> None:
     path = new_file(tmp_path)
     async with kerong_wall(tmp_path) as (live, front):
@@ -108,6 +115,7 @@ async def test_a_pulled_cable_pulses_nothing_and_it_goes_on_when_it_is_back(tmp_
     assert len(read_tables(path).compartment) == 2
 
 
+@hurried
 async def test_nobody_on_the_line_is_said_before_anything_is_asked(tmp_path: Path) -> None:
     path = new_file(tmp_path)
     async with kerong_wall(tmp_path) as (live, front):
@@ -122,6 +130,7 @@ async def test_nobody_on_the_line_is_said_before_anything_is_asked(tmp_path: Pat
     assert not kept_at(path).exists()
 
 
+@hurried
 async def test_other_buses_than_the_last_sitting_had_begin_anew(tmp_path: Path) -> None:
     path = new_file(tmp_path, locks=2)
     async with kerong_wall(tmp_path, locks=2) as (live, _):

@@ -2,9 +2,11 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+
+from tests.edge.drivers.hurried import HurriedLoop
 
 from latchwork.edge.commission.sitting import sitting
 from latchwork.edge.commission.terminal import Stop, Terminal
@@ -110,6 +112,16 @@ def push_all(live: LiveWall) -> None:
     for door in live.wall:
         live.wall.close(door.channel, live.now())
     live.touched()
+
+
+def hurried(story: Callable[[Path], Coroutine[None, None, None]]) -> Callable[[Path], None]:
+    """A test that waits for nobody: time passes as soon as nothing is left to do."""
+
+    def test(tmp_path: Path) -> None:
+        with asyncio.Runner(loop_factory=HurriedLoop) as runner:
+            runner.run(story(tmp_path))
+
+    return test
 
 
 async def commission(path: Path, installer: Installer, *, anew: bool = False) -> None:

@@ -4,6 +4,7 @@ Every pulse waits for the governor, and one is over before the next begins. It p
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ SETTLE_S = 0.5
 SHUT_S = 3.0
 """How long a contact may take to show that its door was shut."""
 
+_SILENT = re.compile(r"did not answer \d+ times$")
+"""What is no trouble of an address that was only tried: mere silence, unlike an echo, garbage or two voices."""
 _SURE = (DoorState.OPEN, DoorState.CLOSED)
 
 
@@ -50,7 +53,10 @@ async def scan(bus: BusTable) -> Found:
         await line.first_word()
         await line.look()
     answering = {board: channels for board, channels in boards.items() if line.said.intersection(channels)}
-    troubles = tuple(line.troubles) if answering or line.troubles else ("it said nothing at all",)
+    tried = bool(answering) and not bus.boards
+    troubles = tuple(why for why in line.troubles if not (tried and _SILENT.search(why)))
+    if not answering and not troubles:
+        troubles = ("it said nothing at all",)
     return Found(_asking(bus, answering), answering, troubles)
 
 

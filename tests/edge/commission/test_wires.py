@@ -1,0 +1,51 @@
+"""Whatever a wall's boards speak: they are found at their addresses, and one pulse shows which contact moves."""
+
+import sys
+
+import pytest
+from tests.edge.drivers.bench import KINDS, Stand, everywhere
+
+from latchwork.domain.words import DoorState
+from latchwork.edge.commission.survey import Place
+from latchwork.edge.commission.wires import running, scan
+from latchwork.edge.config import BusTable
+from latchwork.simulator.boards.boards import Faults
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="ptys as Linux has them")
+
+TRIED_BY_ALL = tuple(name for name in KINDS if "lock by lock" not in name)
+"""Kinds all of whose addresses are tried here; the others only at the addresses that they have."""
+
+
+def bus_of(stand: Stand, boards: tuple[int, ...] = ()) -> BusTable:
+    return BusTable(stand.kind.driver, stand.front.port, boards, dict(stand.kind.options))
+
+
+def test_every_kind_of_board_is_found_and_pulsed() -> None:
+    async def story(stand: Stand) -> None:
+        await stand.driver.close()  # a line has one owner
+        named = () if stand.kind in [KINDS[name] for name in TRIED_BY_ALL] else stand.kind.numbers
+        found = await scan(bus_of(stand, named))
+        assert set(found.boards) == set(stand.kind.numbers) == set(found.bus.boards)
+        assert found.troubles == ()
+        places = [Place(0, channel, board) for board, channels in found.boards.items() for channel in channels]
+        assert {place.channel for place in places} == set(stand.channels)
+        async with running([found.bus], places, rested=True) as wires:
+            pulsed = await wires.pulse(place := places[3])
+            assert [move.place for move in pulsed.moves] == [place] and pulsed.before is DoorState.CLOSED
+            assert 100 <= pulsed.moves[0].after_ms <= 2000
+            await stand.shut(place.channel)
+            assert await wires.are_shut({place: pulsed.before})
+        assert [door.pulses for door in stand.wall if door.pulses] == [1]
+
+    everywhere(story)
+
+
+def test_what_is_wrong_with_a_line_is_said() -> None:
+    async def story(stand: Stand) -> None:
+        await stand.driver.close()
+        stand.wall.cut_power(stand.live.now())
+        found = await scan(bus_of(stand))
+        assert not found.boards and any("echoes" in trouble for trouble in found.troubles), found.troubles
+
+    everywhere(story, ["kerong-cu16"], faults=[Faults(echo=True)])
