@@ -115,6 +115,17 @@ async def test_a_restored_backup_does_not_believe_a_revoked_controller(place: To
     await connection.close()
 
 
+async def test_a_restored_backup_does_not_believe_a_revoked_token(place: Town, database: str) -> None:
+    made = await place.ask("POST", "tokens", json={"name": "auditors", "role": "auditor"})
+    await place.ask("DELETE", f"tokens/{made['id']}")
+    connection = await asyncpg.connect(database)
+    await connection.execute("UPDATE tokens SET revoked_at = NULL")
+    ledger = place.cloud.office.ledger
+    assert ledger is not None and await privacy.replay(place.cloud.office, ledger.read()) == 1
+    assert await connection.fetchval("SELECT revoked_at IS NOT NULL FROM tokens WHERE id = $1", made["id"])
+    await connection.close()
+
+
 async def test_all_that_is_held_about_a_person_is_one_file(place: Town) -> None:
     stay = await lived_in(place)
     told = await place.ask("GET", f"people/{place.person}/export")

@@ -15,7 +15,8 @@ from latchwork.edge.drivers.protocol import BoardLost, Contact, Driver, Reading
 from latchwork.edge.governor import Coil
 
 COIL_S = 0.6
-COIL_MARGIN_S = 0.05
+COIL_MARGIN_S = 0.5
+"""A board may get its frame late, and time its pulse badly. Nobody shuts a door so soon but by mistake."""
 
 Sense = SenseItems | SenseTamper
 

@@ -18,6 +18,8 @@ class Gone(StrEnum):
     """Erased."""
     KEY = "key"
     """The public key of a controller that is trusted no longer, in hex."""
+    TOKEN = "token"
+    """Of the API, revoked."""
     ACCOUNT = "account"
     """Of somebody who may sign in no longer."""
 

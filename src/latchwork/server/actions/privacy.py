@@ -262,6 +262,8 @@ async def replay(office: Office, lines: Sequence[Line]) -> int:
             if found is not None:
                 await _erase(office, line.organisation, line.id, "the ledger of what is gone")
                 back += 1
+        elif line.what is Gone.TOKEN:
+            back += await office.tables.do("revoke_token", line.organisation, line.id, line.at)
         elif line.what is Gone.ACCOUNT:
             back += await office.tables.do("remove_account", line.organisation, line.id)
         else:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from latchwork.server.access import PARTIES, ROLES
 from latchwork.server.actions.access import new_token, token_hash
 from latchwork.server.actions.office import LIST_MAX, Declined, Office, Who, is_id, not_found
+from latchwork.server.ledger import Gone
 
 DAYS_MAX = 3650
 OVERLAP = timedelta(days=7)
@@ -68,4 +69,5 @@ async def revoke(office: Office, who: Who, token_id: str) -> None:
     hashed = await office.tables.value("revoke_token", who.organisation, token_id, office.now())
     if hashed is None:
         raise not_found("token")
+    office.note(Gone.TOKEN, who.organisation, token_id)
     office.seen.pop(hashed.hex(), None)
