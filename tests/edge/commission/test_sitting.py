@@ -4,16 +4,20 @@ import asyncio
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.edge.commission.walls import BOARDS, LABELS, Installer, commission, hurried, kerong_wall, new_file
+from tests.edge.test_loop import BANK, Edge
 
 from latchwork.edge import identity
 from latchwork.edge.commission.sitting import kept_at
 from latchwork.edge.commission.terminal import Stop
 from latchwork.edge.config import BadConfig, read_config, read_tables
 from latchwork.edge.drivers.protocol import Contact
+from latchwork.edge.identity import Identity
 from latchwork.edge.seal import Standing, edition, previous
 from latchwork.edge.wall import wall_of
+from latchwork.store.sqlite import JournalHeld
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="ptys as Linux has them")
 
@@ -144,3 +148,19 @@ async def test_other_buses_than_the_last_sitting_had_begin_anew(tmp_path: Path) 
         kept_at(path).write_text("{")
         with pytest.raises(BadConfig, match="is not what a sitting has left"):
             await commission(path, Installer(live))
+
+
+@hurried
+async def test_a_wall_in_use_is_not_commissioned(tmp_path: Path) -> None:
+    path, state = new_file(tmp_path), tmp_path / "state"
+    edge = Edge(state)
+    session = await edge.set_up()
+    identity.write_safely(state / "identity.json", msgspec.json.encode(Identity(BANK, "11" * 32, "22" * 32, 1)))
+    async with kerong_wall(tmp_path) as (live, _):
+        with pytest.raises(JournalHeld):
+            await commission(path, Installer(live))
+        assert (await edge.deposit(session))[1].refusal is None
+        edge.journal.close()
+        with pytest.raises(BadConfig, match="only an empty wall is commissioned, and something is in or reserved for"):
+            await commission(path, Installer(live))
+        assert not any(door.pulses for door in live.wall)

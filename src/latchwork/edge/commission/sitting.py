@@ -4,7 +4,6 @@ The terminal and the browser are its faces. Nothing is pulsed but by `pulse`, wh
 for it and which writes that down first.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
@@ -26,13 +25,14 @@ from latchwork.sync.codec import Unreadable, read_entry
 
 
 class Sitting:
+    """One face at a time, and one word of it after the other."""
+
     def __init__(self, path: Path, tables: Tables, survey: Survey, wires: Wires) -> None:
         self.path = path
         self.survey = survey
         self._tables = tables
         self._wires = wires
         self.expected = [registry.find(bus.driver).manifest.capabilities.contact for bus in survey.buses]
-        self._turn = asyncio.Lock()
 
     @property
     def question(self) -> Question:
@@ -45,23 +45,21 @@ class Sitting:
     async def pulse(self, place: Place) -> None:
         """The installer asked for one pulse of this channel. Raises Senseless where it is not the next one, and Fault
         where it could not be sent."""
-        if self._turn.locked() or self.question != PulseNext(place):
+        if self.question != PulseNext(place):
             raise Senseless(f"{place} is not what comes next")
-        async with self._turn:
-            self._keep(rules.asked_for(self.survey, datetime.now(UTC)))
-            self.answer(await self._wires.pulse(place))
+        self._keep(rules.asked_for(self.survey, datetime.now(UTC)))
+        self.answer(await self._wires.pulse(place))
 
     async def shut(self) -> bool:
         """The installer has shut what had opened. Whether every contact that had changed is back."""
-        async with self._turn:
-            asked = self.question
-            if not isinstance(asked, ShutAgain):
-                raise Senseless("nothing is to be shut now")
-            moves = next(probe.moves for probe in self.survey.probes if probe.place == asked.place)
-            back = await self._wires.are_shut({move.place: move.before for move in moves})
-            if back:
-                self.answer(CameBack(True))
-            return back
+        asked = self.question
+        if not isinstance(asked, ShutAgain):
+            raise Senseless("nothing is to be shut now")
+        moves = next(probe.moves for probe in self.survey.probes if probe.place == asked.place)
+        back = await self._wires.are_shut({move.place: move.before for move in moves})
+        if back:
+            self.answer(CameBack(True))
+        return back
 
     def again(self, bus: int, channel: int) -> None:
         """Raises Senseless."""

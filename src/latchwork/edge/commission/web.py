@@ -50,6 +50,7 @@ class Page:
     def __init__(self, sitting: Sitting, token: str) -> None:
         self.sitting = sitting
         self.token: str | None = token
+        self._turn = asyncio.Lock()
         self.key = secrets.token_urlsafe(32)
         self.said: list[str] = []
         """To be shown once."""
@@ -79,11 +80,12 @@ class Page:
         )
 
     async def press(self, form: Mapping[str, str]) -> None:
-        self.not_back, self.written = False, []
-        try:
-            await self._press(form)
-        except (Senseless, Fault, BadConfig, OSError) as error:
-            self.said.append(str(error))
+        async with self._turn:  # a second press, or another tab, waits until a pulse is over
+            self.not_back, self.written = False, []
+            try:
+                await self._press(form)
+            except (Senseless, Fault, BadConfig, OSError) as error:
+                self.said.append(str(error))
 
     async def _press(self, form: Mapping[str, str]) -> None:
         sitting = self.sitting
