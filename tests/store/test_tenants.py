@@ -51,9 +51,13 @@ class Tenant:
             return self.id(table if column == "id" else named[column])
         if kind == "text":
             return f"{self.letter}{secrets.token_hex(8)}"
-        return {"bytea": secrets.token_bytes(8), "timestamp with time zone": T0, "jsonb": "{}", "boolean": False}.get(
-            kind, ord(self.letter)
-        )
+        return {
+            "bytea": secrets.token_bytes(8),
+            "timestamp with time zone": T0,
+            "jsonb": "{}",
+            "boolean": False,
+            "date": T0.date(),
+        }.get(kind, ord(self.letter))
 
     def id(self, table: str) -> str:
         return (self.letter + table.encode().hex()).ljust(32, "0")[:32]

@@ -122,7 +122,10 @@ RIGHTS: Final = (
     right(
         "open_doors", "Open a door from afar", (OWNER, MANAGER, ATTENDANT, TECHNICIAN),
         "POST banks/{}/compartments/{}/open", "POST /operator/banks/{}/doors/{}/open",
-        note="With a reason, which the wall's log keeps.",
+        note="With a reason, which the wall's log keeps. Whoever's thing is behind it is told.",
+    ),
+    right(
+        "open_untold", "Open a door whose thing is for somebody who cannot be told", (OWNER, MANAGER),
     ),
     right(
         "check_doors", "Vouch for what is inside", (OWNER, MANAGER, ATTENDANT, TECHNICIAN),
@@ -184,6 +187,9 @@ RIGHTS: Final = (
     right(
         "erase_people", "Export what is held about somebody, and erase them", (OWNER, MANAGER),
         "GET people/{}/export", "DELETE people/{}",
+    ),
+    right(
+        "see_looks", "See who looked at whom", (OWNER, MANAGER, AUDITOR), "GET people/{}/looks", "GET /operator/looks",
     ),
     right("see_erasures", "See receipts of erasures", (OWNER, MANAGER, AUDITOR), "GET erasures", "GET erasures/{}"),
     right("see_retention", "See how long what is kept", STAFF, "GET retention"),

@@ -13,6 +13,7 @@ STEPS: tuple[Callable[[Office], Awaitable[None]], ...] = (
     changes.hold_for_the_absent,
     tasks.find_wrong_flats,
     reminders.tell_delegates,
+    reminders.tell_opened,
     reminders.tell_redirected,
     sessions.sweep,
     privacy.forget,

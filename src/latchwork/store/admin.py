@@ -20,6 +20,7 @@ TOPICS = (
     "access",
     "places",
     "people",
+    "looks",
     "parties",
     "stays",
     "notices",

@@ -7,7 +7,7 @@ from latchwork.domain.effects import Notice
 from latchwork.domain.words import StayState
 from latchwork.server.actions import parcel, stays
 from latchwork.server.actions.office import Declined, Office
-from latchwork.server.actions.reminders import DELEGATED, OFFER, OVERFLOW, REDIRECTED, REMINDER
+from latchwork.server.actions.reminders import DELEGATED, OFFER, OPENED, OVERFLOW, REDIRECTED, REMINDER
 
 STILL_TRUE: dict[str, frozenset[str]] = {
     Notice.READY: stays.WAITING,
@@ -23,6 +23,7 @@ STILL_TRUE: dict[str, frozenset[str]] = {
     OFFER: frozenset({StayState.RESERVED}),
     OVERFLOW: frozenset({StayState.EXCEPTION, StayState.EXPECTED}),
     REDIRECTED: stays.COMING,
+    OPENED: frozenset(StayState),
 }
 """In which states of its stay a notice may still be sent (rule 11)."""
 CODED = frozenset({Notice.READY, Notice.EXPIRED, Notice.EXTENDED, Notice.MOVED, REMINDER, DELEGATED})

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from latchwork.server.actions import looks
 from latchwork.server.actions.office import LIST_MAX, Declined, Office, Who, is_id, not_found
 
 EMAIL = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$"
@@ -77,13 +78,16 @@ async def set_away(office: Office, who: Who, person_id: str, until: datetime | N
 
 
 async def people(office: Office, who: Who) -> list[Person]:
-    return await office.tables.all(Person, "people", who.organisation, None, LIST_MAX)
+    found = await office.tables.all(Person, "people", who.organisation, None, LIST_MAX)
+    await looks.record(office, who, looks.What.LIST, [person.id for person in found])
+    return found
 
 
 async def person(office: Office, who: Who, person_id: str) -> Person:
     found = await office.tables.one(Person, "people", who.organisation, person_id, 1) if is_id(person_id) else None
     if found is None:
         raise not_found("person")
+    await looks.record(office, who, looks.What.PERSON, [found.id])
     return found
 
 

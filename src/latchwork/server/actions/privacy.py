@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from latchwork.server.actions import passes, people, stays
+from latchwork.server.actions import looks, passes, people, stays
 from latchwork.server.actions.office import LIST_MAX, Office, Who, is_id, not_found
 from latchwork.server.ledger import Gone, Line
 
@@ -134,6 +134,7 @@ class Export:
     sent: Sequence[Sent]
     notices: Sequence[Notice]
     passes: Sequence[HeldPass]
+    looks: Sequence[looks.Look]
 
 
 async def erase(office: Office, who: Who, person_id: str) -> Erasure:
@@ -194,13 +195,16 @@ def _shown(row: _Erasure, banks: Sequence[AtBank] = ()) -> Erasure:
 
 async def export(office: Office, who: Who, person_id: str) -> Export:
     of, tables = (who.organisation, person_id), office.tables
+    found = await people.person(office, who, person_id)
+    await looks.record(office, who, looks.What.EXPORT, [found.id])
     return Export(
         office.now(),
-        await people.person(office, who, person_id),
+        found,
         await tables.all(Received, "stays_for", *of),
         await tables.all(Sent, "sent_by", *of),
         await tables.all(Notice, "notices_to", *of),
         await tables.all(HeldPass, "passes_for", *of),
+        await looks.looks(office, *of),
     )
 
 
@@ -214,6 +218,7 @@ class Known:
     email: str | None
     tracking: str | None
     kept: Retention
+    looks: list[looks.Look]
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +235,8 @@ async def known(office: Office, link: str) -> Known:
     run_by = await acting.tables.one(_Named, "organisation_name", row.organisation)
     kept = await retention(acting, row.organisation)
     name, unit, email = (person.name, person.unit, person.email) if person else (None, "", None)
-    return Known(run_by.name if run_by else "", name, unit, email, row.tracking, kept)
+    seen = await looks.looks(acting, row.organisation, row.recipient) if row.recipient else []
+    return Known(run_by.name if run_by else "", name, unit, email, row.tracking, kept, seen)
 
 
 async def retention(office: Office, organisation: str) -> Retention:

@@ -9,6 +9,8 @@ DELEGATED = "delegated"
 OFFER = "offer"
 OVERFLOW = "overflow"
 REDIRECTED = "redirected"
+OPENED = "opened"
+"""By staff, at the wall or from afar."""
 BATCH_MAX = 1_000
 KEPT_DAYS = 30
 """So long the name and address of somebody whom a recipient sent are kept after their time."""
@@ -18,6 +20,10 @@ async def remind(office: Office) -> None:
     """Once for each of the service's hours before each end."""
     while await office.tables.do("remind", office.now(), BATCH_MAX):
         pass
+
+
+async def tell_opened(office: Office) -> None:
+    await office.tables.do("tell_opened", office.now())
 
 
 async def tell_redirected(office: Office) -> None:

@@ -22,7 +22,7 @@ from latchwork.domain.words import (
     StayState,
     ThingId,
 )
-from latchwork.server.actions import banks
+from latchwork.server.actions import banks, looks
 from latchwork.server.actions.office import LIST_MAX, Asked, Declined, Office, Who, ask, is_id, not_found, order
 from latchwork.store.rows import Announcement, Outcome
 from latchwork.sync.codec import Unreadable, read_entry
@@ -353,14 +353,18 @@ async def cancel(office: Office, who: Who, stay_id: str) -> Asked:
 
 
 async def read(office: Office, who: Who, stay_id: str) -> Stay:
-    return shown(office, who, await row(office, stay_id, who.organisation))
+    found = await row(office, stay_id, who.organisation)
+    await looks.record(office, who, looks.What.STAY, [found.recipient])
+    return shown(office, who, found)
 
 
 async def stays(office: Office, who: Who, bank: str | None = None, live: bool = False, limit: int = 100) -> list[Brief]:
     """The latest first."""
     if bank is not None:
         await banks.bank(office, who, bank)
-    return await office.tables.all(Brief, "stays_of", who.everywhere, bank, live, min(limit, LIST_MAX))
+    found = await office.tables.all(Brief, "stays_of", who.everywhere, bank, live, min(limit, LIST_MAX))
+    await looks.record(office, who, looks.What.LIST, [each.recipient for each in found])
+    return found
 
 
 async def by_link(office: Office, token: str) -> tuple[Office, Row]:

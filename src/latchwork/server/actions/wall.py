@@ -113,6 +113,12 @@ async def open_door(
     if reason not in STAFF_REASONS:
         raise Declined(422, "no_access", f"`reason` is one of {', '.join(sorted(STAFF_REASONS))}.")
     await compartment(office, who, bank_id, compartment_id)
+    if not who.may("open_untold") and await office.tables.value("untold_behind", bank_id, compartment_id):
+        raise Declined(
+            403,
+            "no_access",
+            "What is behind this door is for somebody whom no mail can tell that staff opened it. A manager opens it.",
+        )
     first = await _first_of_two(office, who, bank_id, compartment_id, confirms) if confirms else who.token
     guarded = await office.tables.value("guards", who.organisation, bank_id) != "[]"
     until = office.now() + timedelta(seconds=SIGNED_OPEN_SECONDS_MAX if guarded else OPEN_SECONDS_MAX)

@@ -4,7 +4,7 @@ import msgspec
 from litestar import Response, delete, get, post, put
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from latchwork.server.actions import partners, passes, people, privacy
+from latchwork.server.actions import looks, partners, passes, people, privacy
 from latchwork.server.actions.office import Asked
 from latchwork.server.api.bodies import Holiday, NewParty, NewPass, NewPerson
 from latchwork.server.api.guard import Asker, Key, TheOffice, given
@@ -47,6 +47,11 @@ async def erase_person(office: TheOffice, who: Asker, person_id: FromPath[str]) 
 async def export(office: TheOffice, who: Asker, person_id: FromPath[str]) -> Response[privacy.Export]:
     headers = {"Content-Disposition": f'attachment; filename="person-{person_id}.json"'}
     return Response(await privacy.export(office, who, person_id), headers=headers)
+
+
+@get("/people/{person_id:str}/looks", tags=TAG, summary="Who of the staff saw a person's name, a line a day")
+async def looked(office: TheOffice, who: Asker, person_id: FromPath[str]) -> list[looks.Look]:
+    return await looks.at(office, who, person_id)
 
 
 @get("/erasures", tags=TAG, summary="Who was erased, by ids that are nobody's any more")
@@ -130,6 +135,7 @@ HANDLERS = [
     holiday,
     erase_person,
     export,
+    looked,
     all_erasures,
     erasure,
     retention,

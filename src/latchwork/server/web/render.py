@@ -43,6 +43,7 @@ def _span(left: timedelta) -> str:
 
 _pages.filters["span"] = _span
 _pages.filters["moment"] = _moment
+_pages.filters["day"] = lambda at: f"{at:%a %-d %b %Y}"
 _pages.filters["second"] = _second
 
 

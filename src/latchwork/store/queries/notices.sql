@@ -10,6 +10,27 @@ FROM outbox o JOIN banks b ON b.id = o.bank
 WHERE b.organisation = $1 AND (NOT $2 OR (o.dead AND coalesce(o.last_error, '') NOT IN ('outdated', 'no_address')))
 ORDER BY o.due_at DESC LIMIT $3
 
+-- name: tell_opened
+-- Staff opened a door, at the wall or from afar: once, to everybody whose thing was behind it then.
+WITH opened AS (
+    UPDATE openings SET told_at = $1
+    WHERE purpose IN ('service', 'check') AND told_at IS NULL AND opened_at IS NOT NULL
+    RETURNING id, bank, compartment, opened_at, epoch, seq
+)
+INSERT INTO outbox (id, kind, stay, person, bank, epoch, seq, due_at)
+SELECT notice_id(o.bank, o.epoch, 0, s.recipient, concat_ws(' ', 'opened', s.id, o.id)), 'opened', s.id, s.recipient,
+    o.bank, o.epoch, o.seq, $1
+FROM opened o
+JOIN stays s ON s.bank = o.bank AND s.compartment = o.compartment AND s.recipient IS NOT NULL
+    AND s.deposited_at < o.opened_at AND (s.ended_at IS NULL OR s.ended_at >= o.opened_at)
+ON CONFLICT DO NOTHING
+
+-- name: untold_behind
+-- Whether something is behind this door that nobody can be told of.
+SELECT true AS value FROM stays s LEFT JOIN people p ON p.id = s.recipient
+WHERE s.bank = $1 AND s.compartment = $2 AND s.ended_at IS NULL AND s.deposited_at IS NOT NULL AND p.email IS NULL
+LIMIT 1
+
 -- name: remind
 -- Of several that are due only the last, and none that was due before the thing came.
 WITH due AS (

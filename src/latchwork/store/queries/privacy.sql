@@ -116,6 +116,8 @@ WITH days AS (
     WHERE b.id = o.bank AND days.id = b.organisation AND (o.sent_at IS NOT NULL OR o.dead)
         AND o.due_at < $1::timestamptz - make_interval(days => days.notice)
     RETURNING 1
+), looks AS (
+    DELETE FROM looks WHERE at < $1::timestamptz - interval '365 days' RETURNING 1
 ), replies AS (
     DELETE FROM idempotency WHERE created_at < $1::timestamptz - make_interval(days => $4) RETURNING 1
 ), photos AS (
@@ -126,7 +128,8 @@ WITH days AS (
 )
 SELECT jsonb_build_object(
     'tracking numbers', (SELECT count(*) FROM numbers), 'notices', (SELECT count(*) FROM notices),
-    'stored answers', (SELECT count(*) FROM replies), 'pictures', (SELECT count(*) FROM photos)
+    'looks', (SELECT count(*) FROM looks), 'stored answers', (SELECT count(*) FROM replies),
+    'pictures', (SELECT count(*) FROM photos)
 )::text AS value
 
 -- name: organisation_name
