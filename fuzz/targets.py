@@ -19,6 +19,8 @@ from latchwork.domain.words import BankId, PassId, Role
 from latchwork.edge import drivers
 from latchwork.edge.kiosk import papers
 from latchwork.edge.kiosk.presses import Press
+from latchwork.server.actions import roster, spreadsheet
+from latchwork.server.actions.office import Declined
 from latchwork.sync import codec, exchange, keys, notes, receipts
 from latchwork.sync.custody import Frontier
 
@@ -139,6 +141,20 @@ def _documents() -> Iterator[bytes]:
     yield b'{"dhx":{"prefixes":["RET"],"otherwise":"refuse"}}'
 
 
+def _sheet(data: bytes) -> None:
+    """What was taken in changes nothing when it comes again."""
+    rows = spreadsheet.read(data).rows
+    ids = map(str, range(len(rows)))
+    made = roster.compare(rows, [], None, lambda: next(ids)).created
+    plan = roster.compare(rows, made, None, lambda: next(ids))
+    assert not plan.created and not plan.changed
+
+
+def _sheets() -> Iterator[bytes]:
+    yield "Name;Vorname;E-Mail;Wohnung\nWeiß;Jörg;j@example.org;3\n".encode("cp1252")
+    yield 'id,name,unit,language\n1,"Ada ""A.""\nLovelace",7,de\n2,=cmd(),8,\n'.encode("utf-16")
+
+
 def _frames(decoder: Callable[[], Any]) -> Callable[[bytes], None]:
     def read(data: bytes) -> None:
         whole, apart = decoder(), decoder()
@@ -176,6 +192,7 @@ TARGETS: dict[str, Target] = {
     "sticker": Target(lambda data: keys.read_sticker(data.decode("latin-1")), (ValueError,), _stickers),
     "receipt": Target(_receipt, (receipts.BadReceipt,), _receipts),
     "press": Target(_press, (msgspec.DecodeError, UnicodeError, RecursionError), _presses),
+    "csv": Target(_sheet, (Declined,), _sheets),
     "papers": Target(_papers, (), _documents),
     **dict(_boards()),
 }

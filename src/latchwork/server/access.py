@@ -185,8 +185,12 @@ RIGHTS: Final = (
         "keep_people", "Say when people are away", (OWNER, MANAGER), "PUT people/{}/holiday",
     ),
     right(
+        "import_people", "Take in people from a spreadsheet", (OWNER, MANAGER),
+        "POST people/import", "GET /operator/people", "POST /operator/people/import",
+    ),
+    right(
         "erase_people", "Export what is held about somebody, and erase them", (OWNER, MANAGER),
-        "GET people/{}/export", "DELETE people/{}",
+        "GET people/{}/export", "DELETE people/{}", "POST /operator/people/erase",
     ),
     right(
         "see_looks", "See who looked at whom", (OWNER, MANAGER, AUDITOR), "GET people/{}/looks", "GET /operator/looks",

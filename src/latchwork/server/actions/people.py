@@ -10,7 +10,7 @@ from latchwork.server.actions.office import LIST_MAX, Declined, Office, Who, is_
 
 EMAIL = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$"
 DIRECTORY = "directory"
-DIRECTORY_MAX = 5_000
+DIRECTORY_MAX = 10_000
 AWAY_DAYS_MAX = 60
 
 
@@ -25,6 +25,8 @@ class Person:
     language: str = "en"
     away_until: datetime | None = None
     """On holiday: until then whatever is here for them is held."""
+    external_id: str | None = None
+    """What they are called in the organisation's own list of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ async def create_person(
     if not made:
         raise not_found("site")
     if who.party is None:  # a party's own customers stand in nobody's directory
-        await _refresh_all(office, who)
+        await refresh_all(office, who)
     return person
 
 
@@ -121,6 +123,6 @@ async def refresh_directory(office: Office, bank: str) -> None:
         office.wake(bank)
 
 
-async def _refresh_all(office: Office, who: Who) -> None:
+async def refresh_all(office: Office, who: Who) -> None:
     for bank in await office.tables.all(_BankId, "bank_ids", who.organisation):
         await refresh_directory(office, bank.id)

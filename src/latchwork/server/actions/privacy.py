@@ -139,15 +139,36 @@ class Export:
 
 async def erase(office: Office, who: Who, person_id: str) -> Erasure:
     """One action, and the receipt of it. The ledger is told first: from then on no backup brings the person back."""
-    await people.person(office, who, person_id)
-    office.note(Gone.PERSON, who.organisation, person_id)
-    for held in await office.tables.all(HeldPass, "passes_for", who.organisation, person_id):
-        if held.state in ("asked", "live"):
-            await passes.revoke(office, who, held.id)
-    return await _erase(office, who.organisation, person_id, who.name)
+    (receipt,) = await erase_several(office, who, [person_id])
+    return receipt
 
 
-async def _erase(office: Office, organisation: str, person_id: str, asked_by: str) -> Erasure:
+async def erase_several(office: Office, who: Who, person_ids: Sequence[str]) -> list[Erasure]:
+    """As `erase`, in one go. Declines with 404, and erases nobody, where one of them is not there."""
+    for person_id in person_ids:
+        await people.person(office, who, person_id)
+    for person_id in person_ids:
+        office.note(Gone.PERSON, who.organisation, person_id)
+        for held in await office.tables.all(HeldPass, "passes_for", who.organisation, person_id):
+            if held.state in ("asked", "live"):
+                await passes.revoke(office, who, held.id)
+    return await _erase(office, who.organisation, person_ids, who.name)
+
+
+async def _erase(office: Office, organisation: str, person_ids: Sequence[str], asked_by: str) -> list[Erasure]:
+    erased = [(person_id, await _erase_rows(office, organisation, person_id)) for person_id in person_ids]
+    for each in await office.tables.all(_Bank, "bank_ids", organisation):
+        await people.refresh_directory(office, each.id)
+    receipts = []
+    for person_id, counts in erased:
+        name, rows = office.new_id(), msgspec.json.encode(counts).decode()
+        await office.tables.do("note_erasure", name, organisation, person_id, office.now(), asked_by, rows)
+        receipts.append(await _erasure(office, organisation, name))
+    return receipts
+
+
+async def _erase_rows(office: Office, organisation: str, person_id: str) -> dict[str, int]:
+    """How many went, by kind."""
     photos: dict[str, list[str]] = {}
     for photo in await office.tables.all(_Photo, "photos_of", organisation, person_id):
         photos.setdefault(photo.bank, []).append(photo.sha256)
@@ -158,11 +179,7 @@ async def _erase(office: Office, organisation: str, person_id: str, asked_by: st
     for bank, hashes in photos.items():
         await office.tables.do("erase_photos", bank, hashes, office.now())
         await _tell_erased(office, bank)
-    for each in await office.tables.all(_Bank, "bank_ids", organisation):
-        await people.refresh_directory(office, each.id)
-    name, rows = office.new_id(), msgspec.json.encode(erased).decode()
-    await office.tables.do("note_erasure", name, organisation, person_id, office.now(), asked_by, rows)
-    return await _erasure(office, organisation, name)
+    return erased
 
 
 async def _tell_erased(office: Office, bank: str) -> None:
@@ -266,7 +283,7 @@ async def replay(office: Office, lines: Sequence[Line]) -> int:
         if line.what is Gone.PERSON:
             found = await office.tables.one(people.Person, "people", line.organisation, line.id, 1)
             if found is not None:
-                await _erase(office, line.organisation, line.id, "the ledger of what is gone")
+                await _erase(office, line.organisation, [line.id], "the ledger of what is gone")
                 back += 1
         elif line.what is Gone.TOKEN:
             back += await office.tables.do("revoke_token", line.organisation, line.id, line.at)

@@ -1,10 +1,13 @@
 """Recipients, carriers, and the passes of couriers and staff."""
 
+from dataclasses import dataclass
+
 import msgspec
 from litestar import Response, delete, get, post, put
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
+from litestar.params import FromPath, FromQuery, JSONBody, RawBody
 
-from latchwork.server.actions import looks, partners, passes, people, privacy
+from latchwork.server.actions import looks, partners, passes, people, privacy, roster, spreadsheet
 from latchwork.server.actions.office import Asked
 from latchwork.server.api.bodies import Holiday, NewParty, NewPass, NewPerson
 from latchwork.server.api.guard import Asker, Key, TheOffice, given
@@ -13,9 +16,31 @@ TAG = ["People"]
 PASSES = ["Passes"]
 
 
+@dataclass
+class _TakesCsv(Operation):
+    """Its body is a file, which Litestar itself does not describe."""
+
+    def __post_init__(self) -> None:
+        self.request_body = RequestBody({"text/csv": OpenAPIMediaType(Schema(type=OpenAPIType.STRING))}, required=True)
+
+
 @post("/people", tags=TAG, summary="Create a person who receives things")
 async def create_person(office: TheOffice, who: Asker, data: JSONBody[NewPerson]) -> people.Person:
     return await people.create_person(office, who, data.name, data.email, data.unit, data.site, data.language)
+
+
+@post(
+    "/people/import",
+    tags=TAG,
+    status_code=200,
+    operation_class=_TakesCsv,
+    request_max_body_size=spreadsheet.BYTES_MAX,
+    summary="Compare a spreadsheet with the people of a site, or of all; unless it is a dry run, take it over",
+)
+async def import_people(
+    office: TheOffice, who: Asker, body: RawBody, site: FromQuery[str | None] = None, dry_run: FromQuery[bool] = True
+) -> roster.Imported:
+    return await roster.take_in(office, who, body, site, dry_run)
 
 
 @get("/people", tags=TAG, summary="People")
@@ -128,6 +153,7 @@ async def revoke(office: TheOffice, who: Asker, pass_id: FromPath[str]) -> Asked
 
 HANDLERS = [
     create_person,
+    import_people,
     all_people,
     rule,
     set_rule,

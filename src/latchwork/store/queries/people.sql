@@ -7,11 +7,34 @@ WHERE $3::text IS NULL OR EXISTS (SELECT FROM sites WHERE id = $3 AND organisati
 RETURNING true
 
 -- name: people
-SELECT id, name, unit, email, site, created_at, language, away_until FROM people
+SELECT id, name, unit, email, site, created_at, language, away_until, external_id FROM people
 WHERE organisation = $1 AND ($2::text IS NULL OR id = $2) ORDER BY name, id LIMIT $3
 
 -- name: set_away
 UPDATE people SET away_until = $3 WHERE organisation = $1 AND id = $2 RETURNING true
+
+-- name: one_import_at_a_time
+-- Who compares a list with the people of an organisation has them to themselves.
+SELECT true FROM organisations WHERE id = $1 FOR NO KEY UPDATE
+
+-- name: roster
+SELECT id, name, unit, email, external_id, language, site FROM people
+WHERE organisation = $1 AND party IS NULL ORDER BY name, unit, id
+
+-- name: add_people
+INSERT INTO people (id, organisation, site, name, unit, email, external_id, language, created_at)
+SELECT x.id, $1, x.site, x.name, x.unit, x.email, x.external_id, x.language, $3
+FROM jsonb_to_recordset($2::jsonb) x (
+    id text, site text, name text, unit text, email text, external_id text, language text
+)
+
+-- name: change_people
+UPDATE people p SET site = x.site, name = x.name, unit = x.unit, email = x.email, external_id = x.external_id,
+    language = x.language
+FROM jsonb_to_recordset($2::jsonb) x (
+    id text, site text, name text, unit text, email text, external_id text, language text
+)
+WHERE p.id = x.id AND p.organisation = $1
 
 -- name: create_party
 INSERT INTO parties (id, organisation, name) VALUES ($1, $2, $3)
