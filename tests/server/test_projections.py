@@ -131,7 +131,7 @@ STAY_SETTLED = {
         }
     ]
 }
-DOOR_SETTLED = settled("not_opened", "unresolved", "missing", "mismatch", "recovered")
+DOOR_SETTLED = settled("not_opened", "unresolved", "missing", "mismatch", "recovered", "will_not_close")
 GONE = {"checked": [*STAY_SETTLED["checked"], *DOOR_SETTLED["checked"]]}
 FREED = {"claim": "", "stay": ""}
 CASES: list[tuple[e.Body, dict[str, list[dict[str, Any]]]]] = [

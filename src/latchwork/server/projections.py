@@ -36,8 +36,8 @@ _STAYS_DOUBTS = (Task.WRONG_RECIPIENT, Task.REFUSED, Task.UNKNOWN_RECIPIENT, Tas
 """Settled when the stay ends, or somebody has changed it."""
 _DOORS_DOUBTS = (Task.NOT_OPENED, Task.UNRESOLVED)
 """Settled by the door itself when it moves after all, or by a person who puts in or takes out."""
-_TAKERS_DOUBTS = (*_DOORS_DOUBTS, Task.MISSING, Task.MISMATCH, Task.RECOVERED)
-_LOOKERS_DOUBTS = (*_TAKERS_DOUBTS, Task.WILL_NOT_CLOSE, Task.FORCED_DOOR, Task.LEFT_OPEN)
+_TAKERS_DOUBTS = (*_DOORS_DOUBTS, Task.MISSING, Task.MISMATCH, Task.RECOVERED, Task.WILL_NOT_CLOSE)
+_LOOKERS_DOUBTS = (*_TAKERS_DOUBTS, Task.FORCED_DOOR, Task.LEFT_OPEN)
 
 
 def rows(organisation: str, raws: Iterable[bytes], nodes: Iterable[bytes], now: datetime) -> Rows:

@@ -29,6 +29,8 @@ class Notices(Checker):
         stay: StayId | None = getattr(body, "stay", None)
         about: About | None = getattr(body, "about", None)
         if stay is not None and isinstance(about, About):
+            if self._whose.get(stay) != about.recipient:  # theirs no more: a restored server may tell the other only
+                self._due = {due: where for due, where in self._due.items() if due[0] != stay}
             self._whose[stay] = about.recipient
         told, person = notice(body), self._whose.get(stay) if stay else None
         if stay is not None and told is not None and person is not None:

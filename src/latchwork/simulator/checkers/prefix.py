@@ -15,6 +15,7 @@ class Prefix(Checker):
         self._checked: dict[BankId, int] = {}
         self._parted: dict[BankId, None] = {}
         """Lost their disks, and may not have gone on from the cloud's log yet."""
+        self._is_over = False
 
     def cloud_grew(self, bank: BankId) -> None:
         self._compare(bank, self._checked.get(bank, 0))
@@ -25,7 +26,7 @@ class Prefix(Checker):
             self._compare(bank, 0)
 
     def settled(self) -> None:
-        self._parted.clear()
+        self._is_over = True
         for bank in sorted(self.world.controllers):
             self._compare(bank, 0)
 
@@ -39,8 +40,8 @@ class Prefix(Checker):
     def _compare(self, bank: BankId, start: int) -> None:
         copied = self.world.archive.log(bank, start)
         head = self.world.archive.head(bank)
-        if bank in self._parted or (head.epoch < self.world.pictures[bank].epoch and not head.divided):
-            return  # it is about to begin a new epoch, or to be told of it
+        if not self._is_over and (bank in self._parted or head.epoch < self.world.pictures[bank].epoch):
+            return  # it is about to begin a new epoch, or the server to be told of it
         if head.divided is not None:
             self.wrong(f"the cloud calls {bank[:4]} divided: {head.divided}")
         size = start + len(copied)
