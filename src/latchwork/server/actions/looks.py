@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from latchwork.server.access import STAFF
-from latchwork.server.actions.office import LIST_MAX, Office, Who, not_found
+from latchwork.server.actions.office import LIST_MAX, Office, Who, is_id, not_found
 
 SEEN_MAX = 10_000
 
@@ -50,6 +50,8 @@ async def record(office: Office, who: Who, what: What, people: Iterable[str | No
 
 async def at(office: Office, who: Who, person: str) -> list[Look]:
     """Also at somebody who was erased since. Declines with 404."""
+    if not is_id(person):
+        raise not_found("person")
     found = await looks(office, who.organisation, person)
     if not found and not await office.tables.do("people", who.organisation, person, 1):
         raise not_found("person")

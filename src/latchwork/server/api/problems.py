@@ -49,6 +49,8 @@ def problem(error: Exception) -> Response[bytes]:
         headers |= {k: v for k, v in (error.headers or {}).items() if k.lower() != "content-type"}
     elif isinstance(error, RecursionError):
         status, reason, detail = 400, "bad_request", "The body is nested too deeply."
+    elif isinstance(error, UnicodeDecodeError):
+        status, reason, detail = 400, "bad_request", "The body is not UTF-8."
     else:
         log.error("a request failed", exc_info=error)
         status, reason = 500, "internal_error"
