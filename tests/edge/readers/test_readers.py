@@ -351,11 +351,11 @@ async def test_a_card_that_stays_is_read_once_and_again_when_it_comes_back(monke
 async def test_a_reader_that_stays_away_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     table = ReaderTable("serial", str(tmp_path / "nothing"))
     with caplog.at_level(logging.WARNING):
-        task = asyncio.create_task(supervise([table], lambda scan: None, 0.01))
+        task = asyncio.create_task(supervise([table], lambda scan: None, 0.5))
         async with asyncio.timeout(30):
             while not caplog.records:
                 await asyncio.sleep(0.01)
-        await asyncio.sleep(0.3)  # time for more, if it were to say more
+        await asyncio.sleep(1.6)  # three more tries, if it were to say more
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     assert len(caplog.records) == 1 and "nothing" in caplog.text
