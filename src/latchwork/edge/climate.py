@@ -17,10 +17,11 @@ from latchwork.domain.bank import Bank
 from latchwork.domain.commands import Command, SenseBand, SumUp
 from latchwork.domain.rules.pieces import HERE
 from latchwork.domain.words import CompartmentId, StayId
-from latchwork.edge.config import ZoneTable
+from latchwork.edge.config import BadConfig, ZoneTable
 from latchwork.edge.drivers.protocol import Fault
 from latchwork.edge.sensors.ds18b20 import Ds18b20
 from latchwork.edge.sensors.reading import Doubted, Sensor
+from latchwork.edge.sensors.xy_md02 import MD02, XyMd02
 from latchwork.store.climate import ClimateTable, Kept, Unkept
 
 READ_SECONDS = 60.0
@@ -50,6 +51,8 @@ class Zone:
     compartments: tuple[CompartmentId, ...]
     celsius_min: float
     celsius_max: float
+    port: str = ""
+    """Where several sensors share one line, they are asked one after the other."""
     last: list[bool | None] = field(default_factory=list)
     """Of the last readings: inside the band, outside, none."""
 
@@ -58,8 +61,22 @@ class Zone:
 
 
 def zone_of(table: ZoneTable, now_s: Callable[[], float]) -> Zone:
-    sensor = Doubted(Ds18b20(Path(table.port)), now_s)
-    return Zone(table.id, sensor, tuple(map(CompartmentId, table.compartments)), *table.celsius)
+    """Raises BadConfig."""
+    try:
+        sensor = Doubted(_sensor(table), now_s)
+    except ValueError as error:
+        raise BadConfig(f"climate {table.id}: {error}") from None
+    return Zone(table.id, sensor, tuple(map(CompartmentId, table.compartments)), *table.celsius, port=table.port)
+
+
+def _sensor(table: ZoneTable) -> Sensor:
+    match table.sensor:
+        case "ds18b20":
+            return Ds18b20(Path(table.port))
+        case "xy-md02":
+            return XyMd02(table.port, table.unit)
+        case "md02":
+            return XyMd02(table.port, table.unit, profile=MD02)
 
 
 class Climate:
@@ -70,6 +87,7 @@ class Climate:
         self._table = table
         self._desk = desk
         self._now = now
+        self._lines = {zone.port: asyncio.Lock() for zone in zones}
 
     async def run(self, every_s: float = READ_SECONDS) -> None:
         """Until cancelled."""
@@ -85,7 +103,8 @@ class Climate:
 
     async def read(self, zone: Zone) -> None:
         try:
-            celsius = round((await zone.sensor.read()).celsius, 1)
+            async with self._lines.setdefault(zone.port, asyncio.Lock()):
+                celsius = round((await zone.sensor.read()).celsius, 1)
         except Fault as fault:
             log.info("climate %s: %s", zone.id, fault)
             self._say(zone, None, None)

@@ -44,7 +44,7 @@ port = "/dev/serial/by-id/usb-..."     # "hid": /dev/input/by-id/...-event-kbd; 
 
 [[climate]]                            # a temperature sensor, and the band that its compartments should keep
 id = "fridge"
-sensor = "ds18b20"
+sensor = "ds18b20"                     # or "xy-md02", "md02": port = "/dev/serial/...", and unit = 1
 port = "/sys/bus/w1/devices/28-000000000000"
 compartments = ["01"]
 celsius = [2, 8]
@@ -58,7 +58,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -129,10 +129,12 @@ class ReaderTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class ZoneTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: str
-    sensor: Literal["ds18b20"]
+    sensor: Literal["ds18b20", "xy-md02", "md02"]
     port: str
     compartments: tuple[str, ...]
     celsius: tuple[float, float]
+    unit: Annotated[int, msgspec.Meta(ge=1, le=247)] = 1
+    """Of a sensor that speaks Modbus."""
 
 
 class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -7,8 +7,11 @@ import tty
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+import msgspec
 import pytest
 
+from latchwork.edge.climate import zone_of
+from latchwork.edge.config import BadConfig, ZoneTable
 from latchwork.edge.drivers.modbus_relay import modbus
 from latchwork.edge.drivers.modbus_relay.modbus import Framing
 from latchwork.edge.drivers.protocol import Fault
@@ -133,3 +136,12 @@ def test_a_unit_or_a_port_that_cannot_be_is_refused() -> None:
         XyMd02("/dev/ttyUSB0", 0)
     with pytest.raises(ValueError, match="socket://host:port"):
         XyMd02("socket://gateway")
+
+
+async def test_it_is_configured_by_its_name() -> None:
+    table = ZoneTable("fridge", "xy-md02", "", ("01",), (2.0, 8.0))
+    async with on_tcp(told(QUESTION, ANSWER)) as port:
+        zone = zone_of(msgspec.structs.replace(table, port=port), asyncio.get_running_loop().time)
+        assert (await zone.sensor.read()).celsius == 30.5
+    with pytest.raises(BadConfig, match="climate fridge"):
+        zone_of(msgspec.structs.replace(table, port="socket://gateway"), asyncio.get_running_loop().time)
