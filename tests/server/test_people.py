@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 from tests.server.test_pages import DESK, PHONE, browsing, looking, shot
+from tests.server.test_privacy import everything
 from tests.server.town import Town, town
 
+from latchwork.edge.kiosk.papers import read_papers, read_people
 from latchwork.server.actions import roster, spreadsheet
 from latchwork.server.actions.office import Declined
 
@@ -57,7 +59,7 @@ def test_whatever_wrote_it(encoding: str, delimiter: str, newline: str) -> None:
         ('name,unit\n"Ada\nLovelace","7\r\nleft"', {"name": "Ada Lovelace", "unit": "7 left"}),
         ('name, unit\n"Ada ""the count"" L.", "7, left"', {"name": 'Ada "the count" L.', "unit": "7, left"}),
         ("name,unit\n=cmd|'/c calc'!A1,@SUM(1)", {"name": "=cmd|'/c calc'!A1", "unit": "@SUM(1)"}),
-        ("Name,name,e-mail,E-mail 2\nA,B,a@x,b@x", {"name": "A", "email": "a@x"}),
+        ("Name,name,e-mail,E-mail 2\nA,B,a@x,b@x", {"name": "A", "email": "a@x", "other_emails": "b@x"}),
         ("name,mail\nJo\u0308rg\u200b,\u00a0a@x ", {"name": "Jörg", "email": "a@x"}),
     ],
 )
@@ -85,6 +87,10 @@ def test_what_is_no_list_is_refused_with_a_sentence(data: bytes, why: str) -> No
         spreadsheet.read(data)
 
 
+def held(name: str, called: str, **more: Any) -> roster.Held:
+    return roster.Held(id=name, name=called, **more)
+
+
 class House:
     """The same comparison, without a database."""
 
@@ -92,9 +98,9 @@ class House:
         self.people = {person.id: person for person in people}
         self._ids = count(1)
 
-    def take_in(self, text: str, site: str | None = None) -> list[tuple[str, str]]:
+    def take_in(self, text: str, site: str | None = None, code: str = "") -> list[tuple[str, str]]:
         sheet = spreadsheet.read(text.encode())
-        self.plan = roster.compare(sheet.rows, list(self.people.values()), site, lambda: f"n{next(self._ids)}")
+        self.plan = roster.compare(sheet.rows, list(self.people.values()), site, code, lambda: f"n{next(self._ids)}")
         self.people |= {person.id: person for person in (*self.plan.created, *self.plan.changed)}
         return [(x.outcome, x.name) for x in self.plan.outcomes]
 
@@ -130,7 +136,7 @@ def test_a_household_of_one_address_stays_several_people() -> None:
     ],
 )
 def test_somebody_is_found_by_id_or_address_or_name_and_unit(text: str, change: set[str]) -> None:
-    ada = roster.Held("a", "Ada Lovelace", "7", "ada@x", "4711")
+    ada = held("a", "Ada Lovelace", unit="7", email="ada@x", external_id="4711")
     house = settled(text, ada)
     assert list(house.people) == ["a"]
     house = House(ada)
@@ -141,7 +147,7 @@ def test_somebody_is_found_by_id_or_address_or_name_and_unit(text: str, change: 
 
 
 def test_another_id_is_somebody_else() -> None:
-    house = House(roster.Held("a", "John Smith", "7", "j@x", "1"))
+    house = House(held("a", "John Smith", unit="7", email="j@x", external_id="1"))
     assert house.take_in("id,name,email,unit\n2,John Smith,j@x,7") == [
         ("created", "John Smith"),
         ("left", "John Smith"),
@@ -177,8 +183,8 @@ def test_rows_are_refused_one_by_one_and_say_why() -> None:
 
 
 def test_nobody_leaves_for_a_wrong_letter_or_because_two_could_be_meant() -> None:
-    two = [roster.Held(x, "John Smith", "7", f"{x}@x") for x in "ab"]
-    ada = roster.Held("c", "Ada", "1", "ada@x")
+    two = [held(x, "John Smith", unit="7", email=f"{x}@x") for x in "ab"]
+    ada = held("c", "Ada", unit="1", email="ada@x")
     house = House(*two, ada)
     assert house.take_in("name,email,unit\nJohn Smith,,7\nAda,ada at x,1") == [
         ("refused", "John Smith"),
@@ -187,19 +193,100 @@ def test_nobody_leaves_for_a_wrong_letter_or_because_two_could_be_meant() -> Non
 
 
 def test_a_sites_list_says_nothing_of_other_sites() -> None:
-    here, there, nowhere = (roster.Held(x, "John", "7", site=site) for x, site in (("h", "s"), ("t", "o"), ("n", None)))
+    here, there, nowhere = (held(x, "John", unit="7", site=site) for x, site in (("h", "s"), ("t", "o"), ("n", None)))
     house = settled("name,unit\nAda,1", here, there, nowhere, site="s")
     assert house.take_in("name,unit\nAda,1", "s") == [("unchanged", "Ada"), ("left", "John")]
     assert house.plan.outcomes[-1].person == "h"
-    moved = House(roster.Held("t", "John", "7", external_id="4711", site="o"))
+    moved = House(held("t", "John", unit="7", external_id="4711", site="o"))
     moved.take_in("id,name,unit\n4711,John,7", "s")
     assert moved.people["t"].site == "s"
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "told"),
+    [
+        ("+49 (0)30 / 1234-567", "", "+49301234567"),
+        ("0049 30 1234567", "", "+49301234567"),
+        ("030 1234567", "49", "+49301234567"),
+        ("171 1234567", "49", "+491711234567"),
+        ("06 1234567", "39", "+39061234567"),
+        ("(212) 555-0100", "1", "+12125550100"),
+        ("030 1234567", "", None),
+        ("+49 30 HELLO", "49", None),
+        ("+0 30 1234567", "49", None),
+        ("12", "49", None),
+        ("+49 171 1234567 89012345", "", None),
+    ],
+)
+def test_telephone_numbers_say_their_country(number: str, code: str, told: str | None) -> None:
+    assert roster.e164(number, code) == told
+
+
+def test_several_addresses_and_numbers_in_the_order_of_preference() -> None:
+    house = House()
+    text = "name,mail,private email,phone,mobile\nAda,a@x; b@x,c@x,030 1234567,+49 171 1234567\nBob,b@x,,HELLO,\n"
+    assert house.take_in(text, code="49") == [("created", "Ada"), ("refused", "Bob")]
+    (ada,) = house.plan.created
+    assert (ada.email, ada.other_emails, ada.phones) == ("a@x", ["b@x", "c@x"], ["+491711234567", "+49301234567"])
+    assert house.take_in(text, code="49")[0] == ("unchanged", "Ada")
+    house.take_in("name,mail\nAda,a@x")
+    assert house.plan.changed == []  # a column that is not there says nothing
+
+
+def test_departments_find_their_key_contacts_in_the_same_file() -> None:
+    text = (
+        "name,kind,key contact,email,id\n"
+        "Post room,Department,GRACE HOPPER,,d1\nHousehold King,household,ada@x,,\nLab,department,nobody,,\n"
+        "Ada King,resident,not a key contact,ada@x,\nGrace Hopper,employee,,,4711\n"
+    )
+    house = settled(text)
+    ada, grace = (next(x.id for x in house.people.values() if x.name == name) for name in ("Ada King", "Grace Hopper"))
+    found = {x.name: x.contact for x in house.people.values()}
+    assert found == {"Post room": grace, "Household King": ada, "Ada King": None, "Grace Hopper": None}
+    assert [x.why for x in house.plan.outcomes if x.why] == ["“nobody” is not one person's id, e-mail address or name."]
+
+
+async def test_a_department_is_found_by_its_name_and_its_key_contact_is_told(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path, mail=True) as place:
+        await look_after_a_post_room(await place.settle(), database)
+
+
+async def look_after_a_post_room(place: Town, database: str) -> None:
+    ada = {"name": "Ada Lovelace", "email": "ada@example.org", "unit": "12", "phones": ["+49301234567"]}
+    told = {**ada, "kind": "employee", "external_id": "4711", "other_emails": ["lovelace@example.org"]}
+    changed = await place.ask("PUT", f"people/{place.person}", json=told)
+    assert {name: changed[name] for name in told} == told
+    post = {"name": "Post Room", "kind": "department", "contact": place.person}
+    await place.ask("POST", "people", 404, json={**post, "contact": "0" * 32})
+    await place.ask("POST", "people", 409, json={**post, "external_id": "4711"})
+    await place.ask("POST", "people", 400, json={**post, "phones": ["030 1234567"]})
+    room = await place.ask("POST", "people", json=post)
+    await place.ask("PUT", f"people/{room['id']}", 409, json={**post, "external_id": "4711"})
+    await place.wall.sync()
+    directory = place.wall.journal.document("directory") or b""
+    papers = read_papers(read_people(directory), None, None, None)
+    assert [x.name for x in papers.matches("post room")] == ["Post Room"] == [x.name for x in papers.matches("room")]
+    assert [x.name for x in papers.matches("12")] == ["A. L."] and b"ovelace" not in directory
+
+    stay = (await place.announce("LW-1", recipient=room["id"]))["id"]
+    await place.wall.sync()
+    await place.wall.put_in(place.courier, stay)
+    await place.wall.sync()
+    (mail,) = await place.mails(1)
+    assert "Ada Lovelace (Post Room)" in mail["text"] and "Your code: " in mail["text"]
+
+    export = await place.ask("GET", f"people/{place.person}/export")
+    assert export["contact_for"] == ["Post Room"] and export["person"]["phones"] == ["+49301234567"]
+    await place.ask("DELETE", f"people/{place.person}")
+    assert (await place.ask("GET", f"people/{room['id']}"))["contact"] is None
+    left = await everything(database)
+    assert [x for x in ("4711", "+49301234567", "lovelace@example.org", "Ada") if x in left] == []
 
 
 def messy(rows: int, seed: int) -> bytes:
     """As a caretaker's spreadsheet is after ten years. Who is where depends on the seed."""
     chance = random.Random(seed)
-    lines = ["Elm Court;;;;;;", "", "Nr;Nachname;Vorname;E-Mail-Adresse;Whg-Nr.;Sprache;Bemerkung"]
+    lines = ["Elm Court;;;;;;;", "", "Nr;Nachname;Vorname;E-Mail-Adresse;Whg-Nr.;Sprache;Telefon;Bemerkung"]
     for n in range(rows):
         first, last = chance.choice(NAMES), chance.choice(SURNAMES)
         flat = f"{chance.randrange(1, 3000)}{chance.choice(['', ' a', 'B'])}"
@@ -207,22 +294,25 @@ def messy(rows: int, seed: int) -> bytes:
         if n % 97 == 0:
             email = "siehe Aushang"
         note = chance.choice(["", '"zieht um; bald\nvielleicht"', "=HYPERLINK(A1)", '"""VIP"""'])
-        lines.append(f"{n}; {last} ;{first}  ;{email};{flat};{chance.choice(['', 'de', 'Deutsch', 'EN', 'fr'])};{note}")
+        language = chance.choice(["", "de", "Deutsch", "EN", "fr"])
+        phone = chance.choice(["", f"030 / {n + 100_000}", f"171{n + 1_000_000}", f"+44 (0)20 7946-{n % 9000 + 1000}"])
+        lines.append(f"{n}; {last} ;{first}  ;{email};{flat};{language};{phone};{note}")
         if n % 50 == 0:
-            lines += [";;;;;;", lines[-1]]
+            lines += [";;;;;;;", lines[-1]]
     return "\r\n".join(lines).encode("utf-16")
 
 
 async def test_a_messy_spreadsheet_of_5000_twice(place: Town) -> None:
     data = messy(5_000, 1)
-    dry = await take_in(place, data)
+    dry = await take_in(place, data, calling_code="49")
     assert [x["what"] for x in await place.ask("GET", f"people/{place.person}/looks")] == ["list"]
     assert dry["dry_run"] and len(await place.ask("GET", "people")) == 1
-    done = await take_in(place, data, dry_run=False)
+    done = await take_in(place, data, calling_code="49", dry_run=False)
     assert done["counts"] == dry["counts"]
+    assert not [x["why"] for x in done["rows"] if "telephone" in (x["why"] or "")]
     assert done["counts"]["created"] > 4_500 and done["counts"]["refused"] >= 150 and done["counts"]["left"] == 1
     assert done["unused_columns"] == ["Nr", "Bemerkung"]
-    again = await take_in(place, data, dry_run=False)
+    again = await take_in(place, data, calling_code="49", dry_run=False)
     assert again["counts"] == {**done["counts"], "created": 0, "unchanged": done["counts"]["created"]}
     rows = [x for x in again["rows"] if x["row"]]
     assert [x["person"] for x in rows if x["outcome"] == "unchanged"] == [

@@ -182,7 +182,8 @@ RIGHTS: Final = (
         note="A party's customers are seen by the organisation that keeps it, and by no wall's.",
     ),
     right(
-        "keep_people", "Say when people are away", (OWNER, MANAGER), "PUT people/{}/holiday",
+        "keep_people", "Change people, and say when they are away", (OWNER, MANAGER),
+        "PUT people/{}", "PUT people/{}/holiday",
     ),
     right(
         "import_people", "Take in people from a spreadsheet", (OWNER, MANAGER),

@@ -188,7 +188,8 @@ async def _found(dsn: str, folder: Path, name: str, lockers: Sequence[str], star
         assert who is not None
         office = office.acting(who.organisation)
         party = await people.create_party(office, who, "Carrier")
-        recipients = {locker: (await people.create_person(office, who, f"Guest of {locker}")).id for locker in lockers}
+        guests = {locker: people.Details(name=f"Guest of {locker}") for locker in lockers}
+        recipients = {locker: (await people.create_person(office, who, guests[locker])).id for locker in lockers}
         return _Organisation(first.organisation, first.token, party.id, recipients)
 
 

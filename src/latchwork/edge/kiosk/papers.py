@@ -14,9 +14,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Person:
+    """Or a department."""
+
     id: PersonId
     name: str
     unit: str
+
+    def words(self) -> list[str]:
+        return [_plain(x) for x in (self.unit, self.name, *self.name.split())]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +57,11 @@ class Papers:
         return rule.otherwise or "".join(label.split()).upper().startswith(rule.prefixes)
 
     def matches(self, query: str) -> list[Person]:
-        """People whose unit begins with a typed word, or whose initials do. Nothing typed, nobody shown."""
+        """Whose unit begins with each typed word, or a word of whose name does. Nothing typed, nobody shown."""
         wanted = [_plain(word) for word in query.split()]
         if not any(wanted):
             return []
-        found = [
-            p for p in self.people if all(_plain(p.unit).startswith(w) or _plain(p.name).startswith(w) for w in wanted)
-        ]
+        found = [p for p in self.people if all(any(x.startswith(w) for x in p.words()) for w in wanted)]
         return sorted(found, key=lambda p: (_plain(p.unit) not in wanted, len(p.unit), p.unit, p.name))
 
 

@@ -1,7 +1,9 @@
 """Recipients and carriers. Their names stay in rows, and in the directory that a bank's screen shows."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 import msgspec
 
@@ -9,24 +11,43 @@ from latchwork.server.actions import looks
 from latchwork.server.actions.office import LIST_MAX, Declined, Office, Who, is_id, not_found
 
 EMAIL = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$"
+PHONE = r"^\+[1-9][0-9]{6,14}$"
+"""E.164."""
+Kind = Literal["resident", "student", "employee", "department", "household"]
+GROUPS = frozenset({"department", "household"})
+OTHERS_MAX = 5
+"""Other addresses, and telephone numbers."""
 DIRECTORY = "directory"
 DIRECTORY_MAX = 10_000
 AWAY_DAYS_MAX = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
-    id: str
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Details:
+    """What is kept of somebody, or of a department or a household, beside their id."""
+
     name: str
-    unit: str
-    email: str | None
-    site: str | None
-    created_at: datetime
+    email: str | None = None
+    """Notices go there."""
+    unit: str = ""
+    site: str | None = None
     language: str = "en"
-    away_until: datetime | None = None
-    """On holiday: until then whatever is here for them is held."""
     external_id: str | None = None
     """What they are called in the organisation's own list of them."""
+    kind: Kind = "resident"
+    other_emails: Sequence[str] = ()
+    phones: Sequence[str] = ()
+    """E.164. The best first, as of the other addresses."""
+    contact: str | None = None
+    """Who is told instead: of a department or household its key contact."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person(Details):
+    id: str
+    created_at: datetime
+    away_until: datetime | None = None
+    """On holiday: until then whatever is here for them is held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +58,7 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A person as the kiosk's directory shows them: no more than a courier needs to spot the wrong flat."""
+    """As the kiosk's directory shows them: no more than a courier needs to spot the wrong flat."""
 
     id: str
     name: str
@@ -45,28 +66,53 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
+class _Neighbour:
+    id: str
+    name: str
+    unit: str
+    kind: Kind
+
+    def listed(self) -> Listed:
+        """A department is no person, and found by its name."""
+        return Listed(self.id, self.name if self.kind == "department" else initials(self.name), self.unit)
+
+
+@dataclass(frozen=True, slots=True)
 class _BankId:
     id: str
 
 
-async def create_person(
-    office: Office,
-    who: Who,
-    name: str,
-    email: str | None = None,
-    unit: str = "",
-    site: str | None = None,
-    language: str = "en",
-) -> Person:
-    person = Person(office.new_id(), name, unit, email, site, office.now(), language)
-    made = await office.tables.do(
-        "create_person", person.id, who.organisation, site, name, unit, email, person.created_at, language, who.party
-    )
-    if not made:
-        raise not_found("site")
+async def create_person(office: Office, who: Who, new: Details) -> Person:
+    await _check_contact(office, who, new)
+    made = Person(id=office.new_id(), created_at=office.now(), **asdict(new))
+    if not await office.tables.do(
+        "create_person", made.id, who.organisation, who.party, made.created_at, *asdict(new).values()
+    ):
+        raise _not_possible(new)
     if who.party is None:  # a party's own customers stand in nobody's directory
         await refresh_all(office, who)
-    return person
+    return made
+
+
+async def change_person(office: Office, who: Who, person_id: str, new: Details) -> Person:
+    """All of it anew."""
+    await person(office, who, person_id)
+    await _check_contact(office, who, new)
+    if not await office.tables.do("change_person", who.organisation, person_id, *asdict(new).values()):
+        raise _not_possible(new)
+    await refresh_all(office, who)
+    return await person(office, who, person_id)
+
+
+async def _check_contact(office: Office, who: Who, new: Details) -> None:
+    if new.contact is not None:
+        await person(office, who, new.contact)
+
+
+def _not_possible(new: Details) -> Declined:
+    if new.external_id is None:
+        return not_found("site")
+    return Declined(409, "external_id_taken", "Somebody else has this external id, or there is no such site.")
 
 
 async def set_away(office: Office, who: Who, person_id: str, until: datetime | None) -> Person:
@@ -117,8 +163,7 @@ def initials(name: str) -> str:
 
 async def refresh_directory(office: Office, bank: str) -> None:
     """Send the bank whom a courier may pick, whole, if it changed."""
-    people = await office.tables.all(Listed, "directory", bank, DIRECTORY_MAX)
-    listed = [replace(person, name=initials(person.name)) for person in people]
+    listed = [x.listed() for x in await office.tables.all(_Neighbour, "directory", bank, DIRECTORY_MAX)]
     if await office.tables.do("put_document", bank, DIRECTORY, msgspec.json.encode(listed)):
         office.wake(bank)
 

@@ -130,6 +130,8 @@ class Export:
 
     made_at: datetime
     person: people.Person
+    contact_for: Sequence[str]
+    """Departments and households."""
     received: Sequence[Received]
     sent: Sequence[Sent]
     notices: Sequence[Notice]
@@ -217,6 +219,7 @@ async def export(office: Office, who: Who, person_id: str) -> Export:
     return Export(
         office.now(),
         found,
+        [group.name for group in await tables.all(_Named, "contact_for", *of)],
         await tables.all(Received, "stays_for", *of),
         await tables.all(Sent, "sent_by", *of),
         await tables.all(Notice, "notices_to", *of),
@@ -227,12 +230,10 @@ async def export(office: Office, who: Who, person_id: str) -> Export:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a parcel's page tells of the person whom it is for. `name`: None where nobody is named."""
+    """What a parcel's page tells of the person whom it is for. `person`: None where nobody is named."""
 
     organisation: str
-    name: str | None
-    unit: str
-    email: str | None
+    person: people.Person | None
     tracking: str | None
     kept: Retention
     looks: list[looks.Look]
@@ -251,9 +252,8 @@ async def known(office: Office, link: str) -> Known:
         person = await acting.tables.one(people.Person, "people", row.organisation, row.recipient, 1)
     run_by = await acting.tables.one(_Named, "organisation_name", row.organisation)
     kept = await retention(acting, row.organisation)
-    name, unit, email = (person.name, person.unit, person.email) if person else (None, "", None)
     seen = await looks.looks(acting, row.organisation, row.recipient) if row.recipient else []
-    return Known(run_by.name if run_by else "", name, unit, email, row.tracking, kept, seen)
+    return Known(run_by.name if run_by else "", person, row.tracking, kept, seen)
 
 
 async def retention(office: Office, organisation: str) -> Retention:

@@ -15,10 +15,17 @@ import msgspec
 from latchwork.server.actions import looks, people, places, spreadsheet
 from latchwork.server.actions.office import Office, Who
 
-LONGEST = {"name": 200, "unit": 60, "external_id": 60, "email": 254}
-CALLED = {"name": "name", "unit": "unit", "external_id": "id", "email": "e-mail address"}
+LONGEST = {"name": 200, "unit": 60, "external_id": 60}
+CALLED = {"name": "name", "unit": "unit", "external_id": "id"}
+EMAIL_CHARACTERS_MAX = 254
 LANGUAGES = {"en": "en", "english": "en", "englisch": "en", "de": "de", "deutsch": "de", "german": "de"}
 """Whoever has another one is told in English."""
+KINDS: Mapping[str, people.Kind] = {
+    "resident": "resident", "bewohner": "resident", "bewohnerin": "resident", "mieter": "resident",
+    "student": "student", "studentin": "student", "studierende": "student",
+    "employee": "employee", "staff": "employee", "mitarbeiter": "employee", "mitarbeiterin": "employee",
+    "department": "department", "abteilung": "department", "household": "household", "haushalt": "household",
+}  # fmt: skip
 
 What = Literal["created", "changed", "unchanged", "left", "refused"]
 
@@ -51,17 +58,11 @@ class Imported:
     rows: Sequence[Outcome]
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held(people.Details):
     """Somebody as they are kept."""
 
     id: str
-    name: str
-    unit: str = ""
-    email: str | None = None
-    external_id: str | None = None
-    language: str = "en"
-    site: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +85,15 @@ class _Face:
 @dataclass(slots=True, eq=False)
 class _Row:
     number: int
-    cells: Mapping[str, str]
+    told: dict[str, Any]
+    """What it says, by the fields of people.Details."""
+    contact: str
+    """As it is written."""
     face: _Face
     why: str | None
     """It is refused."""
     held: Held | None = None
+    id: str = ""
 
 
 KEYS: Sequence[Callable[[_Face], tuple[str, ...]]] = (
@@ -102,10 +107,12 @@ KEYS: Sequence[Callable[[_Face], tuple[str, ...]]] = (
 with it first. A key without its first word is nobody's."""
 
 
-async def take_in(office: Office, who: Who, data: bytes, site: str | None, dry_run: bool) -> Imported:
+async def take_in(
+    office: Office, who: Who, data: bytes, site: str | None, calling_code: str, dry_run: bool
+) -> Imported:
     """The file is the whole list of the site, or without one of the organisation. All of its good rows or none.
 
-    Declines as `spreadsheet.read` does.
+    `calling_code`: of telephone numbers that say no country. Declines as `spreadsheet.read` does.
     """
     sheet = await asyncio.to_thread(spreadsheet.read, data)
     if site is not None:
@@ -113,7 +120,7 @@ async def take_in(office: Office, who: Who, data: bytes, site: str | None, dry_r
     async with office.tables.together() as tables:
         await tables.do("one_import_at_a_time", who.organisation)
         held = await tables.all(Held, "roster", who.organisation)
-        plan = await asyncio.to_thread(compare, sheet.rows, held, site, office.new_id)
+        plan = await asyncio.to_thread(compare, sheet.rows, held, site, calling_code, office.new_id)
         if not dry_run:
             await tables.do("add_people", who.organisation, _json(plan.created), office.now())
             await tables.do("change_people", who.organisation, _json(plan.changed))
@@ -126,35 +133,90 @@ async def take_in(office: Office, who: Who, data: bytes, site: str | None, dry_r
 
 
 def compare(
-    sheet: Sequence[spreadsheet.Row], held: Sequence[Held], site: str | None, new_id: Callable[[], str]
+    sheet: Sequence[spreadsheet.Row],
+    held: Sequence[Held],
+    site: str | None,
+    calling_code: str,
+    new_id: Callable[[], str],
 ) -> Plan:
     """What becomes of each row, and who is in none."""
-    rows = [_Row(row.number, row.cells, _face(row.cells), _wrong(row.cells)) for row in sheet]
+    rows = [_read(row, site, calling_code) for row in sheet]
     bad = [row for row in rows if row.why is not None]
     _refuse_doubles([row for row in rows if row.why is None])
     here = [person for person in held if site is None or person.site in (site, None)]
     staying = _find([row for row in rows if row.why is None], held, here, ())
     staying = _find(bad, held, here, staying)  # nobody leaves for a wrong letter in their address
+    for row in rows:
+        row.id = row.held.id if row.held else new_id()
+    _find_contacts(rows, [person for person in held if person.id not in staying])
     plan = Plan([], [], [])
     for row in rows:
-        plan.outcomes.append(_outcome(row, site, plan, new_id))
+        plan.outcomes.append(_outcome(row, plan))
     gone = (person for person in here if person.id not in staying and site in (None, person.site))
     plan.outcomes.extend(Outcome(None, "left", person.name, person.unit, person.id) for person in gone)
     return plan
 
 
-def _wrong(cells: Mapping[str, str]) -> str | None:
-    if not cells["name"]:
+def _read(row: spreadsheet.Row, site: str | None, calling_code: str) -> _Row:
+    """Without an address, a unit or a number in its cell there is none; an empty id, language or kind says nothing."""
+    cells = row.cells
+    told: dict[str, Any] = {"name": cells["name"]}
+    emails = _each(cells, "email", "other_emails")
+    numbers = _each(cells, "mobile", "phone")
+    phones = [e164(number, calling_code) for number in numbers]
+    if "email" in cells:
+        told["email"] = emails[0] if emails else None
+    if "other_emails" in cells or len(emails) > 1:
+        told["other_emails"] = emails[1:]
+    if cells.keys() & {"mobile", "phone"}:
+        told["phones"] = phones
+    if "unit" in cells:
+        told["unit"] = cells["unit"]
+    if cells.get("external_id"):
+        told["external_id"] = cells["external_id"]
+    if language := LANGUAGES.get(re.split("[-_ ]", cells.get("language", "").casefold())[0]):
+        told["language"] = language
+    if kind := KINDS.get(cells.get("kind", "").casefold()):
+        told["kind"] = kind
+    if site is not None:
+        told["site"] = site
+    why = _wrong(told, emails, [number for number, right in zip(numbers, phones, strict=True) if right is None])
+    return _Row(row.number, told, cells.get("contact", ""), _face(told), why)
+
+
+def _each(cells: Mapping[str, str], *names: str) -> list[str]:
+    """Cells may hold several."""
+    found = (x.strip() for name in names for x in re.split("[,;]", cells.get(name, "")))
+    return list({x.casefold(): x for x in found if x}.values())
+
+
+def e164(number: str, calling_code: str) -> str | None:
+    """None for what is no telephone number, or does not say of which country and no `calling_code` does."""
+    digits = re.sub(r"[\s()./\u2010-\u2015-]", "", number.replace("(0)", "", 1) if number[0] in "+0" else number)
+    if digits.startswith("00"):
+        digits = f"+{digits[2:]}"
+    if calling_code and not digits.startswith("+"):
+        # Spreadsheets like to drop the leading zero. In Italy it is dialled from abroad, too.
+        digits = f"+{calling_code}{digits if calling_code == '39' else digits.removeprefix('0')}"
+    return digits if re.fullmatch(people.PHONE, digits) else None
+
+
+def _wrong(told: Mapping[str, Any], emails: Sequence[str], no_phones: Sequence[str]) -> str | None:
+    if not told["name"]:
         return "There is no name."
     for name, characters_max in LONGEST.items():
-        cell = cells.get(name, "")
+        cell = told.get(name, "")
         if len(cell) > characters_max:
             return f"The {CALLED[name]} is longer than {characters_max} characters."
         if re.search(r"[\x00-\x1f\x7f]", cell):
             return f"The {CALLED[name]} has characters that cannot be shown."
-    email = cells.get("email")
-    if email and not re.fullmatch(people.EMAIL, email):
-        return f"“{email}” is no e-mail address."
+    for email in emails:
+        if len(email) > EMAIL_CHARACTERS_MAX or not re.fullmatch(people.EMAIL, email):
+            return f"“{email[:60]}” is no e-mail address."
+    for number in no_phones:
+        return f"“{number[:60]}” is no telephone number, or does not say of which country."
+    if max(len(emails) - 1, len(told.get("phones", ()))) > people.OTHERS_MAX:
+        return f"There are more than {people.OTHERS_MAX} telephone numbers or other addresses."
     return None
 
 
@@ -206,44 +268,57 @@ def _find(
     return staying
 
 
-def _outcome(row: _Row, site: str | None, plan: Plan, new_id: Callable[[], str]) -> Outcome:
-    name, unit, held = row.cells["name"], row.cells.get("unit", ""), row.held
+def _find_contacts(rows: Sequence[_Row], others: Sequence[Held]) -> None:
+    """Of departments and households, by an id, an address or a name that only one person has."""
+    known: dict[str, set[str]] = defaultdict(set)
+    faces = [(row.id, row.face) for row in rows if row.why is None and not _is_group(row)]
+    faces += [(person.id, _face(asdict(person))) for person in others if person.kind not in people.GROUPS]
+    for person, face in faces:
+        for word in (face.external_id, face.email, face.name):
+            known[word].add(person)
+    for row in rows:
+        if row.why is not None or not row.contact or not _is_group(row):
+            continue
+        found = known.get(_plain(row.contact), set())
+        if len(found) == 1:
+            (row.told["contact"],) = found
+        else:
+            row.why = f"“{row.contact[:60]}” is not one person's id, e-mail address or name."
+
+
+def _is_group(row: _Row) -> bool:
+    return row.told.get("kind", row.held.kind if row.held else "resident") in people.GROUPS
+
+
+def _outcome(row: _Row, plan: Plan) -> Outcome:
+    told, held = row.told, row.held
+    name, unit = told["name"], told.get("unit", "")
     if row.why is not None:
         return Outcome(row.number, "refused", name, unit, held.id if held else None, why=row.why)
-    told = _told(row.cells, site)
     if held is None:
-        person = Held(new_id(), **told)
-        plan.created.append(person)
-        return Outcome(row.number, "created", name, unit, person.id)
+        plan.created.append(Held(id=row.id, **told))
+        return Outcome(row.number, "created", name, unit, row.id)
     if (told.get("email") or "").casefold() == (held.email or "").casefold():
         told.pop("email", None)
     person = replace(held, **told)
-    changes = [Change(x, getattr(held, x), getattr(person, x)) for x in told if getattr(held, x) != getattr(person, x)]
+    changes = [Change(x, _said(held, x), _said(person, x)) for x in told if _said(held, x) != _said(person, x)]
     if not changes:
         return Outcome(row.number, "unchanged", name, unit, held.id)
     plan.changed.append(person)
     return Outcome(row.number, "changed", name, unit, held.id, changes)
 
 
-def _told(cells: Mapping[str, str], site: str | None) -> dict[str, Any]:
-    """What a row says. Without an address or a unit in its cell there is none; without an id or a language, nothing is
-    said."""
-    told: dict[str, Any] = {"name": cells["name"]}
-    if "unit" in cells:
-        told["unit"] = cells["unit"]
-    if "email" in cells:
-        told["email"] = cells["email"] or None
-    if cells.get("external_id"):
-        told["external_id"] = cells["external_id"]
-    if language := LANGUAGES.get(re.split("[-_ ]", cells.get("language", "").casefold())[0]):
-        told["language"] = language
-    if site is not None:
-        told["site"] = site
-    return told
+def _said(person: Held, name: str) -> str | None:
+    value = getattr(person, name)
+    return value if value is None or isinstance(value, str) else ", ".join(value)
 
 
-def _face(cells: Mapping[str, Any]) -> _Face:
-    return _Face(*("".join((cells.get(x) or "").split()).casefold() for x in ("external_id", "email", "name", "unit")))
+def _face(told: Mapping[str, Any]) -> _Face:
+    return _Face(*(_plain(told.get(x) or "") for x in ("external_id", "email", "name", "unit")))
+
+
+def _plain(text: str) -> str:
+    return "".join(text.split()).casefold()
 
 
 def _differ(*words: str) -> bool:

@@ -33,6 +33,11 @@ HEADINGS: Mapping[str, str] = {
     "tenant_id member_id matriculation_number personalnummer matrikelnummer mieternummer bewohnernummer "
     "kundennummer externe_id",
     "language": "language lang preferred_language sprache",
+    "other_emails": "email_2 e_mail_2 mail_2 second_email other_email private_email zweite_e_mail weitere_e_mail",
+    "mobile": "mobile mobile_phone mobile_number cell cell_phone handy handynummer mobil mobiltelefon mobilnummer",
+    "phone": "phone phone_number telephone telephone_number tel telefon telefonnummer rufnummer",
+    "kind": "kind type person_type art personenart",
+    "contact": "key_contact contact_person ansprechpartner ansprechpartnerin kontaktperson",
 }
 
 
@@ -41,7 +46,7 @@ class Row:
     number: int
     """As the spreadsheet counts, from 1."""
     cells: Mapping[str, str]
-    """By the columns that were found: name, email, unit, external_id, language. Without needless blanks."""
+    """By the columns that were found: a name, and what else is in HEADINGS. Without needless blanks."""
 
 
 @dataclass(frozen=True, slots=True)

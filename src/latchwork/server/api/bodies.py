@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from latchwork.domain.words import Climate, Ending, Reason, Role, Shares
-from latchwork.server.actions.people import EMAIL
+from latchwork.server.actions.people import EMAIL, OTHERS_MAX, PHONE, Kind
 
 # Printable, in any script; a line may break only in an address or a note.
 Line = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -104,13 +104,20 @@ class BankRules(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NewPerson(Struct, frozen=True, forbid_unknown_fields=True):
-    """With a `site` only the banks there list the person; without, all banks of the organisation."""
+    """With a `site` only the banks there list the person; without, all banks of the organisation. Notices go to
+    `email`, or where there is a `contact`, to that person: so a department or a household has its key contact. Other
+    addresses and `phones` (E.164) stand in the order of preference. `external_id`: in your own list of people."""
 
     name: Line
     email: Email | None = None
     unit: Short = ""
     site: Id | None = None
     language: Literal["en", "de"] = "en"
+    external_id: Annotated[str, Meta(min_length=1, max_length=60, pattern=r"^[^\x00-\x1f\x7f]*$")] | None = None
+    kind: Kind = "resident"
+    other_emails: Annotated[list[Email], Meta(max_length=OTHERS_MAX)] = []
+    phones: Annotated[list[Annotated[str, Meta(pattern=PHONE)]], Meta(max_length=OTHERS_MAX)] = []
+    contact: Id | None = None
 
 
 class NewParty(Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,11 +1,12 @@
 """Recipients, carriers, and the passes of couriers and staff."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import msgspec
 from litestar import Response, delete, get, post, put
 from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
-from litestar.params import FromPath, FromQuery, JSONBody, RawBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter, RawBody
 
 from latchwork.server.actions import looks, partners, passes, people, privacy, roster, spreadsheet
 from latchwork.server.actions.office import Asked
@@ -26,7 +27,7 @@ class _TakesCsv(Operation):
 
 @post("/people", tags=TAG, summary="Create a person who receives things")
 async def create_person(office: TheOffice, who: Asker, data: JSONBody[NewPerson]) -> people.Person:
-    return await people.create_person(office, who, data.name, data.email, data.unit, data.site, data.language)
+    return await people.create_person(office, who, msgspec.convert(data, people.Details, from_attributes=True))
 
 
 @post(
@@ -38,9 +39,14 @@ async def create_person(office: TheOffice, who: Asker, data: JSONBody[NewPerson]
     summary="Compare a spreadsheet with the people of a site, or of all; unless it is a dry run, take it over",
 )
 async def import_people(
-    office: TheOffice, who: Asker, body: RawBody, site: FromQuery[str | None] = None, dry_run: FromQuery[bool] = True
+    office: TheOffice,
+    who: Asker,
+    body: RawBody,
+    site: FromQuery[str | None] = None,
+    calling_code: Annotated[str, QueryParameter(pattern="^([1-9][0-9]{0,2})?$")] = "",
+    dry_run: FromQuery[bool] = True,
 ) -> roster.Imported:
-    return await roster.take_in(office, who, body, site, dry_run)
+    return await roster.take_in(office, who, body, site, calling_code, dry_run)
 
 
 @get("/people", tags=TAG, summary="People")
@@ -51,6 +57,14 @@ async def all_people(office: TheOffice, who: Asker) -> list[people.Person]:
 @get("/people/{person_id:str}", tags=TAG, summary="A person")
 async def person(office: TheOffice, who: Asker, person_id: FromPath[str]) -> people.Person:
     return await people.person(office, who, person_id)
+
+
+@put("/people/{person_id:str}", tags=TAG, summary="Change a person: all of it anew")
+async def change_person(
+    office: TheOffice, who: Asker, person_id: FromPath[str], data: JSONBody[NewPerson]
+) -> people.Person:
+    new = msgspec.convert(data, people.Details, from_attributes=True)
+    return await people.change_person(office, who, person_id, new)
 
 
 @put("/people/{person_id:str}/holiday", tags=TAG, summary="Hold whatever is here for a person until they are back")
@@ -153,6 +167,7 @@ async def revoke(office: TheOffice, who: Asker, pass_id: FromPath[str]) -> Asked
 
 HANDLERS = [
     create_person,
+    change_person,
     import_people,
     all_people,
     rule,

@@ -1,7 +1,10 @@
 -- Notices as people look at them; how they go out is in outbox.sql.
 
 -- name: address
-SELECT name, email, language FROM people WHERE id = $1
+-- Of a department or household the key contact's.
+SELECT CASE WHEN c.email IS NULL THEN p.name ELSE concat(c.name, ' (', p.name, ')') END AS name,
+    coalesce(c.email, p.email) AS email, CASE WHEN c.email IS NULL THEN p.language ELSE c.language END AS language
+FROM people p LEFT JOIN people c ON c.id = p.contact WHERE p.id = $1
 
 -- name: notices
 -- The latest notices of an organisation, or only the dead letters: what was given up, and is somebody's business.
@@ -27,8 +30,8 @@ ON CONFLICT DO NOTHING
 
 -- name: untold_behind
 -- Whether something is behind this door that nobody can be told of.
-SELECT true AS value FROM stays s LEFT JOIN people p ON p.id = s.recipient
-WHERE s.bank = $1 AND s.compartment = $2 AND s.ended_at IS NULL AND s.deposited_at IS NOT NULL AND p.email IS NULL
+SELECT true AS value FROM stays s LEFT JOIN people p ON p.id = s.recipient LEFT JOIN people c ON c.id = p.contact
+WHERE s.bank = $1 AND s.compartment = $2 AND s.ended_at IS NULL AND s.deposited_at IS NOT NULL AND coalesce(c.email, p.email) IS NULL
 LIMIT 1
 
 -- name: remind

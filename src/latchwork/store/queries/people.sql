@@ -1,14 +1,27 @@
 -- Recipients, carriers, and the passes of those who work at a wall.
 
 -- name: create_person
-INSERT INTO people (id, organisation, site, name, unit, email, created_at, language, party)
-SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9
-WHERE $3::text IS NULL OR EXISTS (SELECT FROM sites WHERE id = $3 AND organisation = $2)
+INSERT INTO people (
+    id, organisation, party, created_at, name, email, unit, site, language, external_id, kind, other_emails, phones, contact
+)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14
+WHERE $8::text IS NULL OR EXISTS (SELECT FROM sites WHERE id = $8 AND organisation = $2)
+ON CONFLICT (organisation, external_id) WHERE external_id IS NOT NULL AND party IS NULL DO NOTHING
+RETURNING true
+
+-- name: change_person
+UPDATE people SET name = $3, email = $4, unit = $5, site = $6, language = $7, external_id = $8, kind = $9,
+    other_emails = $10, phones = $11, contact = $12
+WHERE organisation = $1 AND id = $2
+    AND ($6::text IS NULL OR EXISTS (SELECT FROM sites WHERE id = $6 AND organisation = $1))
+    AND NOT EXISTS (
+        SELECT FROM people x WHERE x.organisation = $1 AND x.external_id = $8 AND x.party IS NULL AND x.id <> $2
+    )
 RETURNING true
 
 -- name: people
-SELECT id, name, unit, email, site, created_at, language, away_until, external_id FROM people
-WHERE organisation = $1 AND ($2::text IS NULL OR id = $2) ORDER BY name, id LIMIT $3
+SELECT id, name, email, unit, site, language, external_id, kind, other_emails, phones, contact, created_at, away_until
+FROM people WHERE organisation = $1 AND ($2::text IS NULL OR id = $2) ORDER BY name, id LIMIT $3
 
 -- name: set_away
 UPDATE people SET away_until = $3 WHERE organisation = $1 AND id = $2 RETURNING true
@@ -18,21 +31,25 @@ UPDATE people SET away_until = $3 WHERE organisation = $1 AND id = $2 RETURNING 
 SELECT true FROM organisations WHERE id = $1 FOR NO KEY UPDATE
 
 -- name: roster
-SELECT id, name, unit, email, external_id, language, site FROM people
+SELECT id, name, email, unit, site, language, external_id, kind, other_emails, phones, contact FROM people
 WHERE organisation = $1 AND party IS NULL ORDER BY name, unit, id
 
 -- name: add_people
-INSERT INTO people (id, organisation, site, name, unit, email, external_id, language, created_at)
-SELECT x.id, $1, x.site, x.name, x.unit, x.email, x.external_id, x.language, $3
+INSERT INTO people (
+    id, organisation, created_at, name, email, unit, site, language, external_id, kind, other_emails, phones, contact
+)
+SELECT x.id, $1, $3, x.name, x.email, x.unit, x.site, x.language, x.external_id, x.kind, x.other_emails, x.phones, x.contact
 FROM jsonb_to_recordset($2::jsonb) x (
-    id text, site text, name text, unit text, email text, external_id text, language text
+    id text, name text, email text, unit text, site text, language text, external_id text, kind text,
+    other_emails text[], phones text[], contact text
 )
 
 -- name: change_people
-UPDATE people p SET site = x.site, name = x.name, unit = x.unit, email = x.email, external_id = x.external_id,
-    language = x.language
+UPDATE people p SET name = x.name, email = x.email, unit = x.unit, site = x.site, language = x.language,
+    external_id = x.external_id, kind = x.kind, other_emails = x.other_emails, phones = x.phones, contact = x.contact
 FROM jsonb_to_recordset($2::jsonb) x (
-    id text, site text, name text, unit text, email text, external_id text, language text
+    id text, name text, email text, unit text, site text, language text, external_id text, kind text,
+    other_emails text[], phones text[], contact text
 )
 WHERE p.id = x.id AND p.organisation = $1
 
@@ -46,7 +63,7 @@ WHERE ($1::text IS NULL OR organisation = $1) AND ($2::text IS NULL OR id = $2) 
 
 -- name: directory
 -- Whom a courier at this bank may pick.
-SELECT p.id, p.name, p.unit FROM people p JOIN banks b ON b.organisation = p.organisation
+SELECT p.id, p.name, p.unit, p.kind FROM people p JOIN banks b ON b.organisation = p.organisation
 WHERE b.id = $1 AND p.party IS NULL AND (p.site IS NULL OR p.site = b.site) ORDER BY p.unit, p.name, p.id LIMIT $2
 
 -- name: put_document

@@ -79,6 +79,9 @@ SELECT s.id, s.bank, s.service, s.tracking, s.state, s.reason, s.compartment, s.
     s.deadline, s.ended_at
 FROM stays s WHERE s.organisation = $1 AND s.recipient = $2 ORDER BY coalesce(s.asked_at, s.deposited_at), s.id
 
+-- name: contact_for
+SELECT name FROM people WHERE organisation = $1 AND contact = $2 ORDER BY name, id
+
 -- name: sent_by
 SELECT d.stay, d.name, d.email, d.until, d.asked_at FROM delegates d JOIN stays s ON s.id = d.stay
 WHERE s.organisation = $1 AND d.recipient = $2 ORDER BY d.asked_at, d.pass

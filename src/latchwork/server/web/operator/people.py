@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 
 from litestar import Response, get, post
 from litestar.datastructures import UploadFile
@@ -26,13 +27,16 @@ async def people_page(office: TheOffice, who: Operator, seal: Seal) -> Response[
 async def take_in(request: AnyRequest, office: TheOffice, who: Operator, seal: Seal) -> Response[str]:
     form = await request.form()
     uploaded, site = form.get("file"), str(form.get("site", "")) or None
+    code = str(form.get("calling_code", "")).strip().removeprefix("+")
+    if code and not re.fullmatch("[1-9][0-9]{0,2}", code):
+        raise Declined(422, "bad_calling_code", "A calling code has up to three digits, such as 49.")
     if isinstance(uploaded, UploadFile):
         data, dry_run = await uploaded.read(), True
     else:
         data, dry_run = _carried(str(form.get("carried", ""))), False
-    done = await roster.take_in(office, who, data, site, dry_run)
+    done = await roster.take_in(office, who, data, site, code, dry_run)
     carried = base64.b64encode(data).decode() if dry_run else ""
-    return await _page(office, who, seal, done=done, carried=carried, site=site)
+    return await _page(office, who, seal, done=done, carried=carried, site=site, code=code)
 
 
 @post(f"{PEOPLE}/erase", include_in_schema=False, status_code=200, request_max_body_size=ERASED_BYTES_MAX)
@@ -55,6 +59,7 @@ async def _page(
     done: roster.Imported | None = None,
     carried: str = "",
     site: str | None = None,
+    code: str = "",
     erased: int = 0,
 ) -> Response[str]:
     return page(
@@ -65,6 +70,7 @@ async def _page(
         done=done,
         carried=carried,
         site=site,
+        code=code,
         erased=erased,
     )
 
