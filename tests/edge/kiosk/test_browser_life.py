@@ -95,6 +95,7 @@ def test_two_behind_one_door_are_told_apart(page: Page, served: Served) -> None:
     desk.instruct(c.Adopt(2, Policy((replace(PARCEL, shares=Shares.RECIPIENT),))))
     first, second = desk.expect("A11"), desk.expect("B22", size=None)
     scan(page, desk.courier)
+    heading(page, "Scan a parcel")
     for label in ("A11", "B22"):
         scan(page, label)
         press(page, "Yes")
