@@ -46,7 +46,7 @@ from latchwork.edge.clock import BankClock
 from latchwork.edge.keyring import Keyring
 from latchwork.edge.loop import Loop
 from latchwork.edge.talk import Talk
-from latchwork.server.actions import access, banks, enrolment, passes, people, places, stays
+from latchwork.server.actions import access, banks, enrolment, partners, passes, people, places, stays
 from latchwork.server.actions.office import Office, Who
 from latchwork.server.actions.vault import open_vault
 from latchwork.server.exchange import Exchange
@@ -187,7 +187,7 @@ async def _found(dsn: str, folder: Path, name: str, lockers: Sequence[str], star
         who = await access.who_is(office, first.token)
         assert who is not None
         office = office.acting(who.organisation)
-        party = await people.create_party(office, who, "Carrier")
+        party = await partners.create(office, who, "Carrier")
         guests = {locker: people.Details(name=f"Guest of {locker}") for locker in lockers}
         recipients = {locker: (await people.create_person(office, who, guests[locker])).id for locker in lockers}
         return _Organisation(first.organisation, first.token, party.id, recipients)

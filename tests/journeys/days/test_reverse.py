@@ -217,6 +217,7 @@ async def test_a_partner_is_asked_before_a_door_opens_and_its_rule_counts_where_
             return (b"RET" in (wall.desk.document("partner rules") or b"") and "box" in wall.desk.bank.services) or None
 
         await here.see(told)
+        assert b"Swift Parcels" in (wall.desk.document("wall") or b"")
 
         async def bring(label: str) -> str | None:
             """Why not; None: the next question is asked."""

@@ -19,8 +19,6 @@ from latchwork.sync import keys
 
 ENROLMENT_HOURS_MAX = 24
 SERVICES_MAX = 20
-WALL = "wall"
-"""The document that tells a kiosk what its wall is called and where it stands."""
 
 
 DEFAULT_SERVICES = (
@@ -106,7 +104,7 @@ async def create(
         await tables.do("create_bank", *made)
         await tables.do("offer_services", bank_id, *_columns(services))
         await tables.do("invite", bank_id, who.organisation, code_hash(code), until, now)
-        await tables.do("put_document", bank_id, WALL, sign)
+        await tables.do("put_document", bank_id, partners.WALL, sign)
     await people.refresh_directory(office, bank_id)
     await partners.begin(office, who, bank_id)
     return Invitation(bank_id, code, until)

@@ -6,19 +6,20 @@ spoken for by the rule, which every wall has as a document. What stands on a par
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
-from latchwork.server.actions import outward, people
+from latchwork.server.actions import documents, outward, people
 from latchwork.server.actions.office import Declined, Office, Who, is_id, not_found
 from latchwork.server.actions.outward import NotReached
 from latchwork.sync.exchange import ADVICE_SECONDS_MAX
 
 DOCUMENT = "partner rules"
+WALL = "wall"
+"""The document that tells a kiosk what its wall is called, where it stands, and what carriers are called."""
 PREFIXES_MAX = 100
 
 log = logging.getLogger(__name__)
@@ -47,8 +48,23 @@ class _Row:
 
 
 @dataclass(frozen=True, slots=True)
-class _Bank:
+class _Sign:
     id: str
+    name: str
+    site: str
+
+
+async def create(office: Office, who: Who, name: str) -> people.Party:
+    party = people.Party(office.new_id(), name)
+    await office.tables.do("create_party", party.id, who.organisation, name)
+    await _name_carriers(office, who)
+    return party
+
+
+async def _name_carriers(office: Office, who: Who) -> None:
+    carriers = {party.id: party.name for party in await people.parties(office, who)}
+    for bank in await office.tables.all(_Sign, "signs", who.organisation):
+        await documents.put(office, bank.id, WALL, {"name": bank.name, "site": bank.site, "carriers": carriers})
 
 
 async def rule(office: Office, who: Who, party: str) -> Rule:
@@ -67,22 +83,20 @@ async def set_rule(office: Office, who: Who, party: str, wanted: Rule) -> Rule:
     sealed = office.vault.lock(f"party {party}", wanted.secret.encode()) if wanted.secret else None
     shown = msgspec.structs.replace(wanted, secret=None)
     await office.tables.do("set_partner_rule", who.organisation, party, msgspec.json.encode(shown).decode(), sealed)
-    told = _document(await office.tables.all(_Row, "partner_rules", who.organisation, None))
-    for bank in await office.tables.all(_Bank, "bank_ids", who.organisation):
-        if await office.tables.do("put_document", bank.id, DOCUMENT, told):
-            office.wake(bank.id)
+    await documents.put_everywhere(office, who.organisation, DOCUMENT, await _told(office, who))
     return shown
 
 
 async def begin(office: Office, who: Who, bank: str) -> None:
     """What a new wall has to know."""
-    told = _document(await office.tables.all(_Row, "partner_rules", who.organisation, None))
-    await office.tables.do("put_document", bank, DOCUMENT, told)
+    await documents.put(office, bank, DOCUMENT, await _told(office, who))
+    await _name_carriers(office, who)
 
 
-def _document(rows: Sequence[_Row]) -> bytes:
+async def _told(office: Office, who: Who) -> dict[str, dict[str, Any]]:
+    rows = await office.tables.all(_Row, "partner_rules", who.organisation, None)
     rules = {row.id: row.read() for row in rows}
-    return msgspec.json.encode({x: {"prefixes": r.prefixes, "otherwise": r.otherwise} for x, r in rules.items()})
+    return {party: {"prefixes": rule.prefixes, "otherwise": rule.otherwise} for party, rule in rules.items()}
 
 
 async def advise(office: Office, bank: str, party: str, label: str) -> bool | None:

@@ -5,9 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-import msgspec
-
-from latchwork.server.actions import looks
+from latchwork.server.actions import documents, looks
 from latchwork.server.actions.office import LIST_MAX, Declined, Office, Who, is_id, not_found
 
 EMAIL = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$"
@@ -77,11 +75,6 @@ class _Neighbour:
         return Listed(self.id, self.name if self.kind == "department" else initials(self.name), self.unit)
 
 
-@dataclass(frozen=True, slots=True)
-class _BankId:
-    id: str
-
-
 async def create_person(office: Office, who: Who, new: Details) -> Person:
     await _check_contact(office, who, new)
     made = Person(id=office.new_id(), created_at=office.now(), **asdict(new))
@@ -90,7 +83,7 @@ async def create_person(office: Office, who: Who, new: Details) -> Person:
     ):
         raise _not_possible(new)
     if who.party is None:  # a party's own customers stand in nobody's directory
-        await refresh_all(office, who)
+        await refresh_all(office, who.organisation)
     return made
 
 
@@ -100,7 +93,7 @@ async def change_person(office: Office, who: Who, person_id: str, new: Details) 
     await _check_contact(office, who, new)
     if not await office.tables.do("change_person", who.organisation, person_id, *asdict(new).values()):
         raise _not_possible(new)
-    await refresh_all(office, who)
+    await refresh_all(office, who.organisation)
     return await person(office, who, person_id)
 
 
@@ -139,12 +132,6 @@ async def person(office: Office, who: Who, person_id: str) -> Person:
     return found
 
 
-async def create_party(office: Office, who: Who, name: str) -> Party:
-    party = Party(office.new_id(), name)
-    await office.tables.do("create_party", party.id, who.organisation, name)
-    return party
-
-
 async def parties(office: Office, who: Who) -> list[Party]:
     return await office.tables.all(Party, "parties", None, None, LIST_MAX)
 
@@ -164,10 +151,9 @@ def initials(name: str) -> str:
 async def refresh_directory(office: Office, bank: str) -> None:
     """Send the bank whom a courier may pick, whole, if it changed."""
     listed = [x.listed() for x in await office.tables.all(_Neighbour, "directory", bank, DIRECTORY_MAX)]
-    if await office.tables.do("put_document", bank, DIRECTORY, msgspec.json.encode(listed)):
-        office.wake(bank)
+    await documents.put(office, bank, DIRECTORY, listed)
 
 
-async def refresh_all(office: Office, who: Who) -> None:
-    for bank in await office.tables.all(_BankId, "bank_ids", who.organisation):
-        await refresh_directory(office, bank.id)
+async def refresh_all(office: Office, organisation: str) -> None:
+    for bank in await documents.banks_of(office, organisation):
+        await refresh_directory(office, bank)

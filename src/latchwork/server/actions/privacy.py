@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from latchwork.server.actions import looks, passes, people, stays
+from latchwork.server.actions import documents, looks, passes, people, stays
 from latchwork.server.actions.office import LIST_MAX, Office, Who, is_id, not_found
 from latchwork.server.ledger import Gone, Line
 
@@ -70,11 +70,6 @@ class _Photo:
 @dataclass(frozen=True, slots=True)
 class _Hash:
     sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Bank:
-    id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +154,7 @@ async def erase_several(office: Office, who: Who, person_ids: Sequence[str]) -> 
 
 async def _erase(office: Office, organisation: str, person_ids: Sequence[str], asked_by: str) -> list[Erasure]:
     erased = [(person_id, await _erase_rows(office, organisation, person_id)) for person_id in person_ids]
-    for each in await office.tables.all(_Bank, "bank_ids", organisation):
-        await people.refresh_directory(office, each.id)
+    await people.refresh_all(office, organisation)
     receipts = []
     for person_id, counts in erased:
         name, rows = office.new_id(), msgspec.json.encode(counts).decode()
@@ -186,8 +180,7 @@ async def _erase_rows(office: Office, organisation: str, person_id: str) -> dict
 
 async def _tell_erased(office: Office, bank: str) -> None:
     named = [photo.sha256 for photo in await office.tables.all(_Hash, "erased_photos", bank)]
-    if await office.tables.do("put_document", bank, ERASED, msgspec.json.encode(named)):
-        office.wake(bank)
+    await documents.put(office, bank, ERASED, named)
 
 
 async def erasures(office: Office, who: Who) -> list[Erasure]:

@@ -126,7 +126,7 @@ async def take_in(
             await tables.do("change_people", who.organisation, _json(plan.changed))
     await looks.record(office, who, looks.What.LIST, [x.person for x in plan.outcomes if x.outcome != "created"])
     if not dry_run and (plan.created or plan.changed):
-        await people.refresh_all(office, who)
+        await people.refresh_all(office, who.organisation)
     outcomes = [replace(x, person=None) if dry_run and x.outcome == "created" else x for x in plan.outcomes]
     counts: dict[What, int] = {what: sum(x.outcome == what for x in outcomes) for what in get_args(What)}
     return Imported(dry_run, counts, sheet.unused, outcomes)

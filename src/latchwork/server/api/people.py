@@ -119,7 +119,7 @@ async def set_retention(office: TheOffice, who: Asker, data: JSONBody[privacy.Re
 
 @post("/parties", tags=TAG, summary="Create a carrier or shop whose things come here")
 async def create_party(office: TheOffice, who: Asker, data: JSONBody[NewParty]) -> people.Party:
-    return await people.create_party(office, who, data.name)
+    return await partners.create(office, who, data.name)
 
 
 @get("/parties", tags=TAG, summary="Carriers and shops")

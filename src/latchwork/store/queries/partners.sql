@@ -10,3 +10,6 @@ UPDATE parties SET rule = $3::jsonb, ask_secret = $4 WHERE organisation = $1 AND
 -- name: partner_rule_at
 SELECT p.id, p.rule::text AS rule, p.ask_secret FROM parties p JOIN banks b ON b.organisation = p.organisation
 WHERE b.id = $1 AND p.id = $2
+
+-- name: signs
+SELECT b.id, b.name, s.name AS site FROM banks b JOIN sites s ON s.id = b.site WHERE b.organisation = $1 ORDER BY b.id
