@@ -51,6 +51,14 @@ class World:
         found = await self.stage.api.get(f"banks/{self.stage.made.banks[wall.key]}/compartments")
         return {each["id"]: each for each in found["compartments"]}
 
+    async def doubted(self, wall: DemoWall, door: str) -> None:
+        """Waits: the wall's own screen knows of it before the server does."""
+
+        async def look() -> bool | None:
+            return (await self.compartments(wall))[door]["state"] == "needs_check" or None
+
+        await seen(f"{door} in doubt", look)
+
     async def doors_are(self, wall: DemoWall, state: str) -> None:
         async def look() -> bool | None:
             found = await self.compartments(wall)
@@ -156,7 +164,7 @@ async def test_killed_between_pulse_and_proof_it_doubts_the_compartment(world: W
         kiosk.now = {}
         await kiosk.shows("unresolved")
         assert kiosk.door == door
-        assert (await world.compartments(LOBBY))[door]["state"] == "needs_check"
+        await world.doubted(LOBBY, door)
         async with asyncio.timeout(60):
             # Until the board has told of its doors after the restart, no other one can be had.
             while await kiosk.press("did_not_open") == "unresolved" and kiosk.refusal == "no_suitable_compartment":
@@ -170,7 +178,7 @@ async def test_killed_between_pulse_and_proof_it_doubts_the_compartment(world: W
         await kiosk.press("confirm")
         await kiosk.press("sign_out")
     await world.becomes(stay, "deposited")
-    assert (await world.compartments(LOBBY))[door]["state"] == "needs_check"
+    await world.doubted(LOBBY, door)
     doors = {each["channel"]: each for each in await world.hands["lobby"].doors()}
     assert doors[LOBBY.channel(door)]["pulses"] == 1, "an unlock was repeated after the restart"
 
