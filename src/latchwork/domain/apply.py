@@ -228,7 +228,7 @@ def _stored(bank: Bank, body: e.Stored) -> Bank:
     bank = replace(bank, openings=bank.openings.drop(body.opening))
     if body.claim is None:
         return bank
-    return _set(bank, body.compartment, state=CompartmentState.OCCUPIED, why=None, stuck=None)
+    return _set(_unstick(bank, body.compartment), body.compartment, state=CompartmentState.OCCUPIED, why=None)
 
 
 def _not_delivered(bank: Bank, body: e.NotDelivered) -> Bank:
@@ -291,7 +291,7 @@ def _moved(bank: Bank, body: e.Moved) -> Bank:
     bank = _put(bank, replace(stay, claim=body.claim, compartment=body.compartment, moving=None))
     if stay.claim is not None:
         bank = _set(bank, body.left, state=body.left_state, why=None)
-    return _set(bank, body.compartment, state=CompartmentState.OCCUPIED, why=None, stuck=None)
+    return _set(_unstick(bank, body.compartment), body.compartment, state=CompartmentState.OCCUPIED, why=None)
 
 
 def _expired(bank: Bank, body: e.Expired) -> Bank:
@@ -322,12 +322,7 @@ def _wanted(bank: Bank, body: e.Wanted) -> Bank:
 def _unlocked(bank: Bank, body: e.Unlocked) -> Bank:
     bank = replace(_step(bank, body.opening, OpeningState.UNLOCKED, attempt=body.attempt), moving=body.opening)
     stuck = bank.compartments[body.compartment].stuck
-    if stuck is not None and stuck != body.opening:  # a later opening now owns whatever this door does
-        old = bank.openings.get(stuck)
-        if old is not None and not _waits(bank, old):
-            bank = replace(bank, openings=bank.openings.drop(stuck))
-        bank = _set(bank, body.compartment, stuck=None)
-    return bank
+    return bank if stuck == body.opening else _unstick(bank, body.compartment)
 
 
 def _no_proof(bank: Bank, body: e.NoProof) -> Bank:
@@ -454,6 +449,15 @@ def _waits(bank: Bank, opening: Opening) -> bool:
     claim = bank.claims.get(opening.claim) if opening.claim else None
     claimed = {claim.moves, *claim.stays} if claim else set()
     return opening.purpose is Purpose.DEPOSIT and bool(claimed & set(opening.stays))
+
+
+def _unstick(bank: Bank, where: CompartmentId) -> Bank:
+    """Whatever this door still does is no older opening's."""
+    stuck = bank.compartments[where].stuck if where in bank.compartments else None
+    old = bank.openings.get(stuck) if stuck else None
+    if old is not None and not _waits(bank, old):
+        bank = replace(bank, openings=bank.openings.drop(old.id))
+    return _set(bank, where, stuck=None)
 
 
 def _without_claim(bank: Bank, claim_id: ClaimId, stay: StayId) -> Bank:
