@@ -189,10 +189,14 @@ async def test_a_household_card_and_a_code_that_changes_daily(database: str, tmp
         await place.ask("POST", "passes", 422, json={"bank": place.bank, "role": "person"})
         await place.ask("POST", "passes", 422, json={**card, "daily": True})
         await place.ask("POST", "passes", 404, json={**card, "recipient": "0" * 32})
+        await place.ask("POST", "passes", 422, json={**card, "code": "12345678"})
+        known = {"bank": place.bank, "role": "courier", "code": "600700800"}
+        elsewhere = await place.ask("POST", "passes", 202, json=known)
         stay = await here(place)
-        held = place.wall.bank.passes[place.wall.pass_with("04A27F")].grant
+        held = place.wall.bank.passes[place.wall.bank.codes[keys.card_lookup(place.wall.code_key, "04a27f")]].grant
         assert (held.pass_id, held.recipient) == (granted["id"], place.person)
         assert (await place.ask("GET", f"passes/{granted['id']}"))["digits"] is None, "a card has no digits of ours"
+        assert place.wall.pass_with("600700800") == elsewhere["id"]
         session = await place.wall.sign_in(PassId(granted["id"]))
         opening = await place.wall.do(c.Collect(session, OpeningId(place.wall.fresh()), StayId(stay)))
         assert opening.refusal is None

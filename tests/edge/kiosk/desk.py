@@ -189,10 +189,10 @@ class TestDesk:
         self.instruct(c.Expect(stay, About(PARCEL.id, DHX, None, recipient, self.label(label), size)))
         return stay
 
-    def expect_return(self, size: Size | None = SMALL) -> tuple[StayId, str]:
+    def expect_return(self, size: Size | None = SMALL, label: str = "R-1") -> tuple[StayId, str]:
         """A return that somebody will drop off; its stay and their code."""
         stay, drop_off = StayId(self.new_id()), PassId(self.new_id())
-        self.instruct(c.Expect(stay, About(RETURN.id, DHX, None, None, None, size), drop_off))
+        self.instruct(c.Expect(stay, About(RETURN.id, DHX, None, None, self.label(label), size), drop_off))
         return stay, self.digits(drop_off)
 
     def pickup(self, stay: StayId) -> str:

@@ -159,6 +159,22 @@ def test_a_session_outlives_a_restart_of_the_kiosk(house: House, browser: TestCl
         assert other.get("/screen", headers={"Cookie": f"{COOKIE}=guess"}).json()["screen"] == "start"
 
 
+def test_after_a_restart_the_same_code_goes_on_where_it_was(house: House, browser: TestClient[Any]) -> None:
+    house.desk.expect("A11")
+    act(browser, "code", code=house.desk.courier)
+    act(browser, "label", label="A11")
+    act(browser, "agree")
+    house.desk.swing("01")
+    again = House(house.desk)
+    with again.browser() as other:
+        shown = act(other, "code", code=house.desk.courier)
+        assert (shown["screen"], shown["values"]["door"]) == ("closed", "01")
+        assert act(other, "confirm")["values"]["stored"] == 1
+        other.cookies.clear()  # a colleague with the carrier's code, who has not brought anything yet
+        assert act(other, "code", code=house.desk.courier)["values"]["stored"] == 0
+    assert len(house.desk.bank.sessions) == 2
+
+
 async def test_who_is_away_is_warned_can_stay_and_is_signed_out(house: House, browser: TestClient[Any]) -> None:
     act(browser, "code", code=house.desk.courier)
     house.clock.pass_(44)
@@ -198,7 +214,7 @@ async def test_a_session_that_nobody_claims_after_a_restart_ends(house: House, b
     act(browser, "code", code=house.desk.courier)
     again = House(house.desk)
     await again.tend()
-    again.clock.pass_(76)
+    again.clock.pass_(181)
     await again.tend()
     assert not house.desk.bank.sessions
 

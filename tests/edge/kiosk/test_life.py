@@ -172,6 +172,26 @@ def test_of_several_behind_one_door_the_screen_asks_which() -> None:
     assert first not in desk.bank.stays and desk.bank.stays[second].state is StayState.EXCEPTION
 
 
+def test_of_several_behind_one_door_some_stay_and_the_door_opens_again_without_ending_them() -> None:
+    desk = desk_with(replace(PARCEL, shares=Shares.RECIPIENT))
+    first, second = desk.stored("A11"), desk.stored("B22", size=None)
+    desk.instruct(c.GrantPass(PassId("a" * 32), Role.PERSON, recipient=JANE, lookup=desk.card("04A2")))
+    me = Visitor(desk)
+    assert me(p.Card("04a2")).values["stays"] == [first, second]
+    me(p.Report(Reason.LEFT_BEHIND, second))
+    desk.swing("01")
+    assert [x["stay"] for x in me.see().values["stays"]] == [second]
+    assert me(p.Again()).values["purpose"] == "visit"
+    desk.swing("01")
+    assert me.see().name == "mine" and desk.bank.stays[second].state is StayState.DEPOSITED
+    third = desk.stored("C33", size=None)
+    desk.instruct(c.Amend(third, blocked=True))
+    me(p.Take(second))
+    assert me.refused() is Reason.BLOCKED
+    me(p.Again())
+    assert me.refused() is Reason.COMPARTMENT_OCCUPIED
+
+
 def test_closed_hours_say_when_it_opens() -> None:
     desk = desk_with(replace(PARCEL, hours=(Hours(6, 0, 24 * 60), Hours(0, 9 * 60, 10 * 60))))
     stay = desk.stored()  # on a Sunday
@@ -381,6 +401,8 @@ def test_the_collection_list_has_expired_and_refused_things_and_empty_hands_are_
     desk.swing("02")
     screen = courier.see()
     assert (screen.name, screen.values["told"]["what"]) == ("takeout", "noted")
+    counts = courier(p.Back()).values
+    assert (counts["empty"], counts["undelivered"]) == (1, 0)
     assert state(desk, "02") is CompartmentState.NEEDS_CHECK and late not in desk.bank.stays
     courier(p.Take(refused))
     desk.swing("01")
@@ -410,10 +432,25 @@ def test_a_walk_in_leaves_a_return_low_enough_and_the_partners_rule_is_asked_fir
     assert (screen.name, screen.values["end"]) == ("thanks", "stored") and not desk.bank.sessions
     (stay,) = desk.bank.stays.values()
     assert stay.about == About(WALK.id, DHX, None, None, desk.label("RET123"), SMALL, True)
-    me(p.WalkIn(), p.InReach(on=True), p.NoLabel())
+    assert me(p.WalkIn(), p.InReach(on=True), p.NoLabel()).name == "bring" and me.refused() is Reason.REFUSED
+    me.papers = PAPERS
+    me(p.NoLabel())
     assert me(p.NoPhoto()).name == "size"
     me(p.Deposit("380x80x640"))
     assert me.refused() is Reason.NONE_IN_REACH
+
+
+def test_the_label_of_what_somebody_is_expected_to_bring_is_enough() -> None:
+    desk = desk_with(PARCEL, RETURN, WALK)
+    stay, _ = desk.expect_return()
+    parcel = desk.expect("A11")
+    me = Visitor(desk)
+    assert me(p.WalkIn(), p.Label("A11")).name == "bring" and me.refused() is Reason.NO_ACCESS
+    assert me(p.Label("r-1")).name in ("opening", "open")
+    desk.swing("01")
+    assert me(p.Confirm()).values["end"] == "stored"
+    assert desk.bank.stays[stay].state is StayState.DEPOSITED and desk.bank.stays[stay].about.service == RETURN.id
+    assert desk.bank.stays[parcel].state is StayState.EXPECTED
 
 
 def test_one_of_several_walk_in_services_is_chosen_and_hours_are_kept() -> None:

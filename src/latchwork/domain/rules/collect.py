@@ -47,7 +47,10 @@ def may_take(bank: Bank, session: Session, stay: Stay) -> bool:
     return False
 
 
-def collect(bank: Bank, session: Session, cmd: c.Collect, now: datetime) -> Decision:
+def collect(bank: Bank, cmd: c.Collect, now: datetime) -> Decision:
+    session = bank.sessions.get(cmd.session)
+    if session is None:
+        return no(Reason.NO_SESSION)
     stay = bank.stays.get(cmd.stay)
     if stay is None:
         return _reopen(bank, session, cmd)
@@ -72,7 +75,7 @@ def collect(bank: Bank, session: Session, cmd: c.Collect, now: datetime) -> Deci
     if any(s.moving is not None or s.state is StayState.RESERVED for s in inside):
         return no(Reason.BUSY)
     if not all(may_take(bank, session, s) for s in inside):
-        return no(Reason.NO_ACCESS)
+        return no(Reason.BLOCKED if any(s.state is StayState.BLOCKED for s in inside) else Reason.NO_ACCESS)
     ends = StayState.RECALLED if recall else StayState.COLLECTED
     stays = tuple(s.id for s in inside)
     door = door_of(bank, stay.compartment)
@@ -92,12 +95,14 @@ def _inside(bank: Bank, session: Session, stay: Stay) -> list[Stay]:
 
 
 def _reopen(bank: Bank, session: Session, cmd: c.Collect) -> Decision:
-    """The door of what they have just taken, once more, while nobody else has the compartment."""
+    """The door of what they have just taken, once more, while nobody else has the compartment. What of theirs is still
+    inside stays theirs."""
     took = took_by(bank, session, cmd)
     if took is None or took.compartment is None:
         return no(Reason.PARCEL_NOT_AVAILABLE)
     compartment, door = bank.compartments.get(took.compartment), None
-    if compartment is None or compartment.claim is not None:
+    claim = bank.claims.get(compartment.claim) if compartment and compartment.claim else None
+    if compartment is None or (claim and not all(may_take(bank, session, bank.stays[s]) for s in claim.stays)):
         return no(Reason.COMPARTMENT_OCCUPIED)
     if under_way(bank, compartment.id):
         return no(Reason.BUSY)
@@ -135,7 +140,10 @@ def taken(
     return entries
 
 
-def report(bank: Bank, session: Session, cmd: c.Report, now: datetime) -> Decision:
+def report(bank: Bank, cmd: c.Report, now: datetime) -> Decision:
+    session = bank.sessions.get(cmd.session)
+    if session is None:
+        return no(Reason.NO_SESSION)
     if cmd.what not in REPORTS:
         return no(Reason.NOT_UNDERSTOOD)
     stay, took = bank.stays.get(cmd.stay), took_by(bank, session, cmd)

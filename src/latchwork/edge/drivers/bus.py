@@ -106,11 +106,7 @@ class Dialect(Protocol[F_contra]):
 
     def unlock(self, channel: int) -> bytes: ...
 
-    def decoder(self) -> Decoder[Any]:
-        """Finds what boards say."""
-
-    def listener(self) -> Decoder[Any]:
-        """Finds also what they are asked, for whoever only listens."""
+    def decoder(self) -> Decoder[Any]: ...
 
     def said(self, frame: F_contra) -> Said | None:
         """What a frame means to us; None: nothing."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from latchwork.domain import commands as c
 from latchwork.domain import policy
-from latchwork.domain.bank import OpeningState
+from latchwork.domain.bank import OpeningState, Session
 from latchwork.domain.commands import Refusal
 from latchwork.domain.words import Purpose, Reason, Role, ServiceId, SessionId
 from latchwork.edge.kiosk import presses as p
@@ -129,11 +129,20 @@ async def _sign_in(at: At, turn: Turn, shown: Any) -> Turn:
         return replace(turn, refusal=decision.refusal)
     if before in desk.bank.sessions and before is not None:
         await desk.do(c.SignOut(before))
-    turn = replace(fresh(turn), session=session_of(at.key))
     session = desk.bank.sessions.get(session_of(at.key))
+    if session is not None and (before_power := _left_by(at, session)) is not None:
+        await desk.do(c.SignOut(session.id))
+        session = before_power
+    turn = replace(fresh(turn), session=session.id if session else None)
     if session is None or session.role is not Role.PERSON or current(desk.bank, turn) is not None:
         return turn
     return await taking_out.begin(at, turn, session)
+
+
+def _left_by(at: At, session: Session) -> Session | None:
+    """What the same pass was busy with when the power went."""
+    found = (at.desk.bank.sessions.get(x) for x in sorted(at.unclaimed))
+    return next((x for x in found if x and x.pass_id is not None and x.pass_id == session.pass_id), None)
 
 
 async def _sign_out(at: At, turn: Turn, press: p.SignOut) -> Turn:

@@ -189,7 +189,7 @@ class Kiosk:
     async def press(self, seat: Seat, press: Press) -> None:
         async with seat.lock:
             key = new_key()
-            at = At(self.desk, self.papers(), key, languages())
+            at = At(self.desk, self.papers(), key, languages(), unclaimed=self.seats.unclaimed())
             before = seat.turn.session
             seat.touched_s = self.monotonic_s()
             seat.turn = await act(at, seat.turn, press, self.now())

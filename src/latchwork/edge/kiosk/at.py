@@ -1,12 +1,13 @@
 """Where a press meets the world, and the small moves that all presses share."""
 
+from collections.abc import Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from latchwork.domain.bank import Opening, OpeningState, Session
 from latchwork.domain.commands import Command, Decision, Refusal
 from latchwork.domain.entries import Wanted
-from latchwork.domain.words import PartyId, Purpose, Reason, Role
+from latchwork.domain.words import PartyId, Purpose, Reason, Role, SessionId
 from latchwork.edge.kiosk.desk import Desk
 from latchwork.edge.kiosk.papers import Papers
 from latchwork.edge.kiosk.turn import Ask, Question, Turn, current, unwatch, watch
@@ -21,6 +22,8 @@ class At:
     key: str
     languages: tuple[str, ...] = ("en",)
     now: datetime | None = None
+    unclaimed: Set[SessionId] = frozenset()
+    """Sessions that survived a restart, and that nobody has come back to yet."""
 
     def session(self, turn: Turn) -> Session | None:
         return self.desk.bank.sessions.get(turn.session) if turn.session else None

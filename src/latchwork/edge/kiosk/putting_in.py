@@ -44,7 +44,7 @@ async def label(at: At, turn: Turn, press: p.Label) -> Turn:
         return refused(turn, Reason.NO_ACCESS)
     lookup = at.desk.label(press.label)
     found = bank.stays.get(bank.labels[lookup]) if lookup in bank.labels else None
-    if found is not None and not _is_theirs(session, found):
+    if found is not None and not _is_theirs(bank, session, found):
         return refused(turn, Reason.NO_ACCESS)
     if found is not None and not _is_to_come(bank, found):  # also: the same label once more
         return refused(turn, Reason.ALREADY_HERE)
@@ -55,13 +55,14 @@ async def label(at: At, turn: Turn, press: p.Label) -> Turn:
         return turn
     draft = Draft(lookup, press.label.strip(), found.id if found else None)
     turn = replace(turn, draft=draft, mode=Mode.INTAKE if turn.shelf else None)
-    sure = turn.shelf is not None if found else not _needs_recipient(at, turn)
+    sure = turn.shelf is not None or session.service is not None if found else not _needs_recipient(at, turn)
     return await _go_on(at, _agreed(turn)) if sure else turn
 
 
-def _is_theirs(session: Session, stay: Stay) -> bool:
+def _is_theirs(bank: Bank, session: Session, stay: Stay) -> bool:
     if session.service is not None:
-        return stay.about.service == session.service
+        service = bank.services.get(stay.about.service)
+        return service is not None and service.deposit_by is Role.PERSON
     return session.party in (None, stay.about.party)
 
 
@@ -71,8 +72,11 @@ def _is_to_come(bank: Bank, stay: Stay) -> bool:
 
 
 async def no_label(at: At, turn: Turn, press: p.NoLabel) -> Turn:
-    if brings(at, turn) is None:
+    session = brings(at, turn)
+    if session is None:
         return refused(turn, Reason.NO_ACCESS)
+    if session.service is not None and not at.papers.takes(session.party, ""):
+        return refused(turn, Reason.REFUSED)
     turn = await settled(at, turn)
     if turn.refusal:
         return turn

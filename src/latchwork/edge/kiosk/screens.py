@@ -226,7 +226,8 @@ def outcomes(bank: Bank, session: Session, papers: Papers) -> list[Values]:
 def _courier(bank: Bank, turn: Turn, papers: Papers, session: Session) -> Screen:
     done = outcomes(bank, session, papers)
     counts: Values = {"stored": sum(x["delivered"] for x in done), "taken": sum(x["taken"] for x in done)}
-    counts["undelivered"] = len(done) - counts["stored"] - counts["taken"]
+    counts["empty"] = sum(x["outcome"] == Reason.COMPARTMENT_EMPTY for x in done)
+    counts["undelivered"] = len(done) - counts["stored"] - counts["taken"] - counts["empty"]
     to_take = takeable(bank, session)
     if turn.mode is Mode.TAKE_OUT:
         stays = [

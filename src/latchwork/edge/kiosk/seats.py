@@ -60,13 +60,17 @@ class Seats:
         if key is not None and (seat := self._seats.get(key)) is not None:
             return seat
         turn = Turn(language=self._language, house_language=self._language)
-        if key is not None and _KEY.fullmatch(key) and session_of(key) in self._desk.bank.sessions:
+        if key is not None and _KEY.fullmatch(key) and session_of(key) in self.unclaimed():
             seat = Seat(key, replace(turn, session=session_of(key)), now_s)
         else:
             seat = Seat(new_key(), turn, now_s)
         self._make_room(now_s)
         self._seats[seat.key] = seat
         return seat
+
+    def unclaimed(self) -> set[SessionId]:
+        """Sessions that survived a restart, and that nobody has come back to yet."""
+        return set(self._desk.bank.sessions) - {seat.turn.session for seat in self._seats.values() if seat.turn.session}
 
     def renew(self, seat: Seat, key: str) -> None:
         self._seats.pop(seat.key, None)
@@ -96,12 +100,9 @@ class Seats:
         return replace(seat.turn, warn_until=None)
 
     async def _tend_unseated(self, now_s: float) -> None:
-        sessions = self._desk.bank.sessions
-        seated = {seat.turn.session for seat in self._seats.values()}
-        self._unseated = {s: self._unseated.get(s, now_s) for s in sessions if s not in seated}
+        self._unseated = {s: self._unseated.get(s, now_s) for s in self.unclaimed()}
         for session, since_s in list(self._unseated.items()):
-            limit_s = DOOR_OPEN_MAX_S if door_under_way(self._desk.bank, session) else LEAVE_AFTER_S
-            if now_s - since_s >= limit_s:
+            if now_s - since_s >= DOOR_OPEN_MAX_S:  # the screen starts later than the wall
                 await self._desk.do(SignOut(session, Reason.TIMED_OUT))
 
     def _make_room(self, now_s: float) -> None:

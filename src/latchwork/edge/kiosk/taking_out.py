@@ -37,7 +37,7 @@ async def begin(at: At, turn: Turn, session: Session) -> Turn:
     if session.stay is not None:
         return await collect(at, turn, session.stay)
     theirs = takeable(at.desk.bank, session)
-    if len(theirs) == 1:
+    if len({stay.compartment for stay in theirs}) == 1:
         return await collect(at, turn, theirs[0].id)
     return turn if theirs else refused(turn, Reason.PARCEL_NOT_AVAILABLE)
 

@@ -61,20 +61,25 @@ class NewPass:
     valid_until: datetime | None = None
     daily: bool = False
     card: str | None = None
+    code: str | None = None
+    """Digits that they have from another bank."""
 
 
 async def grant(office: Office, who: Who, new: NewPass, key: str | None = None) -> Pass:
     """Once for one `key`."""
     if (new.role is Role.PERSON) is not (new.recipient is not None):
         raise Declined(422, "no_access", "A person's pass names the `recipient` whose things it opens; no other does.")
-    if new.daily and (new.role is Role.PERSON or new.valid_until or new.card):
+    if new.daily and (new.role is Role.PERSON or new.valid_until or new.card or new.code):
         raise Declined(422, "no_access", "A code that changes daily is a courier's or staff's, and has no end or card.")
+    if new.card and new.code:
+        raise Declined(422, "no_access", "A pass has a `card` or a `code`; for both, ask for two.")
     valid(office, new.valid_until)
     pass_id = PassId(office.id_for(who, "pass", key))
     lookup = None
-    if new.card is not None:
+    if new.card or new.code:
         generation = (await stays.facts_of(office, who, new.bank)).code_generation
-        lookup = office.vault.code(new.bank, generation, new.card)
+        made_of = office.vault.card if new.card else office.vault.code
+        lookup = made_of(new.bank, generation, new.card or new.code or "")
     body = c.GrantPass(
         pass_id,
         new.role,

@@ -68,8 +68,11 @@ class Vault:
         return keys.digits_of(self.code_key(bank, generation), PassId(pass_id), n, digits)
 
     def code(self, bank: str, generation: int, text: str) -> Lookup:
-        """Of a card, or of digits that somebody has from elsewhere: what the wall finds them by."""
-        return keys.code_lookup(self.code_key(bank, generation), "".join(text.split()))
+        """Of digits that somebody has from elsewhere: what the wall finds them by."""
+        return keys.code_lookup(self.code_key(bank, generation), text)
+
+    def card(self, bank: str, generation: int, number: str) -> Lookup:
+        return keys.card_lookup(self.code_key(bank, generation), number)
 
     def label(self, bank: str, generation: int, text: str) -> Lookup:
         return keys.label_lookup(self.code_key(bank, generation), text)

@@ -15,7 +15,7 @@ Text = Annotated[str, Meta(max_length=1000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]
 Id = Annotated[str, Meta(min_length=32, max_length=32, pattern=r"^[0-9a-f]{32}$")]
 Name = Annotated[str, Meta(min_length=1, max_length=40, pattern=r"^[a-z][a-z0-9_-]*$")]
 Door = Annotated[str, Meta(min_length=1, max_length=40, pattern=r"^[^\x00-\x1f\x7f]*$")]
-Card = Annotated[str, Meta(min_length=4, max_length=100, pattern=r"^[\x20-\x7e]+$")]
+Card = Annotated[str, Meta(max_length=64, pattern=r"^ *([0-9A-Fa-f] *){4,32}$")]
 Email = Annotated[str, Meta(max_length=254, pattern=EMAIL)]
 Millimetres = Annotated[int, Meta(ge=1, le=10_000)]
 Hours = Annotated[int, Meta(ge=0, le=8760)]
@@ -126,8 +126,8 @@ class NewParty(Struct, frozen=True, forbid_unknown_fields=True):
 
 class NewPass(Struct, frozen=True, forbid_unknown_fields=True):
     """`role`: courier or staff. A courier of no party may handle everybody's parcels. A person's pass opens everything
-    of one `recipient`: their card, or somebody of their household. `card`: what a card says, or digits that they have
-    from another bank. `daily`: another code every day."""
+    of one `recipient`: their card, or somebody of their household. `card`: the number of a card, in hex or decimal.
+    `code`: digits that they have from another bank. `daily`: another code every day."""
 
     bank: Id
     role: Role
@@ -137,6 +137,7 @@ class NewPass(Struct, frozen=True, forbid_unknown_fields=True):
     valid_until: Moment | None = None
     daily: bool = False
     card: Card | None = None
+    code: Annotated[str, Meta(pattern=r"^[0-9]{8,16}$")] | None = None
 
 
 class NewStay(Struct, frozen=True, forbid_unknown_fields=True):

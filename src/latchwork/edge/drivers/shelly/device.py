@@ -113,7 +113,6 @@ def _result(said: object) -> Answer:
         raise NoAnswer("its answer makes no sense")
     if isinstance(error := said.get("error"), dict):
         raise Fault(f"it says no: {error.get('message')}")
-    # The frame names its sender; what answers without one gives the bare result.
-    if not isinstance(result := said.get("result") if "src" in said else said, dict):
+    if not isinstance(result := said.get("result"), dict):
         raise NoAnswer("its answer has no result")
     return result
