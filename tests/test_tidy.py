@@ -234,7 +234,7 @@ def modules() -> list[Path]:
 
 def test_the_migrations_are_numbered_without_a_gap() -> None:
     """Of two that were written side by side, whoever lands second takes the next number."""
-    numbers = sorted(path.name[:4] for path in (SOURCE / "latchwork" / "store" / "schema").glob("*.sql"))
+    numbers = sorted(path.name[:4] for path in (SOURCE / "latchwork" / "store" / "schema").glob("[0-9]*.sql"))
     assert numbers == [f"{n:04}" for n in range(1, len(numbers) + 1)]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tests.edge.test_config import GOOD, SHELF
+from tests.edge.test_config import GOOD, SHELF, ZONE
 from tests.edge.test_loop import BANK, T0
 
 from latchwork.domain import commands as c
@@ -73,6 +73,11 @@ def test_what_describes_a_wall_changes_from_afar(old: str, new: str) -> None:
         (lambda text: text.replace("ttyUSB0", "ttyUSB1"), "it changes [[bus]]"),
         (lambda text: text.replace("127.0.0.1:8080/", "localhost:9/"), "it changes [bank]"),
         (lambda text: WITHOUT_02, "the wiring of 02"),
+        (lambda text: text.replace("channel = 17", "channel = 17\nleaf = [0, 16]"), "the wiring of 02"),
+        (lambda text: text.replace("channel = 17", "channel = 17\nitem = [0, 16]"), "the wiring of 02"),
+        (lambda text: text + '[[switch]]\nid = "back"\nchannel = 16\n', "it changes [[switch]]"),
+        (lambda text: text + '[[reader]]\nkind = "serial"\nport = "/dev/ttyACM0"\n', "it changes [[reader]]"),
+        (lambda text: text + ZONE, "it changes [[climate]]"),
     ],
 )
 def test_another_wiring_waits_for_a_technician(change: Callable[[str], str], says: str) -> None:

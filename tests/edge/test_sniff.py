@@ -7,8 +7,12 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.edge.drivers.vectors import vectors_of
 
+from latchwork.edge.config import BusTable
+from latchwork.edge.drivers.bus import SerialBus
 from latchwork.edge.drivers.kerong_cu16 import codec
+from latchwork.edge.registry import find
 from latchwork.edge.sniff import Cutter, Piece
 from latchwork.simulator.boards.front import LiveWall, TcpFront
 from latchwork.simulator.boards.kerong import KerongBoards
@@ -47,6 +51,18 @@ def test_no_byte_is_lost_or_doubled(deliveries: list[bytes]) -> None:
     assert b"".join(piece.content for piece in pieces) == b"".join(deliveries)
     for piece in pieces:
         assert piece.frame is None or codec.Decoder().feed(piece.content) == [piece.frame]
+
+
+@pytest.mark.parametrize("protocol", ["kerong-cu16", "lcb-8a", "wkly", "winnsen", "modbus-relay"])
+def test_both_ends_of_a_conversation_are_understood(protocol: str) -> None:
+    """Every vector, as somebody hears them who listens to a bus of another master."""
+    driver = find(protocol).driver(BusTable(protocol, "/dev/ttyUSB0"))
+    assert isinstance(driver, SerialBus)
+    vectors = [bytes.fromhex(vector["hex"]) for vector in vectors_of(protocol) if "32 locks" not in vector["name"]]
+    cutter = Cutter(driver.dialect.listener)
+    pieces = [*cutter.feed(b"\xff".join(vectors)), *cutter.flush()]
+    assert [piece.content for piece in pieces if piece.content != b"\xff"] == vectors
+    assert all((piece.frame is None) is (piece.content == b"\xff") for piece in pieces)
 
 
 async def sniff(*words: str) -> asyncio.subprocess.Process:

@@ -288,6 +288,17 @@ async def test_seed_30194_a_lost_life_puts_no_shelf_in_doubt() -> None:
     assert SHELF not in {x.doubted for x in recovered(accepted, branch, wall.now)}
 
 
+async def test_seed_822_what_a_lost_life_put_in_ends_the_opening_that_was_in_doubt_there() -> None:
+    wall = Wall()
+    wall.do(c.Visit(wall.sign_in("staff"), OpeningId("look"), SMALL, Reason.INSPECTION))
+    wall.unlock()
+    wall.do(c.Elapse(OpeningId("look"), unsent=True))
+    assert wall.bank.compartments[SMALL].stuck == "look"
+    put = e.Stored(StayId("s"), about(), ClaimId("c"), SMALL, OpeningId("o"), wall.now, announced=False)
+    wall.do(c.Recover(wall.bank.seq, "0", (c.Lived(0, "h", "", put),)))
+    assert wall.bank.compartments[SMALL].stuck is None and not wall.bank.openings
+
+
 def recovered(accepted: Bank, branch: Sequence[c.Lived], now: datetime) -> list[e.Recovered]:
     entries = decide(accepted, c.Recover(accepted.seq, "0", tuple(branch)), now).entries
     return [x for x in entries if isinstance(x, e.Recovered)]

@@ -1,4 +1,7 @@
-"""Migrations: applied once, in order, by one of many; and a database that does not fit is refused in plain words."""
+"""Migrations: applied once, in order, by one of many; and a database that does not fit is refused in plain words.
+
+Functions: made anew when their file has changed, and only then.
+"""
 
 import asyncio
 from pathlib import Path
@@ -6,7 +9,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from latchwork.store.migrate import MigrationFailed, SchemaMismatch, migrate, migrations
+from latchwork.store.migrate import FORMERLY, MigrationFailed, SchemaMismatch, migrate, migrations
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -46,6 +49,44 @@ async def test_a_failed_migration_leaves_nothing_and_names_its_line(empty_databa
     assert await one(empty_database, "SELECT max(number) FROM schema_migration") == 1
     write(tmp_path, m0002_bad="CREATE TABLE wall (id int);")
     assert await migrate(empty_database, tmp_path) == ["0002_bad"]
+
+
+async def test_functions_are_made_anew_when_their_file_has_changed(empty_database: str, tmp_path: Path) -> None:
+    anew = "DROP FUNCTION IF EXISTS breadth; CREATE FUNCTION breadth() RETURNS int LANGUAGE sql RETURN"
+    write(tmp_path, m0001_door="CREATE TABLE door (id int);", functions=f"{anew} 1;")
+    assert await migrate(empty_database, tmp_path) == ["0001_door", "functions"]
+    assert await migrate(empty_database, tmp_path) == []
+    write(tmp_path, functions=f"{anew} (SELECT max(wall) FROM door);")
+    with pytest.raises(MigrationFailed, match='functions, line 1: column "wall" does not exist'):
+        await migrate(empty_database, tmp_path)
+    assert await one(empty_database, "SELECT breadth()") == 1
+    write(tmp_path, m0002_wall="ALTER TABLE door ADD COLUMN wall int; INSERT INTO door VALUES (1, 2);")
+    assert await migrate(empty_database, tmp_path) == ["0002_wall", "functions"]
+    assert await one(empty_database, "SELECT breadth()") == 2
+
+
+async def test_a_database_from_when_migrations_made_the_functions_is_brought_along(database: str) -> None:
+    functions = """
+        SELECT string_agg(concat_ws(' ', pg_get_functiondef(oid), pg_get_userbyid(proowner), proacl::text), ' '
+            ORDER BY proname)
+        FROM pg_proc WHERE prosecdef
+    """
+    today = await one(database, functions)
+    connection = await asyncpg.connect(database)
+    for name, sha256 in FORMERLY.items():
+        await connection.execute("UPDATE schema_migration SET sha256 = $2 WHERE name = $1", name, sha256)
+    await connection.execute(
+        """
+        DELETE FROM schema_migration WHERE number = 0;
+        DROP FUNCTION append_entries, send_orders;
+        CREATE FUNCTION send_orders(_bank text, OUT id text, OUT number int) LANGUAGE sql RETURN ('', 0);
+        """
+    )
+    await connection.close()
+    assert await one(database, functions) != today
+    assert await migrate(database) == ["functions"]
+    assert await one(database, functions) == today
+    assert await migrate(database) == []
 
 
 async def test_a_changed_file_is_refused(empty_database: str, tmp_path: Path) -> None:

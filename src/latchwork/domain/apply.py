@@ -69,11 +69,7 @@ def _epoch_began(bank: Bank, body: e.EpochBegan) -> Bank:
 def _recovered(bank: Bank, body: e.Recovered) -> Bank:
     bank = _without_pass(bank, body.spent)
     if body.stored is not None:
-        claim, put = body.stored.claim, body.stored
-        if claim is not None:
-            bank = replace(bank, claims=bank.claims.put(claim, Claim(claim, put.compartment, put.about.service, ())))
-            bank = _set(bank, put.compartment, claim=claim)
-        bank = _stored(bank, put)
+        bank = _stored(bank, body.stored)
     if body.doubted is not None:
         bank = _set(bank, body.doubted, state=CompartmentState.NEEDS_CHECK, why=Reason.RECOVERED)
     return bank
@@ -149,13 +145,11 @@ def _code_refused(bank: Bank, body: e.CodeRefused) -> Bank:
 def _pass_granted(bank: Bank, body: e.PassGranted) -> Bank:
     grant = body.grant
     stay = bank.stays.get(grant.stay) if grant.stay else None
-    if stay is not None:
-        if grant.purpose is Purpose.DEPOSIT:
-            stay = replace(stay, drop_off=grant.pass_id)
-        else:
-            stay = replace(stay, delegates=(*stay.delegates, grant.pass_id))
-        bank = _with_stay(bank, stay)
-    bank = _with_pass(_without_pass(bank, grant.pass_id), grant, PassState.WAITING)
+    if stay is not None and grant.purpose is Purpose.DEPOSIT:
+        bank = _put(bank, replace(stay, drop_off=grant.pass_id))
+    elif stay is not None:
+        bank = _put(bank, replace(stay, delegates=(*stay.delegates, grant.pass_id)))
+    bank = _with_pass(bank, grant, PassState.WAITING)
     return replace(bank, dailies=(*bank.dailies, grant.pass_id)) if grant.daily else bank
 
 
@@ -164,22 +158,20 @@ def _pass_revoked(bank: Bank, body: e.PassRevoked) -> Bank:
 
 
 def _expected(bank: Bank, body: e.Expected) -> Bank:
-    return _with_stay(bank, Stay(body.stay, body.about, StayState.EXPECTED, announced=True))
+    return _put(bank, Stay(body.stay, body.about, StayState.EXPECTED, announced=True))
 
 
 def _cancelled(bank: Bank, body: e.Cancelled) -> Bank:
-    return _without_stay(bank, body.stay)
+    return _end(bank, body.stay)
 
 
 def _claimed(bank: Bank, body: e.Claimed) -> Bank:
-    claim = bank.claims.get(body.claim) or Claim(body.claim, body.compartment, body.about.service, ())
+    before = bank.stays.get(body.stay)
     if body.moves:
-        claim = replace(claim, moves=body.stay)
-        bank = _with_stay(bank, replace(bank.stays[body.stay], moving=body.claim))
+        claim = Claim(body.claim, body.compartment, body.about.service, (), moves=body.stay)
+        bank = replace(bank, claims=bank.claims.put(body.claim, claim))
+        bank = _put(bank, replace(bank.stays[body.stay], moving=body.claim))
     else:
-        before = bank.stays.get(body.stay)
-        if before is not None:
-            bank = _without_deadline(bank, before)
         stay = Stay(
             body.stay,
             body.about,
@@ -192,26 +184,18 @@ def _claimed(bank: Bank, body: e.Claimed) -> Bank:
             drop_off=before.drop_off if before else None,
             delegates=before.delegates if before else (),
         )
-        bank = _with_deadline(_with_stay(bank, stay), stay)
-        if body.pickup:
-            bank = _with_pass(bank, body.pickup, PassState.PENDING)
-        if body.stay not in claim.stays:
-            claim = replace(claim, stays=(*claim.stays, body.stay))
-    bank = replace(bank, claims=bank.claims.put(body.claim, claim))
+        bank = _with_pass(_put(bank, stay), body.pickup, PassState.PENDING)
     return _set(bank, body.compartment, state=body.compartment_state, why=body.why, claim=body.claim)
 
 
 def _released(bank: Bank, body: e.Released) -> Bank:
     stay = bank.stays.get(body.stay)
     if stay is not None and stay.claim == body.claim:
-        bank = _without_deadline(_without_pass(bank, stay.pickup), stay)
-        if body.stay_state is None:
-            bank = _without_stay(bank, body.stay)
-        else:
-            again = Stay(stay.id, stay.about, body.stay_state, stay.announced)
-            bank = _with_stay(bank, replace(again, drop_off=stay.drop_off, delegates=stay.delegates))
+        again = Stay(stay.id, stay.about, body.stay_state or stay.state, stay.announced)
+        again = replace(again, drop_off=stay.drop_off, delegates=stay.delegates)
+        bank = _end(bank, stay.id) if body.stay_state is None else _put(bank, again)
     elif stay is not None and stay.moving == body.claim:
-        bank = _with_stay(bank, replace(stay, moving=None))
+        bank = _put(bank, replace(stay, moving=None))
     opening = bank.openings.get(body.opening) if body.opening else None
     if opening is not None:
         # An open door's opening stays until it closes, and one in doubt while its door may still open late.
@@ -225,9 +209,6 @@ def _released(bank: Bank, body: e.Released) -> Bank:
 
 def _stored(bank: Bank, body: e.Stored) -> Bank:
     before = bank.stays.get(body.stay)
-    if before is not None:
-        bank = _without_deadline(bank, before)
-        bank = _without_pass(bank, before.drop_off)
     stay = Stay(
         body.stay,
         body.about,
@@ -242,17 +223,12 @@ def _stored(bank: Bank, body: e.Stored) -> Bank:
         why=body.why,
         photo_sha256=body.photo_sha256,
     )
-    bank = _with_deadline(_with_stay(bank, stay), stay)
-    if body.pickup:
-        bank = _with_pass(bank, body.pickup, PassState.WAITING)
+    bank = _with_pass(_put(bank, stay), body.pickup, PassState.WAITING)
     bank = _outcome(bank, body.session, body.stay, StayState.DEPOSITED)
     bank = replace(bank, openings=bank.openings.drop(body.opening))
-    claim = bank.claims.get(body.claim) if body.claim else None
-    if claim is None:
+    if body.claim is None:
         return bank
-    if body.stay not in claim.stays:
-        bank = replace(bank, claims=bank.claims.put(claim.id, replace(claim, stays=(*claim.stays, body.stay))))
-    return _set(bank, body.compartment, state=CompartmentState.OCCUPIED, why=None, stuck=None)
+    return _set(_unstick(bank, body.compartment), body.compartment, state=CompartmentState.OCCUPIED, why=None)
 
 
 def _not_delivered(bank: Bank, body: e.NotDelivered) -> Bank:
@@ -261,7 +237,7 @@ def _not_delivered(bank: Bank, body: e.NotDelivered) -> Bank:
 
 def _taken(bank: Bank, body: e.Collected | e.Recalled | e.Removed) -> Bank:
     stay = bank.stays.get(body.stay)
-    bank = _without_stay(bank, body.stay, keep=body.pass_id)
+    bank = _end(bank, body.stay, keep=body.pass_id)
     bank = replace(bank, openings=bank.openings.drop(body.opening))
     outcome = StayState.COLLECTED if isinstance(body, e.Collected) else StayState.RECALLED
     bank = _outcome(bank, body.session, body.stay, outcome)
@@ -269,10 +245,7 @@ def _taken(bank: Bank, body: e.Collected | e.Recalled | e.Removed) -> Bank:
     if isinstance(body, e.Collected) and held is not None and stay is not None:
         took = (*held.took, stay)[-_TOOK_KEPT:]
         bank = replace(bank, passes=bank.passes.put(held.grant.pass_id, replace(held, took=took)))
-    if body.claim is None:
-        return bank
-    bank = _without_claim(bank, body.claim, body.stay)
-    return _set(bank, body.compartment, state=body.compartment_state, why=None)
+    return bank if body.claim is None else _set(bank, body.compartment, state=body.compartment_state, why=None)
 
 
 def _reported(bank: Bank, body: e.Reported) -> Bank:
@@ -289,59 +262,40 @@ def _reported(bank: Bank, body: e.Reported) -> Bank:
         if body.stay in opening.stays:
             left = tuple(s for s in opening.stays if s != body.stay)
             bank = replace(bank, openings=bank.openings.put(opening.id, replace(opening, stays=left)))
+    keep = held.grant.pass_id if held else None
     if body.ended or stay is None:
-        bank = _without_stay(bank, body.stay, keep=held.grant.pass_id if held else None)
-        bank = _without_claim(bank, stay.claim, body.stay) if stay and stay.claim else bank
-        return _set(bank, body.compartment, state=body.compartment_state, why=body.why)
-    bank = _without_deadline(bank, stay) if body.stay in bank.stays else bank
+        return _set(_end(bank, body.stay, keep), body.compartment, state=body.compartment_state, why=body.why)
     if body.stay_state is StayState.EXCEPTION:  # theirs no more
-        bank = _without_passes(bank, stay, keep=held.grant.pass_id if held else None)
         stay = replace(stay, pickup=None, drop_off=None, delegates=())
     if body.pickup is not None and body.pickup.pass_id not in stay.delegates:
         stay = replace(stay, pickup=body.pickup.pass_id)
     stay = replace(stay, state=body.stay_state, why=body.why, deadline=body.deadline, claim=body.claim)
-    bank = _with_deadline(_with_stay(bank, stay), stay)
-    if body.pickup:
-        bank = _with_pass(bank, body.pickup, PassState.WAITING)
-    if body.claim is not None:
-        claim = bank.claims.get(body.claim) or Claim(body.claim, body.compartment, body.about.service, ())
-        if body.stay not in claim.stays:
-            claim = replace(claim, stays=(*claim.stays, body.stay))
-        bank = replace(bank, claims=bank.claims.put(claim.id, claim))
-        bank = _set(bank, body.compartment, claim=claim.id)
+    bank = _with_pass(_put(bank, stay, keep), body.pickup, PassState.WAITING)
     return _set(bank, body.compartment, state=body.compartment_state)
 
 
 def _amended(bank: Bank, body: e.Amended) -> Bank:
     stay = bank.stays[body.stay]
-    bank = _without_deadline(bank, stay)
     if body.pickup is not None:
-        for old in (stay.pickup, *stay.delegates):
-            bank = _without_pass(bank, old)
-        bank = _with_pass(bank, body.pickup, PassState.WAITING)
         stay = replace(stay, pickup=body.pickup.pass_id, delegates=())
     why = None if body.stay_state is StayState.DEPOSITED else stay.why or body.why
     stay = replace(
         stay, about=body.about, state=body.stay_state, deadline=body.deadline, extensions=body.extensions, why=why
     )
-    return _with_deadline(_with_stay(bank, stay), stay)
+    return _with_pass(_put(bank, stay), body.pickup, PassState.WAITING)
 
 
 def _moved(bank: Bank, body: e.Moved) -> Bank:
     stay = bank.stays[body.stay]
+    bank = replace(bank, claims=bank.claims.drop(body.claim), openings=bank.openings.drop(body.opening))
+    bank = _put(bank, replace(stay, claim=body.claim, compartment=body.compartment, moving=None))
     if stay.claim is not None:
-        bank = _without_claim(bank, stay.claim, stay.id)
         bank = _set(bank, body.left, state=body.left_state, why=None)
-    claim = Claim(body.claim, body.compartment, body.about.service, (body.stay,))
-    bank = replace(bank, claims=bank.claims.put(claim.id, claim), openings=bank.openings.drop(body.opening))
-    bank = _with_stay(bank, replace(stay, claim=body.claim, compartment=body.compartment, moving=None))
-    return _set(bank, body.compartment, state=CompartmentState.OCCUPIED, why=None, stuck=None, claim=claim.id)
+    return _set(_unstick(bank, body.compartment), body.compartment, state=CompartmentState.OCCUPIED, why=None)
 
 
 def _expired(bank: Bank, body: e.Expired) -> Bank:
-    stay = bank.stays[body.stay]
-    bank = _without_deadline(bank, stay)
-    return replace(bank, stays=bank.stays.put(body.stay, replace(stay, state=StayState.EXPIRED, deadline=None)))
+    return _put(bank, replace(bank.stays[body.stay], state=StayState.EXPIRED, deadline=None))
 
 
 def _wanted(bank: Bank, body: e.Wanted) -> Bank:
@@ -368,12 +322,7 @@ def _wanted(bank: Bank, body: e.Wanted) -> Bank:
 def _unlocked(bank: Bank, body: e.Unlocked) -> Bank:
     bank = replace(_step(bank, body.opening, OpeningState.UNLOCKED, attempt=body.attempt), moving=body.opening)
     stuck = bank.compartments[body.compartment].stuck
-    if stuck is not None and stuck != body.opening:  # a later opening now owns whatever this door does
-        old = bank.openings.get(stuck)
-        if old is not None and not _waits(bank, old):
-            bank = replace(bank, openings=bank.openings.drop(stuck))
-        bank = _set(bank, body.compartment, stuck=None)
-    return bank
+    return bank if stuck == body.opening else _unstick(bank, body.compartment)
 
 
 def _no_proof(bank: Bank, body: e.NoProof) -> Bank:
@@ -502,6 +451,15 @@ def _waits(bank: Bank, opening: Opening) -> bool:
     return opening.purpose is Purpose.DEPOSIT and bool(claimed & set(opening.stays))
 
 
+def _unstick(bank: Bank, where: CompartmentId) -> Bank:
+    """Whatever this door still does is no older opening's."""
+    stuck = bank.compartments[where].stuck if where in bank.compartments else None
+    old = bank.openings.get(stuck) if stuck else None
+    if old is not None and not _waits(bank, old):
+        bank = replace(bank, openings=bank.openings.drop(old.id))
+    return _set(bank, where, stuck=None)
+
+
 def _without_claim(bank: Bank, claim_id: ClaimId, stay: StayId) -> Bank:
     """The claim ends with the last stay that it holds."""
     claim = bank.claims.get(claim_id)
@@ -529,50 +487,47 @@ def _step(bank: Bank, opening: OpeningId, state: OpeningState, **changes: Any) -
     return replace(bank, queue=queue, moving=moving, openings=table.put(opening, changed))
 
 
-def _with_stay(bank: Bank, stay: Stay) -> Bank:
-    label, labels = stay.about.label, bank.labels
+def _put(bank: Bank, stay: Stay, keep: PassId | None = None) -> Bank:
+    """A stay as it is from now on. What others keep about it follows: deadlines, labels, claims, and its passes, of
+    which those that it no longer has are void; `keep` has just served, and is spent."""
+    bank = _end(bank, stay.id, keep, still=stay)
+    label, labels, deadlines = stay.about.label, bank.labels, list(bank.deadlines)
     if label is not None and label not in labels:  # the same label may come again while its first thing is disputed
         labels = labels.put(label, stay.id)
-    return replace(bank, stays=bank.stays.put(stay.id, stay), labels=labels)
+    if stay.deadline is not None and stay.state not in (StayState.BLOCKED, StayState.EXCEPTION):
+        insort(deadlines, (stay.deadline, stay.id))
+    bank = replace(bank, stays=bank.stays.put(stay.id, stay), labels=labels, deadlines=tuple(deadlines))
+    if stay.claim is None or stay.compartment is None:
+        return bank
+    claim = bank.claims.get(stay.claim) or Claim(stay.claim, stay.compartment, stay.about.service, ())
+    if stay.id not in claim.stays:
+        bank = replace(bank, claims=bank.claims.put(claim.id, replace(claim, stays=(*claim.stays, stay.id))))
+    return _set(bank, stay.compartment, claim=claim.id)
 
 
-def _without_stay(bank: Bank, stay_id: StayId, keep: PassId | None = None) -> Bank:
-    """An ended stay leaves the picture, and every pass to it with it, but for the one that has just served."""
+def _end(bank: Bank, stay_id: StayId, keep: PassId | None = None, still: Stay | None = None) -> Bank:
+    """An ended stay leaves the picture, and all that follows from it; but for what it `still` has."""
     stay = bank.stays.get(stay_id)
     if stay is None:
         return bank
-    bank = _without_passes(bank, stay, keep)
-    bank = _without_deadline(bank, stay)
-    label, labels = stay.about.label, bank.labels
+    for pass_id in (stay.drop_off, stay.pickup, *stay.delegates):
+        if still is None or pass_id not in (still.drop_off, still.pickup, *still.delegates):
+            bank = _spent(bank, pass_id) if pass_id == keep else _without_pass(bank, pass_id)
+    if stay.claim is not None and (still is None or still.claim != stay.claim):
+        bank = _without_claim(bank, stay.claim, stay_id)
+    labels, label, due = bank.labels, stay.about.label, bank.deadlines
     if label is not None and labels.get(label) == stay_id:
         labels = labels.drop(label)
-    return replace(bank, stays=bank.stays.drop(stay_id), labels=labels)
+    at = bisect_left(due, (stay.deadline, stay_id)) if stay.deadline is not None else len(due)
+    if due[at : at + 1] == ((stay.deadline, stay_id),):
+        due = (*due[:at], *due[at + 1 :])
+    return replace(bank, stays=bank.stays.drop(stay_id), labels=labels, deadlines=due)
 
 
-def _without_passes(bank: Bank, stay: Stay, keep: PassId | None = None) -> Bank:
-    for pass_id in (stay.drop_off, stay.pickup, *stay.delegates):
-        bank = _spent(bank, pass_id) if pass_id == keep else _without_pass(bank, pass_id)
-    return bank
-
-
-def _with_deadline(bank: Bank, stay: Stay) -> Bank:
-    if stay.deadline is None or stay.state in (StayState.BLOCKED, StayState.EXCEPTION):
+def _with_pass(bank: Bank, grant: Grant | None, state: PassState) -> Bank:
+    if grant is None:
         return bank
-    deadlines = list(bank.deadlines)
-    insort(deadlines, (stay.deadline, stay.id))
-    return replace(bank, deadlines=tuple(deadlines))
-
-
-def _without_deadline(bank: Bank, stay: Stay) -> Bank:
-    if stay.deadline is None:
-        return bank
-    at = bisect_left(bank.deadlines, (stay.deadline, stay.id))
-    if bank.deadlines[at : at + 1] != ((stay.deadline, stay.id),):
-        return bank
-    return replace(bank, deadlines=(*bank.deadlines[:at], *bank.deadlines[at + 1 :]))
-
-
-def _with_pass(bank: Bank, grant: Grant, state: PassState) -> Bank:
+    bank = _without_pass(bank, grant.pass_id)
     passes = bank.passes.put(grant.pass_id, Pass(grant, state))
     return replace(bank, passes=passes, codes=bank.codes.put(grant.lookup, grant.pass_id))
 

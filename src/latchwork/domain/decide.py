@@ -9,9 +9,11 @@ from datetime import datetime
 from typing import Any
 
 from latchwork.domain import commands as c
-from latchwork.domain.bank import Bank
+from latchwork.domain.bank import Bank, Session
 from latchwork.domain.commands import Decision
 from latchwork.domain.rules import cloud, collect, deposit, machine, operate, people, shield
+from latchwork.domain.rules.pieces import no
+from latchwork.domain.words import Reason, Role
 
 
 def decide(bank: Bank, command: c.Command, now: datetime) -> Decision:
@@ -19,26 +21,42 @@ def decide(bank: Bank, command: c.Command, now: datetime) -> Decision:
 
 
 _Rule = Callable[[Bank, Any, datetime], Decision]
+
+
+def _by(rule: Callable[[Bank, Session, Any, datetime], Decision], *roles: Role) -> _Rule:
+    """A rule for whoever is signed in, and has one of these roles where some are named."""
+
+    def ruled(bank: Bank, cmd: Any, now: datetime) -> Decision:
+        session = bank.sessions.get(cmd.session)
+        if session is None:
+            return no(Reason.NO_SESSION)
+        if roles and session.role not in roles:
+            return no(Reason.NO_ACCESS)
+        return rule(bank, session, cmd, now)
+
+    return ruled
+
+
 _RULES: dict[type, _Rule] = {
     c.SignIn: people.sign_in,
-    c.SignOut: people.sign_out,
-    c.Deposit: deposit.deposit,
-    c.Shelve: deposit.shelve,
-    c.GiveUp: deposit.give_up,
-    c.Replace: deposit.replace,
-    c.Confirm: deposit.confirm,
-    c.Abandon: deposit.abandon,
-    c.Collect: collect.collect,
-    c.Report: collect.report,
-    c.Visit: operate.visit,
-    c.Maintain: operate.maintain,
-    c.Inspect: operate.inspect,
-    c.Remove: operate.remove,
-    c.OpenAll: operate.open_all,
-    c.Move: operate.move,
-    c.Extend: operate.extend,
-    c.Withdraw: operate.withdraw,
-    c.Listen: shield.listen,
+    c.SignOut: _by(people.sign_out),
+    c.Deposit: _by(deposit.deposit),
+    c.Shelve: _by(deposit.shelve, Role.COURIER, Role.STAFF),
+    c.GiveUp: _by(deposit.give_up),
+    c.Replace: _by(deposit.replace),
+    c.Confirm: _by(deposit.confirm),
+    c.Abandon: _by(deposit.abandon),
+    c.Collect: _by(collect.collect),
+    c.Report: _by(collect.report),
+    c.Visit: _by(operate.visit),
+    c.Maintain: _by(operate.maintain, Role.STAFF),
+    c.Inspect: _by(operate.inspect, Role.STAFF),
+    c.Remove: _by(operate.remove, Role.STAFF),
+    c.OpenAll: _by(operate.open_all, Role.STAFF),
+    c.Move: _by(operate.move, Role.STAFF),
+    c.Extend: _by(operate.extend, Role.PERSON),
+    c.Withdraw: _by(operate.withdraw, Role.STAFF),
+    c.Listen: _by(shield.listen, Role.STAFF),
     c.Instructed: cloud.instructed,
     c.Begin: machine.begin,
     c.Recover: machine.recover,

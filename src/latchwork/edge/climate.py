@@ -8,10 +8,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
+
+from serialx import Parity
 
 from latchwork.domain.bank import Bank
 from latchwork.domain.commands import Command, SenseBand, SumUp
@@ -21,7 +23,7 @@ from latchwork.edge.config import BadConfig, ZoneTable
 from latchwork.edge.drivers.protocol import Fault
 from latchwork.edge.sensors.ds18b20 import Ds18b20
 from latchwork.edge.sensors.reading import Doubted, Sensor
-from latchwork.edge.sensors.xy_md02 import MD02, XyMd02
+from latchwork.edge.sensors.xy_md02 import MD02, XY_MD02, XyMd02
 from latchwork.store.climate import ClimateTable, Kept, Unkept
 
 READ_SECONDS = 60.0
@@ -73,10 +75,10 @@ def _sensor(table: ZoneTable) -> Sensor:
     match table.sensor:
         case "ds18b20":
             return Ds18b20(Path(table.port))
-        case "xy-md02":
-            return XyMd02(table.port, table.unit)
-        case "md02":
-            return XyMd02(table.port, table.unit, profile=MD02)
+        case "xy-md02" | "md02":
+            profile = replace(MD02 if table.sensor == "md02" else XY_MD02, scale=table.scale)
+            parity = Parity[table.parity.upper()]
+            return XyMd02(table.port, table.unit, profile=profile, baud=table.baud, parity=parity)
 
 
 class Climate:

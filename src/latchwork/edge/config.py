@@ -45,6 +45,9 @@ port = "/dev/serial/by-id/usb-..."     # "hid": /dev/input/by-id/...-event-kbd; 
 [[climate]]                            # a temperature sensor, and the band that its compartments should keep
 id = "fridge"
 sensor = "ds18b20"                     # or "xy-md02", "md02": port = "/dev/serial/...", and unit = 1
+# baud = 9600                          # of these two, as are the next; some are sold with other settings
+# parity = "even"                      # or "odd", "none"
+# scale = 100                          # where it counts in hundredths
 port = "/sys/bus/w1/devices/28-000000000000"
 compartments = ["01"]
 celsius = [2, 8]
@@ -134,7 +137,11 @@ class ZoneTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     compartments: tuple[str, ...]
     celsius: tuple[float, float]
     unit: Annotated[int, msgspec.Meta(ge=1, le=247)] = 1
-    """Of a sensor that speaks Modbus."""
+    """Of a sensor that speaks Modbus, as are the next three."""
+    baud: int = 9600
+    parity: Literal["none", "even", "odd"] = "none"
+    scale: Literal[10, 100] = 10
+    """How many of its units make one degree."""
 
 
 class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -132,7 +132,7 @@ def judge(body: bytes, path: Path, running: Tables, bank: Bank, *, accepted: boo
     try:
         tables = tables_in(body)
         config = check(tables, path)
-        wall_of(config.buses, config.wiring, config.contacts)
+        wall_of(config.buses, config.wiring, config.contacts, config.inputs)
     except BadConfig as error:
         raise Refused(str(error).removeprefix(f"{path}: ")) from None
     if tables.bank.state != running.bank.state:
@@ -146,12 +146,11 @@ def judge(body: bytes, path: Path, running: Tables, bank: Bank, *, accepted: boo
 
 def _wired_otherwise(tables: Tables, running: Tables) -> str:
     """What differs beside the descriptions of compartments, in words; empty: nothing."""
-    if tables.bank != running.bank:
-        return "[bank]"
-    if tables.bus != running.bus:
-        return "[[bus]]"
+    for name in ("bank", "bus", "switch", "reader", "climate"):
+        if getattr(tables, name) != getattr(running, name):
+            return "[bank]" if name == "bank" else f"[[{name}]]"
     new, old = (
-        {x.id: (x.bus, x.channel, x.contact, x.gate) for x in each.compartment if not x.shelf}
+        {x.id: (x.bus, x.channel, x.contact, x.gate, x.leaf, x.item) for x in each.compartment if not x.shelf}
         for each in (tables, running)
     )
     doors = sorted(door for door in {*new, *old} if new.get(door) != old.get(door))

@@ -114,7 +114,7 @@ async def _listen(args: argparse.Namespace) -> None:
     if not isinstance(driver, SerialBus):
         raise BadConfig(f"{args.driver} has no bus to listen to")
     baud = {**family.manifest.options, **options}["baud"]
-    cutter = Cutter(driver.dialect.decoder)
+    cutter = Cutter(driver.dialect.listener)
     heard: asyncio.Queue[bytes | None] = asyncio.Queue()
     ear = _Ear(heard.put_nowait, lambda: heard.put_nowait(None))
     written = 0

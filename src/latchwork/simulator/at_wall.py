@@ -164,6 +164,18 @@ class AtWall:
                 return False
         return False
 
+    def things(self, where: CompartmentId, stays: tuple[StayId, ...]) -> list[Thing]:
+        return [t for t in self.cabinet.inside[where] if t.stay in stays]
+
+    async def take_in_the_dark(self, stay: StayId, place: str) -> None:
+        """The screen has gone, and the door may spring open all the same: nobody leaves it then."""
+        for where in self.cabinet.channels:
+            for thing in self.things(where, (stay,)):
+                with self.cabinet.attended(where):
+                    if await self.sees_open(where):
+                        self.cabinet.take(where, thing, place)
+                        await self.shut(where)
+
     async def shut(self, where: CompartmentId) -> None:
         for _ in range(5):
             if self.cabinet.close(where):

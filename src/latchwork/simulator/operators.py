@@ -10,6 +10,7 @@ from latchwork.domain.words import (
     BankId,
     ClaimId,
     CompartmentId,
+    CompartmentState,
     Ending,
     InstructionId,
     OpeningId,
@@ -193,9 +194,10 @@ class Operators:
                 await self.instruct(bank, c.Amend(stay, blocked=False))
             elif not settling and self._fuss():
                 await self._change(bank, stay, state)
-        if settling:
-            for where in self._withdrawn.pop(bank, ()):
-                await self.instruct(bank, c.Withdraw((where,), back=True))
+        if settling:  # by what the wall says: what was asked before may be lost
+            for where, state in sorted(self._world.archive.compartments_of(bank)):
+                if state == CompartmentState.OUT_OF_SERVICE:
+                    await self.instruct(bank, c.Withdraw((where,), back=True))
         elif self._fuss():
             where = random.choice(sorted(self._world.cabinets[bank].channels))
             self._withdrawn.setdefault(bank, []).append(where)

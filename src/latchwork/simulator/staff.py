@@ -17,6 +17,7 @@ from latchwork.domain.words import (
     StayState,
 )
 from latchwork.simulator.at_wall import AtWall, wanted_in
+from latchwork.simulator.controller import Dark
 
 REMOVED_FROM = frozenset({StayState.EXPIRED, StayState.EXCEPTION})
 
@@ -106,7 +107,11 @@ class Staff(AtWall):
         disposes = bank.services[stay.about.service].at_end is Ending.DISPOSE
         why = Reason.DISPOSED if disposes else Reason.RETURN_TO_SENDER
         command = c.Remove(self.session, OpeningId(self.world.new_id()), stay_id, why, self.second)
-        decision = await self.controller.do(command)
+        try:
+            decision = await self.controller.do(command)
+        except Dark:
+            await self.take_in_the_dark(stay_id, "removed")
+            raise
         wanted = wanted_in(decision)
         if wanted is None:
             if decision.refusal is None:
@@ -122,7 +127,7 @@ class Staff(AtWall):
                     await self.shut(wanted.compartment)
 
     def _take_away(self, where: CompartmentId, stay: StayId) -> None:
-        for thing in [t for t in self.cabinet.inside[where] if t.stay == stay]:
+        for thing in self.things(where, (stay,)):
             self.world.say(self.who, f"takes {thing.name} away")
             self.cabinet.take(where, thing, "removed")
 
@@ -136,10 +141,10 @@ class Staff(AtWall):
         old, new = wanted[0].compartment, wanted[1].compartment
         with self.cabinet.attended(old), self.cabinet.attended(new):
             both = await self.sees_open(old) and await self.sees_open(new)
-            fits = self.cabinet.is_free(new, [t for t in self.cabinet.inside[old] if t.stay == stay_id])
+            fits = self.cabinet.is_free(new, self.things(old, (stay_id,)))
             goes = both and fits and self.cabinet.is_open(old)
             if goes:
-                for thing in [t for t in self.cabinet.inside[old] if t.stay == stay_id]:
+                for thing in self.things(old, (stay_id,)):
                     self.cabinet.take(old, thing, "in hand")
                     self.world.put(self.cabinet.bank, new, thing)
             await self.shut(old)

@@ -35,11 +35,11 @@ class Taker(AtWall):
         try:
             decision = await self.controller.do(c.Collect(self.session, OpeningId(self.world.new_id()), stay))
         except Dark:
-            await self._take_in_the_dark(stay)
+            await self.take_in_the_dark(stay, "taken")
             raise
         lying = [x for x in decision.entries if isinstance(x, Collected | Recalled)]
         for body in lying:  # on a shelf in the open
-            for thing in self._things(body.compartment, (body.stay,)):
+            for thing in self.things(body.compartment, (body.stay,)):
                 self._take(body.compartment, thing)
         wanted = wanted_in(decision)
         if wanted is None:
@@ -64,7 +64,7 @@ class Taker(AtWall):
         shelves = [shelf for shelf, gate in self.cabinet.behind.items() if gate == wanted.compartment]
         for stay in wanted.stays:
             for where in (wanted.compartment, *shelves):
-                if self._things(where, (stay,)) or not shelves:
+                if self.things(where, (stay,)) or not shelves:
                     await self._take_one(where, stay)
 
     async def _take_one(self, where: CompartmentId, stay: StayId) -> None:
@@ -72,24 +72,12 @@ class Taker(AtWall):
             self.cabinet.doubtful[where] = "person"
             self.world.say(self.who, f"takes nothing out of {where}")
             return
-        for thing in self._things(where, (stay,)):
+        for thing in self.things(where, (stay,)):
             self._take(where, thing)
-
-    def _things(self, where: CompartmentId, stays: tuple[StayId, ...]) -> list[Thing]:
-        return [t for t in self.cabinet.inside[where] if t.stay in stays]
 
     def _take(self, where: CompartmentId, thing: Thing, place: str = "taken") -> None:
         self.world.say(self.who, f"takes {thing.name} out of {where}")
         self.cabinet.take(where, thing, place)
-
-    async def _take_in_the_dark(self, stay: StayId) -> None:
-        """The screen has gone, and the door may spring open all the same: nobody leaves it then."""
-        for where in self.cabinet.channels:
-            for thing in self._things(where, (stay,)):
-                with self.cabinet.attended(where):
-                    if await self.sees_open(where):
-                        self.cabinet.take(where, thing, "taken")
-                        await self.shut(where)
 
 
 class Visitor(Taker):
@@ -111,7 +99,7 @@ class Visitor(Taker):
             await self._try_what_is_not_mine()
 
     async def _take_one(self, where: CompartmentId, stay: StayId) -> None:
-        things = self._things(where, (stay,))
+        things = self.things(where, (stay,))
         strange = [t for t in things if self.me is not None and t.recipient != self.me]
         if strange:
             await self._leave(where, stay, Reason.NOT_MINE)

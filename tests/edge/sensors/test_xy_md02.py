@@ -3,6 +3,7 @@
 import asyncio
 import os
 import pty
+import termios
 import tty
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -23,6 +24,15 @@ ANSWER = bytes.fromhex("01 04 04 01 31 02 22 2A CE")
 
 Say = Callable[[bytes], bytes]
 Line = Callable[[Say], AbstractAsyncContextManager[str]]
+
+
+def speed_of(port: str) -> int:
+    line = os.open(port, os.O_RDWR | os.O_NOCTTY)
+    try:
+        speed: int = termios.tcgetattr(line)[4]
+        return speed
+    finally:
+        os.close(line)
 
 
 def checked(body: str) -> bytes:
@@ -143,5 +153,10 @@ async def test_it_is_configured_by_its_name() -> None:
     async with on_tcp(told(QUESTION, ANSWER)) as port:
         zone = zone_of(msgspec.structs.replace(table, port=port), asyncio.get_running_loop().time)
         assert (await zone.sensor.read()).celsius == 30.5
+    finer = msgspec.structs.replace(table, sensor="md02", unit=7, scale=100, baud=19200, parity="even")
+    async with on_pty(told(checked("07 04 01 00 00 02"), checked("07 04 04 0B EA 15 54"))) as port:
+        zone = zone_of(msgspec.structs.replace(finer, port=port), asyncio.get_running_loop().time)
+        assert (await zone.sensor.read()).celsius == 30.5
+        assert speed_of(port) == termios.B19200  # a pty forgets the parity
     with pytest.raises(BadConfig, match="climate fridge"):
         zone_of(msgspec.structs.replace(table, port="socket://gateway"), asyncio.get_running_loop().time)

@@ -120,11 +120,11 @@ def _amend(bank: Bank, cmd: c.Instructed, body: c.Amend, now: datetime) -> Decis
 
 
 def _extend(bank: Bank, cmd: c.Instructed, body: c.Extend, now: datetime) -> Decision:
-    return operate.extend(bank, replace(body, session=None), now)
+    return operate.extend(bank, None, body, now)
 
 
 def _withdraw(bank: Bank, cmd: c.Instructed, body: c.Withdraw, now: datetime) -> Decision:
-    return operate.withdraw(bank, replace(body, session=None), now)
+    return operate.withdraw(bank, None, body, now)
 
 
 def _grant_pass(bank: Bank, cmd: c.Instructed, body: c.GrantPass, now: datetime) -> Decision:
@@ -212,7 +212,7 @@ def _guard(bank: Bank, cmd: c.Instructed, body: c.Guard, now: datetime) -> Decis
 
 
 def _listen(bank: Bank, cmd: c.Instructed, body: c.Listen, now: datetime) -> Decision:
-    return shield.listen(bank, replace(body, session=None), now)
+    return shield.listen(bank, None, body, now)
 
 
 def _check(bank: Bank, cmd: c.Instructed, body: c.Check, now: datetime) -> Decision:

@@ -47,10 +47,7 @@ def may_take(bank: Bank, session: Session, stay: Stay) -> bool:
     return False
 
 
-def collect(bank: Bank, cmd: c.Collect, now: datetime) -> Decision:
-    session = bank.sessions.get(cmd.session)
-    if session is None:
-        return no(Reason.NO_SESSION)
+def collect(bank: Bank, session: Session, cmd: c.Collect, now: datetime) -> Decision:
     stay = bank.stays.get(cmd.stay)
     if stay is None:
         return _reopen(bank, session, cmd)
@@ -140,10 +137,7 @@ def taken(
     return entries
 
 
-def report(bank: Bank, cmd: c.Report, now: datetime) -> Decision:
-    session = bank.sessions.get(cmd.session)
-    if session is None:
-        return no(Reason.NO_SESSION)
+def report(bank: Bank, session: Session, cmd: c.Report, now: datetime) -> Decision:
     if cmd.what not in REPORTS:
         return no(Reason.NOT_UNDERSTOOD)
     stay, took = bank.stays.get(cmd.stay), took_by(bank, session, cmd)

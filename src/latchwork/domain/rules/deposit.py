@@ -35,7 +35,6 @@ from latchwork.domain.words import (
     Purpose,
     Reason,
     Role,
-    SessionId,
     StayId,
     StayState,
 )
@@ -52,12 +51,9 @@ class _InHand:
 
 
 def _in_hand(
-    bank: Bank, session_id: SessionId, stay_id: StayId, about: About | None, now: datetime | None
+    bank: Bank, session: Session, stay_id: StayId, about: About | None, now: datetime | None
 ) -> _InHand | Decision:
     """`now` None: at whatever hour."""
-    session = bank.sessions.get(session_id)
-    if session is None:
-        return no(Reason.NO_SESSION)
     known = bank.stays.get(stay_id)
     about = known.about if known else about
     if about is None:
@@ -91,8 +87,8 @@ def _is_for_nobody(hand: _InHand) -> bool:
     return hand.known is None and hand.about.recipient is None and hand.service.collect_by is Role.PERSON
 
 
-def deposit(bank: Bank, cmd: c.Deposit, now: datetime) -> Decision:
-    hand = _in_hand(bank, cmd.session, cmd.stay, cmd.about, now)
+def deposit(bank: Bank, session: Session, cmd: c.Deposit, now: datetime) -> Decision:
+    hand = _in_hand(bank, session, cmd.stay, cmd.about, now)
     if isinstance(hand, Decision):
         return hand
     if _is_for_nobody(hand) and not hand.service.holds_unknown:
@@ -140,15 +136,13 @@ def _want_deposit(opening: OpeningId, claimed: e.Claimed, session: Session) -> e
     return want(opening, claimed.compartment, Purpose.DEPOSIT, by=session, claim=claimed.claim, stays=(claimed.stay,))
 
 
-def shelve(bank: Bank, cmd: c.Shelve, now: datetime) -> Decision:
-    hand = _in_hand(bank, cmd.session, cmd.stay, cmd.about, now)
+def shelve(bank: Bank, session: Session, cmd: c.Shelve, now: datetime) -> Decision:
+    hand = _in_hand(bank, session, cmd.stay, cmd.about, now)
     if isinstance(hand, Decision):
         return hand
     shelf = bank.compartments.get(cmd.shelf)
     if shelf is None or not shelf.fitting.shelf:
         return no(Reason.UNKNOWN_COMPARTMENT)
-    if hand.session.role is Role.PERSON:
-        return no(Reason.NO_ACCESS)
     if shelf.withdrawn:
         return no(Reason.COMPARTMENT_BROKEN)
     if _is_for_nobody(hand) and not hand.service.holds_unknown:
@@ -175,17 +169,17 @@ def shelve(bank: Bank, cmd: c.Shelve, now: datetime) -> Decision:
     return yes(*released, put)
 
 
-def give_up(bank: Bank, cmd: c.GiveUp, now: datetime) -> Decision:
+def give_up(bank: Bank, session: Session, cmd: c.GiveUp, now: datetime) -> Decision:
     if cmd.why not in UNDELIVERED:
         return no(Reason.NOT_UNDERSTOOD)
     fallback = bank.policy.fallbacks[0] if bank.policy.fallbacks else None
     begun = next((o for o in openings_of(bank, cmd.session) if holds_deposit(bank, o) and cmd.stay in o.stays), None)
     if begun is not None:  # tried already: it comes out again
         stay = bank.stays[cmd.stay]
-        back = abandon(bank, c.Abandon(cmd.session, begun.id), now)
+        back = abandon(bank, session, c.Abandon(cmd.session, begun.id), now)
         gone = e.NotDelivered(stay.id, stay.about, cmd.why, stay.announced, cmd.session, fallback)
         return back if back.refusal else yes(*back.entries, gone)
-    hand = _in_hand(bank, cmd.session, cmd.stay, cmd.about, None)
+    hand = _in_hand(bank, session, cmd.stay, cmd.about, None)
     if isinstance(hand, Decision):
         return hand
     known = hand.known
@@ -202,11 +196,11 @@ _REPLACED_STATE = {
 }
 
 
-def replace(bank: Bank, cmd: c.Replace, now: datetime) -> Decision:
-    found = _own(bank, cmd.session, cmd.opening)
-    if isinstance(found, Reason):
-        return no(found)
-    opening, stay, session = found
+def replace(bank: Bank, session: Session, cmd: c.Replace, now: datetime) -> Decision:
+    opening = _own(bank, session, cmd.opening)
+    if isinstance(opening, Reason):
+        return no(opening)
+    stay = bank.stays[opening.stays[0]]
     if cmd.because not in _REPLACED_STATE:
         return no(Reason.NOT_UNDERSTOOD)
     if opening.state in MOVING:
@@ -228,11 +222,10 @@ def replace(bank: Bank, cmd: c.Replace, now: datetime) -> Decision:
     return yes(released, claimed, _want_deposit(cmd.new_opening, claimed, session))
 
 
-def confirm(bank: Bank, cmd: c.Confirm, now: datetime) -> Decision:
-    found = _own(bank, cmd.session, cmd.opening)
-    if isinstance(found, Reason):
-        return no(found)
-    opening = found[0]
+def confirm(bank: Bank, session: Session, cmd: c.Confirm, now: datetime) -> Decision:
+    opening = _own(bank, session, cmd.opening)
+    if isinstance(opening, Reason):
+        return no(opening)
     if opening.state is OpeningState.OPENED:
         return no(Reason.DOOR_OPEN)
     if opening.state not in (OpeningState.SHUT, OpeningState.UNRESOLVED):
@@ -240,11 +233,10 @@ def confirm(bank: Bank, cmd: c.Confirm, now: datetime) -> Decision:
     return yes(stored(bank, opening, now, photo_sha256=cmd.photo_sha256))
 
 
-def abandon(bank: Bank, cmd: c.Abandon, now: datetime) -> Decision:
-    found = _own(bank, cmd.session, cmd.opening)
-    if isinstance(found, Reason):
-        return no(found)
-    opening = found[0]
+def abandon(bank: Bank, session: Session, cmd: c.Abandon, now: datetime) -> Decision:
+    opening = _own(bank, session, cmd.opening)
+    if isinstance(opening, Reason):
+        return no(opening)
     if opening.state is OpeningState.WANTED:
         return yes(*lapse(bank, opening, Reason.CHANGED_MIND))
     if opening.state is OpeningState.UNLOCKED:
@@ -253,13 +245,10 @@ def abandon(bank: Bank, cmd: c.Abandon, now: datetime) -> Decision:
     return yes(release(bank, opening, state, Reason.CHANGED_MIND))
 
 
-def _own(bank: Bank, session_id: SessionId, opening_id: OpeningId) -> tuple[Opening, Stay, Session] | Reason:
-    session = bank.sessions.get(session_id)
-    if session is None:
-        return Reason.NO_SESSION
+def _own(bank: Bank, session: Session, opening_id: OpeningId) -> Opening | Reason:
     opening = bank.openings.get(opening_id)
-    if opening is None or opening.session != session_id or opening.purpose is not Purpose.DEPOSIT:
+    if opening is None or opening.session != session.id or opening.purpose is not Purpose.DEPOSIT:
         return Reason.NO_ACCESS
     if not holds_deposit(bank, opening):
         return Reason.PARCEL_NOT_AVAILABLE
-    return opening, bank.stays[opening.stays[0]], session
+    return opening

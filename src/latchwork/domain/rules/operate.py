@@ -23,7 +23,6 @@ from latchwork.domain.rules.pieces import (
     no,
     pickup,
     release,
-    staff,
     stored,
     under_way,
     want,
@@ -44,10 +43,7 @@ from latchwork.domain.words import (
 )
 
 
-def visit(bank: Bank, cmd: c.Visit, now: datetime) -> Decision:
-    session = bank.sessions.get(cmd.session)
-    if session is None:
-        return no(Reason.NO_SESSION)
+def visit(bank: Bank, session: Session, cmd: c.Visit, now: datetime) -> Decision:
     compartment = bank.compartments.get(cmd.compartment)
     if compartment is None:
         return no(Reason.UNKNOWN_COMPARTMENT)
@@ -62,19 +58,13 @@ MAINTENANCE = timedelta(hours=2)
 """A technician who forgets to say "done" silences no alarm for longer."""
 
 
-def maintain(bank: Bank, cmd: c.Maintain, now: datetime) -> Decision:
-    session = staff(bank, cmd.session)
-    if isinstance(session, Reason):
-        return no(session)
+def maintain(bank: Bank, session: Session, cmd: c.Maintain, now: datetime) -> Decision:
     if not cmd.on and not maintained(bank, now):
         return Decision()
     return yes(e.Maintained(now + MAINTENANCE if cmd.on else None, session.id))
 
 
-def inspect(bank: Bank, cmd: c.Inspect, now: datetime) -> Decision:
-    session = staff(bank, cmd.session)
-    if isinstance(session, Reason):
-        return no(session)
+def inspect(bank: Bank, session: Session, cmd: c.Inspect, now: datetime) -> Decision:
     return look(bank, cmd.compartment, cmd.empty, now, session=session.id)
 
 
@@ -107,10 +97,7 @@ def look(bank: Bank, compartment_id: CompartmentId, empty: bool, now: datetime, 
     return yes(e.Checked(compartment_id, as_logged if empty is reserved else CompartmentState.NEEDS_CHECK, **who))
 
 
-def remove(bank: Bank, cmd: c.Remove, now: datetime) -> Decision:
-    session = staff(bank, cmd.session)
-    if isinstance(session, Reason):
-        return no(session)
+def remove(bank: Bank, session: Session, cmd: c.Remove, now: datetime) -> Decision:
     stay = bank.stays.get(cmd.stay)
     if stay is None or stay.state not in HERE or stay.compartment is None:
         return no(Reason.PARCEL_NOT_AVAILABLE)
@@ -149,11 +136,8 @@ def remove(bank: Bank, cmd: c.Remove, now: datetime) -> Decision:
     )
 
 
-def open_all(bank: Bank, cmd: c.OpenAll, now: datetime) -> Decision:
+def open_all(bank: Bank, session: Session, cmd: c.OpenAll, now: datetime) -> Decision:
     """A queue like any other: each door waits for the governor and for the one before it. Gates stay shut."""
-    session = staff(bank, cmd.session)
-    if isinstance(session, Reason):
-        return no(session)
     if cmd.reason not in STAFF_REASONS:
         return no(Reason.NO_ACCESS)
     second = _second(bank, session, cmd.second, now)
@@ -184,10 +168,7 @@ def _second(bank: Bank, session: Session, code: Lookup | c.Ticket | None, now: d
     return other.grant.pass_id
 
 
-def move(bank: Bank, cmd: c.Move, now: datetime) -> Decision:
-    session = staff(bank, cmd.session)
-    if isinstance(session, Reason):
-        return no(session)
+def move(bank: Bank, session: Session, cmd: c.Move, now: datetime) -> Decision:
     stay = bank.stays.get(cmd.stay)
     if stay is None or stay.state not in HERE or stay.compartment is None:
         return no(Reason.PARCEL_NOT_AVAILABLE)
@@ -204,16 +185,12 @@ def move(bank: Bank, cmd: c.Move, now: datetime) -> Decision:
     return yes(*out, claimed, into)
 
 
-def extend(bank: Bank, cmd: c.Extend, now: datetime) -> Decision:
+def extend(bank: Bank, session: Session | None, cmd: c.Extend, now: datetime) -> Decision:
     stay = bank.stays.get(cmd.stay)
     if stay is None or stay.state not in (StayState.DEPOSITED, StayState.EXPIRED):
         return no(Reason.PARCEL_NOT_AVAILABLE)
-    if cmd.session is not None:
-        session = bank.sessions.get(cmd.session)
-        if session is None:
-            return no(Reason.NO_SESSION)
-        if session.role is not Role.PERSON or not may_take(bank, session, stay):
-            return no(Reason.NO_ACCESS)
+    if session is not None and not may_take(bank, session, stay):
+        return no(Reason.NO_ACCESS)
     service = bank.services[stay.about.service]
     if stay.extensions >= service.extensions_max:
         return no(Reason.NO_EXTENSION)
@@ -227,7 +204,7 @@ def extend(bank: Bank, cmd: c.Extend, now: datetime) -> Decision:
         Reason.EXTENDED,
         end,
         stay.extensions + 1,
-        session=cmd.session,
+        session=session.id if session else None,
     )
     return yes(extended)
 
@@ -262,18 +239,14 @@ def _reassign(bank: Bank, stay: Stay, cmd: c.Amend, offer: c.Offer | None, now: 
     return yes(e.Amended(stay.id, about, StayState.DEPOSITED, Reason.REASSIGNED, end, 0, given))
 
 
-def withdraw(bank: Bank, cmd: c.Withdraw, now: datetime) -> Decision:
-    if cmd.session is not None:
-        session = staff(bank, cmd.session)
-        if isinstance(session, Reason):
-            return no(session)
+def withdraw(bank: Bank, session: Session | None, cmd: c.Withdraw, now: datetime) -> Decision:
     if any(x not in bank.compartments for x in cmd.compartments):
         return no(Reason.UNKNOWN_COMPARTMENT)
     chosen = [bank.compartments[x] for x in cmd.compartments or sorted(bank.compartments)]
     released = [] if cmd.back else [entry for compartment in chosen for entry in _unreserved(bank, compartment)]
     free = {x.compartment for x in released if x.compartment_state is not CompartmentState.NEEDS_CHECK}
     states = {x.id: _withdrawn_state(x, cmd, x.id in free) for x in chosen if not x.fitting.gate}
-    return yes(*released, e.Withdrawn(states, out=not cmd.back, session=cmd.session))
+    return yes(*released, e.Withdrawn(states, out=not cmd.back, session=session.id if session else None))
 
 
 def _unreserved(bank: Bank, compartment: Compartment) -> list[e.Released]:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from latchwork.domain import commands as c
 from latchwork.domain import entries as e
 from latchwork.domain import policy
-from latchwork.domain.bank import Bank, Pass, PassState
+from latchwork.domain.bank import Bank, Pass, PassState, Session
 from latchwork.domain.commands import Decision, Refusal
 from latchwork.domain.rules.pieces import MOVING, leave, no, yes
 from latchwork.domain.words import Lookup, Purpose, Reason, Role
@@ -66,7 +66,5 @@ def _opens(bank: Bank, held: Pass, now: datetime) -> bool:
     return held.since is not None and now < held.since + timedelta(minutes=minutes)
 
 
-def sign_out(bank: Bank, cmd: c.SignOut, now: datetime) -> Decision:
-    if cmd.session not in bank.sessions:
-        return no(Reason.NO_SESSION)
-    return yes(*leave(bank, cmd.session, cmd.why, now))
+def sign_out(bank: Bank, session: Session, cmd: c.SignOut, now: datetime) -> Decision:
+    return yes(*leave(bank, session.id, cmd.why, now))

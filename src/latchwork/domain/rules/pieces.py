@@ -36,13 +36,6 @@ def yes(*entries: e.Body) -> Decision:
     return Decision(entries)
 
 
-def staff(bank: Bank, session_id: SessionId) -> Session | Reason:
-    session = bank.sessions.get(session_id)
-    if session is None:
-        return Reason.NO_SESSION
-    return session if session.role is Role.STAFF else Reason.NO_ACCESS
-
-
 def too_late(server_now: datetime | None, not_after: datetime) -> Reason | None:
     """Judged on the server's time only; without it, too late."""
     if server_now is None:

@@ -106,7 +106,11 @@ class Dialect(Protocol[F_contra]):
 
     def unlock(self, channel: int) -> bytes: ...
 
-    def decoder(self) -> Decoder[Any]: ...
+    def decoder(self) -> Decoder[Any]:
+        """Finds what boards say."""
+
+    def listener(self) -> Decoder[Any]:
+        """Finds also what they are asked, for whoever only listens."""
 
     def said(self, frame: F_contra) -> Said | None:
         """What a frame means to us; None: nothing."""

@@ -49,3 +49,11 @@ class Decoder(Generic[F]):
                 if lengths and len(front) < max(lengths):
                     return
                 del self._buffer[:1]
+
+
+def either(one: Decoder[F], other: Decoder[F]) -> Decoder[F]:
+    """Finds what one or the other would, of a line that both ends are heard on."""
+    return Decoder(
+        lambda front: sorted({*one._lengths(front), *other._lengths(front)}),
+        lambda piece: one._parse(piece) or other._parse(piece),
+    )

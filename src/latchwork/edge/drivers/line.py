@@ -160,12 +160,14 @@ class Line(asyncio.Protocol, Generic[F]):
 
 
 @asynccontextmanager
-async def open_line(line: Line[F], port: str, baud: int) -> AsyncIterator[Line[F]]:
+async def open_line(
+    line: Line[F], port: str, baud: int, parity: serialx.Parity = serialx.Parity.NONE
+) -> AsyncIterator[Line[F]]:
     """`line`, open at `port`: a device path or `socket://host:port`. Raises Fault if it cannot be opened."""
     gateway = gateway_in(port)
     try:
         async with asyncio.timeout(CONNECT_S):
-            transport = await (_open_serial(port, baud, line) if gateway is None else _dial(gateway, line))
+            transport = await (_open_serial(port, baud, parity, line) if gateway is None else _dial(gateway, line))
     except (OSError, serialx.SerialException, TimeoutError) as error:
         raise Fault(f"cannot open {port}: {error or 'no answer'}") from error
     try:
@@ -188,9 +190,9 @@ def gateway_in(port: str) -> tuple[str, int] | None:
     return url.hostname, url.port
 
 
-async def _open_serial(port: str, baud: int, line: Line[F]) -> asyncio.Transport:
+async def _open_serial(port: str, baud: int, parity: serialx.Parity, line: Line[F]) -> asyncio.Transport:
     loop = asyncio.get_running_loop()
-    transport, _ = await serialx.create_serial_connection(loop, lambda: line, port, baud)
+    transport, _ = await serialx.create_serial_connection(loop, lambda: line, port, baud, parity)
     return transport
 
 

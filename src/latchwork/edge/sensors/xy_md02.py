@@ -6,6 +6,8 @@ lock boards, whose driver is the only one to speak there.
 
 from dataclasses import dataclass
 
+from serialx import Parity
+
 from latchwork.edge.drivers.line import Line, gateway_in, open_line
 from latchwork.edge.drivers.modbus_relay import modbus
 from latchwork.edge.drivers.modbus_relay.modbus import Framing, Function, Message
@@ -30,7 +32,7 @@ MD02 = Profile(register=256)
 
 
 class XyMd02:
-    """`port` is a serial device (8N1) or `socket://host:port` of a gateway. Raises ValueError where that cannot be."""
+    """`port` is a serial device or `socket://host:port` of a gateway. Raises ValueError where that cannot be."""
 
     def __init__(
         self,
@@ -40,18 +42,19 @@ class XyMd02:
         profile: Profile = XY_MD02,
         framing: Framing = Framing.RTU,
         baud: int = BAUD,
+        parity: Parity = Parity.NONE,
     ) -> None:
         gateway_in(port)
         self._port = port
         self._profile = profile
         self._framing = framing
-        self._baud = baud
+        self._baud, self._parity = baud, parity
         self._question = modbus.request(unit, Function.READ_REGISTERS, profile.register, 2)
 
     async def read(self) -> Reading:
         """Raises Fault."""
         line = Line(modbus.replies(self._framing), lambda: None)
-        async with open_line(line, self._port, self._baud):
+        async with open_line(line, self._port, self._baud, self._parity):
             for _ in range(TRIES):
                 hearing = await line.ask(modbus.encode(self._question, self._framing), self._answers)
                 if (reply := await hearing.answer(REPLY_S)) is not None:

@@ -2,8 +2,9 @@ from latchwork.domain.words import BankId, CompartmentId, CompartmentState, Stay
 from latchwork.simulator.checkers.checker import Checker
 from latchwork.store.rows import Task
 
-_A_PERSON_CLOSES = (Task.MISMATCH, Task.FORCED_DOOR, Task.CLONED)
-"""They may outlive the doubt: a sensor still says so, a lock was forced, an old image looked like a second one."""
+_A_PERSON_CLOSES = (Task.MISMATCH, Task.FORCED_DOOR, Task.CLONED, Task.WRONG_KEY)
+"""They may outlive the doubt: a sensor still says so, a lock was forced, an old image looked like a second one, the
+last word of a replaced controller like a stranger's."""
 
 
 class Tasks(Checker):

@@ -22,7 +22,8 @@ REPLY_S = 2.0
 CHECK_S = 10.0
 """How long it may take to see whether a device is set up well."""
 MISSES_MAX = 3
-IDLE_POLL_S = 1.0
+IDLE_POLL_S = 0.6
+"""A door that is forced is to be told within a second."""
 WATCH_POLL_S = 0.2
 WATCH_S = 3.0
 """How long the device is polled fast after a pulse, to see the door go."""

@@ -34,6 +34,8 @@ class KerongCu16:
     def decoder(self) -> codec.Decoder:
         return codec.Decoder()
 
+    listener = decoder
+
     def said(self, frame: codec.Frame) -> Doors | None:
         # Only the answer to a single read: a report to every board was asked for by nobody on this bus.
         doors = codec.doors_in(frame) if frame.command == codec.Command.DOORS else None

@@ -6,6 +6,7 @@ the request, so that an echo looks like it.
 
 from latchwork.domain.words import DoorState
 from latchwork.edge.drivers.bus import Acknowledged, Doors, Hint, Said, SerialBus
+from latchwork.edge.drivers.frames import Decoder, either
 from latchwork.edge.drivers.lcb_8a import codec
 from latchwork.edge.drivers.lcb_8a.codec import Head
 from latchwork.edge.drivers.protocol import BusSettings
@@ -40,6 +41,9 @@ class Lcb8a:
 
     def decoder(self) -> codec.Replies:
         return codec.Replies(self._ways)
+
+    def listener(self) -> Decoder[codec.Frame]:
+        return either(codec.Requests(), self.decoder())
 
     def said(self, frame: codec.Frame) -> Said | None:
         match frame.head:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from latchwork.domain.words import DoorState
 from latchwork.edge.drivers.bus import Acknowledged, Doors, Refused, Said, SerialBus
-from latchwork.edge.drivers.frames import Decoder
+from latchwork.edge.drivers.frames import Decoder, either
 from latchwork.edge.drivers.line import gateway_in
 from latchwork.edge.drivers.modbus_relay import codec, modbus
 from latchwork.edge.drivers.modbus_relay.modbus import Framing, Function, Message
@@ -56,6 +56,9 @@ class ModbusRelay:
 
     def decoder(self) -> Decoder[Message]:
         return modbus.replies(self._framing)
+
+    def listener(self) -> Decoder[Message]:
+        return either(modbus.requests(self._framing), self.decoder())
 
     def said(self, frame: Message) -> Said | None:
         if frame.unit not in self.addresses or (self._framing is Framing.TCP and frame.transaction != TRANSACTION):

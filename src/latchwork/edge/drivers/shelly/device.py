@@ -113,6 +113,7 @@ def _result(said: object) -> Answer:
         raise NoAnswer("its answer makes no sense")
     if isinstance(error := said.get("error"), dict):
         raise Fault(f"it says no: {error.get('message')}")
-    if not isinstance(result := said.get("result"), dict):
+    # The frame names its sender; what answers without one gives the bare result.
+    if not isinstance(result := said.get("result") if "src" in said else said, dict):
         raise NoAnswer("its answer has no result")
     return result

@@ -41,6 +41,8 @@ class Winnsen:
     def decoder(self) -> codec.Decoder:
         return codec.Decoder()
 
+    listener = decoder
+
     def said(self, frame: codec.Frame) -> Said | None:
         if frame.answers is Function.UNLOCK:
             return Acknowledged(frame.station, codec.channel_of(frame.station, frame.data[0]))

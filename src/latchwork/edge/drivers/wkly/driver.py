@@ -34,6 +34,8 @@ class Wkly:
     def decoder(self) -> codec.Decoder:
         return codec.Decoder()
 
+    listener = decoder
+
     def said(self, frame: codec.Frame) -> Said | None:
         match frame.command, list(frame.data):
             # A single byte that is no failure may be the lock of a request that the adapter echoes.
