@@ -210,7 +210,7 @@ async def test_an_operator_settles_what_a_person_must(database: str, tmp_path: P
             await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
             await shot(page, "operator-change-390")
             await page.set_viewport_size(DESK)  # type: ignore[arg-type]
-            await page.get_by_label("Give it to").select_option("Grace Hopper, 14")
+            await page.get_by_label("Give it to").fill("Grace Hopper, 14")
             await page.get_by_role("button", name="Give it to them").click()
             await page.get_by_text("Asked: to change it.").wait_for()
             await wall.sync()

@@ -1,18 +1,21 @@
 """People from spreadsheets: whatever wrote them, twice without a double, and nobody leaves by a slip."""
 
+import asyncio
 import json
 import random
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.async_api import Page
 from tests.server.test_pages import DESK, PHONE, browsing, looking, shot
 from tests.server.test_privacy import everything
 from tests.server.town import Town, town
 
 from latchwork.edge.kiosk.papers import read_papers, read_people
-from latchwork.server.actions import roster, spreadsheet
+from latchwork.server.actions import people, roster, spreadsheet
 from latchwork.server.actions.office import Declined
 
 NAMES = ("Ada", "Björn", "Chloé", "Đorđe", "Érik", "Fatıma", "Grace", "José", "Zoë", "李")
@@ -30,6 +33,11 @@ async def take_in(place: Town, data: bytes | str, status: int | None = None, **q
     return await place.ask(
         "POST", "people/import", status, content=body, params=query, headers={"Content-Type": "text/csv"}
     )
+
+
+def directory(place: Town) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = json.loads(place.wall.journal.document("directory") or b"")
+    return found
 
 
 def cells(data: bytes | str) -> list[dict[str, str]]:
@@ -219,7 +227,7 @@ def test_a_sites_list_says_nothing_of_other_sites() -> None:
     ],
 )
 def test_telephone_numbers_say_their_country(number: str, code: str, told: str | None) -> None:
-    assert roster.e164(number, code) == told
+    assert people.e164(number, code) == told
 
 
 def test_several_addresses_and_numbers_in_the_order_of_preference() -> None:
@@ -263,10 +271,10 @@ async def look_after_a_post_room(place: Town, database: str) -> None:
     room = await place.ask("POST", "people", json=post)
     await place.ask("PUT", f"people/{room['id']}", 409, json={**post, "external_id": "4711"})
     await place.wall.sync()
-    directory = place.wall.journal.document("directory") or b""
-    papers = read_papers(read_people(directory), None, None, None)
+    paper = place.wall.journal.document("directory") or b""
+    papers = read_papers(read_people(paper), None, None, None)
     assert [x.name for x in papers.matches("post room")] == ["Post Room"] == [x.name for x in papers.matches("room")]
-    assert [x.name for x in papers.matches("12")] == ["A. L."] and b"ovelace" not in directory
+    assert [x.name for x in papers.matches("12")] == ["A. L."] and b"ovelace" not in paper
 
     stay = (await place.announce("LW-1", recipient=room["id"]))["id"]
     await place.wall.sync()
@@ -319,7 +327,7 @@ async def test_a_messy_spreadsheet_of_5000_twice(place: Town) -> None:
         x["person"] for x in done["rows"] if x["outcome"] == "created"
     ]
     await place.wall.sync()
-    listed = json.loads(place.wall.journal.document("directory") or b"")
+    listed = directory(place)
     assert len(listed) == done["counts"]["created"] + 1
     assert all(set(x) == {"id", "name", "unit"} and len(x["name"]) <= 10 for x in listed)
 
@@ -345,30 +353,107 @@ async def test_somebody_elses_people_are_not_leavers(place: Town) -> None:
     }  # fmt: skip
 
 
-async def test_an_operator_takes_in_a_spreadsheet(place: Town, tmp_path: Path, chromium_path: str) -> None:
-    file = tmp_path / "residents.csv"
-    file.write_bytes("Name;E-Mail;Wohnung\nJörg Weiß;j@example.org;3\nBad;nobody;4\n=cmd();;5\n".encode("cp1252"))
-    async with browsing(chromium_path) as browser, looking(browser, DESK) as page:
+async def test_an_operator_keeps_the_people_of_a_place(place: Town, tmp_path: Path, chromium_path: str) -> None:
+    async with browsing(chromium_path) as browser, looking(browser, DESK, refused=True) as page:
         await page.goto(await place.sign_in_link())
         await page.get_by_role("button", name="Sign in").click()
-        await page.get_by_role("link", name="People").click()
-        await shot(page, "people-1280")
-        await page.get_by_label("A CSV file").set_input_files(file)
-        await page.get_by_role("button", name="Show what would happen").click()
-        await page.get_by_text("2 created, 0 changed, 0 unchanged, 1 refused, 1 left").wait_for()
-        await shot(page, "people-dry-run-1280")
-        await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
-        await shot(page, "people-dry-run-390")
-        await page.get_by_role("button", name="Take it over").click()
-        await page.get_by_text("Done: 2 created").wait_for()
-        assert [x["name"] for x in await place.ask("GET", "people")] == ["=cmd()", "Ada Lovelace", "Jörg Weiß"]
-        await shot(page, "people-done-390")
+        await take_in_a_spreadsheet(place, page, tmp_path)
         await page.set_viewport_size(DESK)  # type: ignore[arg-type]
-        await shot(page, "people-done-1280")
-        await page.get_by_label("Ada Lovelace, 12").check()
-        await page.get_by_role("button", name="Erase those ticked").click()
-        await page.get_by_text("One person was erased.").wait_for()
+        await keep_people(place, page)
+
+
+async def take_in_a_spreadsheet(place: Town, page: Page, tmp_path: Path) -> None:
+    file = tmp_path / "residents.csv"
+    file.write_bytes("Name;E-Mail;Wohnung\nJörg Weiß;j@example.org;3\nBad;nobody;4\n=cmd();;5\n".encode("cp1252"))
+    await page.get_by_role("link", name="People").click()
+    await page.get_by_role("link", name="Take in a spreadsheet").click()
+    await shot(page, "people-import-1280")
+    await page.get_by_label("A CSV file").set_input_files(file)
+    await page.get_by_role("button", name="Show what would happen").click()
+    await page.get_by_text("2 created, 0 changed, 0 unchanged, 1 refused, 1 left").wait_for()
+    await shot(page, "people-dry-run-1280")
+    await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    await shot(page, "people-dry-run-390")
+    await page.get_by_role("button", name="Take it over").click()
+    await page.get_by_text("Done: 2 created").wait_for()
+    assert [x["name"] for x in await place.ask("GET", "people")] == ["=cmd()", "Ada Lovelace", "Jörg Weiß"]
+    await shot(page, "people-done-390")
+    await page.set_viewport_size(DESK)  # type: ignore[arg-type]
+    await shot(page, "people-done-1280")
+    await page.get_by_label("Ada Lovelace, 12").check()
+    await page.get_by_role("button", name="Erase those ticked").click()
+    await page.get_by_text("One person was erased.").wait_for()
     await place.ask("GET", f"people/{place.person}", 404)
     assert [x["person"] for x in await place.ask("GET", "erasures")] == [place.person]
     await place.wall.sync()
-    assert [x["name"] for x in json.loads(place.wall.journal.document("directory") or b"")] == ["J. W.", "=."]
+    assert [x["name"] for x in directory(place)] == ["J. W.", "=."]
+
+
+async def keep_people(place: Town, page: Page) -> None:
+    rows = [f"Tenant {n:03},{n}\n" for n in range(120)]
+    await take_in(place, "".join(["name,unit\n", *rows]), site=place.site, dry_run=False)
+    ada = {"name": "Ada Lovelace", "email": "ada@example.org", "unit": "12"}
+    place.person = (await place.ask("POST", "people", json=ada))["id"]
+    await place.announce("LW-7")
+    await page.get_by_role("navigation").get_by_role("link", name="People").last.click()
+    await shot(page, "people-1280")
+    await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    await shot(page, "people-390")
+    await page.set_viewport_size(DESK)  # type: ignore[arg-type]
+    await page.get_by_role("link", name="More").click()
+    await page.get_by_role("cell", name="Tenant 050").wait_for()
+    await page.get_by_role("searchbox").fill("TENANT 119")
+    await page.get_by_role("button", name="Search").click()
+    assert await page.locator("tbody tr").count() == 1
+    await page.get_by_role("searchbox").fill("nobody'\"%_")
+    await page.get_by_role("button", name="Search").click()
+    await page.get_by_text("Nobody is found by").wait_for()
+
+    await page.get_by_role("link", name="Enter somebody").click()
+    await page.get_by_label("Name", exact=True).fill("Post Room")
+    await page.get_by_label("Kind").select_option("department")
+    await page.get_by_label("Who is told instead").fill("Tenant")
+    await page.get_by_role("button", name="Enter").click()
+    await page.get_by_role("alert").get_by_text("“Tenant” is not one person's").wait_for()
+    await shot(page, "people-new-1280")
+    await page.get_by_label("Who is told instead").fill("ADA@example.org")
+    await page.get_by_role("button", name="Enter").click()
+    await page.get_by_role("heading", name="Post Room").wait_for()
+    assert await page.get_by_label("Who is told instead").input_value() == "Ada Lovelace"
+
+    await page.goto(f"{place.url}/operator/people/{place.person}")
+    await page.get_by_role("link", name="LW-7").wait_for()
+    assert await page.get_by_role("link", name="Post Room").count() == 1
+    await page.get_by_label("Unit").fill("14 b")
+    await page.get_by_label("Language").select_option("de")
+    await page.get_by_label("Mail addresses").fill("ada@example.org\nking@example.org")
+    await page.get_by_label("Telephone numbers").fill("030 1234567")
+    await page.get_by_role("button", name="Keep it so").click()
+    await page.get_by_role("alert").get_by_text("“030 1234567” is no telephone number").wait_for()
+    await page.get_by_label("Telephone numbers").fill("+49 (0)30 1234567")
+    await page.get_by_role("button", name="Keep it so").click()
+    await page.get_by_label("Back on").wait_for()
+    back = datetime.now(UTC).date() + timedelta(days=9)
+    await page.get_by_label("Back on").fill(back.isoformat())
+    await page.get_by_role("button", name="Hold what is here").click()
+    await page.get_by_role("button", name="They are back").wait_for()
+    assert str(back.day) in await page.get_by_text("Away until").inner_text()
+    await shot(page, "person-1280")
+    await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    await shot(page, "person-390")
+    ada = await place.ask("GET", f"people/{place.person}")
+    assert (ada["unit"], ada["language"], ada["phones"]) == ("14 b", "de", ["+49301234567"])
+    assert (ada["email"], ada["other_emails"]) == ("ada@example.org", ["king@example.org"])
+    assert ada["away_until"].startswith(str(back - timedelta(days=1)))  # midnight in Berlin
+    await place.wall.sync()
+    assert ("A. L.", "14 b") in [(x["name"], x["unit"]) for x in directory(place)]
+
+    async with page.expect_download() as file:
+        await page.get_by_role("link", name="as a file").click()
+    held = await asyncio.to_thread((await (await file.value).path()).read_bytes)
+    assert json.loads(held)["person"]["unit"] == "14 b"
+    await page.get_by_label("Yes, for good").check()
+    await page.get_by_role("button", name="Erase Ada Lovelace").click()
+    await page.get_by_text("One person was erased.").wait_for()
+    await place.wall.sync()
+    assert "A. L." not in [x["name"] for x in directory(place)] and "Post Room" in [x["name"] for x in directory(place)]

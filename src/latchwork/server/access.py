@@ -176,22 +176,27 @@ RIGHTS: Final = (
     ),
     right("see_notices", "See what recipients were told", (OWNER, MANAGER, ATTENDANT, AUDITOR), "GET notices"),
     # People
-    right("see_people", "See people", (OWNER, MANAGER, ATTENDANT, CARRIER, SHOP), "GET people", "GET people/{}"),
+    right(
+        "see_people", "See people", (OWNER, MANAGER, ATTENDANT, CARRIER, SHOP),
+        "GET people", "GET people/{}", "GET /operator/people", "GET /operator/people/{}",
+    ),
     right(
         "enter_people", "Enter people", (OWNER, MANAGER, CARRIER, SHOP), "POST people",
+        "GET /operator/people/new", "POST /operator/people",
         note="A party's customers are seen by the organisation that keeps it, and by no wall's.",
     ),
     right(
         "keep_people", "Change people, and say when they are away", (OWNER, MANAGER),
-        "PUT people/{}", "PUT people/{}/holiday",
+        "PUT people/{}", "PUT people/{}/holiday", "POST /operator/people/{}", "POST /operator/people/{}/holiday",
     ),
     right(
         "import_people", "Take in people from a spreadsheet", (OWNER, MANAGER),
-        "POST people/import", "GET /operator/people", "POST /operator/people/import",
+        "POST people/import", "GET /operator/people/import", "POST /operator/people/import",
     ),
     right(
         "erase_people", "Export what is held about somebody, and erase them", (OWNER, MANAGER),
         "GET people/{}/export", "DELETE people/{}", "POST /operator/people/erase",
+        "GET /operator/people/{}/export", "POST /operator/people/{}/erase",
     ),
     right(
         "see_looks", "See who looked at whom", (OWNER, MANAGER, AUDITOR), "GET people/{}/looks", "GET /operator/looks",

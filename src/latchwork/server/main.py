@@ -49,6 +49,7 @@ from latchwork.store.migrate import MigrationFailed, SchemaMismatch, migrate
 from latchwork.store.outbox import DueNotice, LinkOutbox, PostgresOutbox
 from latchwork.store.postgres import PostgresStore
 from latchwork.store.roles import NoRoles
+from latchwork.ui.words import Sentence
 
 RETRY_SECONDS = 1.0
 OUTBOX_SECONDS = 0.5
@@ -300,6 +301,7 @@ def application(office: Office, live: Live, link: Link, security_contact: str | 
         openapi_config=api.openapi(),
         exception_handlers={Exception: _excuse},
         logging_config=None,
+        type_encoders={Sentence: str},
     )
     api.describe_problems(app)
     return app
@@ -317,7 +319,7 @@ def _excuse(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     path = request.url.path
     if path == "/health" or path == "/api" or path.startswith("/api/"):
         return problem(error)
-    return web.excuse(error, path)
+    return web.excuse(error, request)
 
 
 def _writer(office: Office, sender: str) -> Callable[[DueNotice], Awaitable[EmailMessage]]:

@@ -1,11 +1,15 @@
-"""The words of every screen, per language, from `words/<language>.toml`. No language falls back to another.
+"""The words of every screen, per language, from `words/<language>.toml`: a new file there is a new language.
 
 A key is a path with dots. A value is a text with `{names}`, or a table by plural form, chosen by the value `n`.
 Reasons are pairs: what is the matter, and what to do next; one for each audience, or one for `everybody`.
+
+The server's pages and its refusals are written in English where they stand. The table `sentences` of every other
+language says each of them, by the English one; "{n} door|{n} doors" has a text by plural form.
 """
 
+import gettext
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,24 +27,52 @@ class Said:
     next: str
 
 
+class Sentence(str):
+    """In English, and able to be told in another language: it knows itself without its values."""
+
+    english: str
+    values: Mapping[str, object]
+
+    def __new__(cls, english: str, /, **values: object) -> "Sentence":
+        self = super().__new__(cls, english.format(**values) if values else english)
+        self.english, self.values = english, values
+        return self
+
+
 @dataclass(frozen=True, slots=True)
 class Words:
     language: str
     name: str
     """Of the language, in itself."""
     direction: str
+    called: Sequence[str]
+    """What people write for it in a list, in small letters."""
+    sentences: Mapping[str, Any]
+    _forms: Sequence[str]
+    """CLDR's names of the plural forms, by `_form`."""
+    _form: Callable[[int], int]
     _table: Mapping[str, Any]
 
     def say(self, key: str, /, **values: object) -> str:
         """The text of `key`. Raises KeyError where there is none, or where it needs a value that was not given."""
         found = self._find(key)
         if isinstance(found, Mapping) and "other" in found:
-            number = values["n"]
-            assert isinstance(number, int), f"{key} counts something"
-            found = found.get(_PLURAL[self.language](number), found["other"])
+            found = self._counted(found, values["n"])
         if not isinstance(found, str):
             raise KeyError(key)
         return found.format(**values)
+
+    def sentence(self, english: str, /, **values: object) -> str:
+        """Before its values are put in. In English where this language does not say it."""
+        found = self.sentences.get(english, english)
+        if isinstance(found, str) and "|" in found:
+            found = dict(zip(("one", "other"), found.split("|"), strict=True))
+        if isinstance(found, Mapping):
+            found = self._counted(found, values["n"])
+        return str(found)
+
+    def tell(self, english: str, /, **values: object) -> str:
+        return self.sentence(english, **values).format(**values)
 
     def reason(self, reason: str, audience: str) -> Said:
         return Said(*self._for(f"reason.{reason}", audience))
@@ -54,6 +86,10 @@ class Words:
     def keys(self) -> set[str]:
         """Every key with a text of its own, to compare languages by."""
         return set(_keys(self._table, ""))
+
+    def _counted(self, forms: Mapping[str, Any], n: object) -> Any:
+        assert isinstance(n, int), f"{forms} counts something"
+        return forms.get(self._forms[self._form(n)], forms["other"])
 
     def _find(self, key: str) -> Any:
         found: Any = self._table
@@ -80,14 +116,6 @@ def _keys(table: Mapping[str, Any], path: str) -> Iterator[str]:
             yield f"{path}{name}"
 
 
-def _one_or_other(n: int) -> str:
-    return "one" if n == 1 else "other"
-
-
-_PLURAL: Mapping[str, Callable[[int], str]] = {"en": _one_or_other, "de": _one_or_other}
-"""CLDR's plural rule of each language for whole numbers."""
-
-
 def languages() -> tuple[str, ...]:
     """English first, the others by name."""
     found = sorted(path.stem for path in FOLDER.glob("*.toml"))
@@ -100,8 +128,17 @@ def words(language: str) -> Words:
     if language not in languages():
         raise KeyError(language)
     table = tomllib.loads((FOLDER / f"{language}.toml").read_text(encoding="utf-8"))
-    about = table.pop("language")
-    return Words(language, about["name"], about["direction"], table)
+    about, sentences = table.pop("language"), table.pop("sentences", {})
+    return Words(
+        language,
+        about["name"],
+        about["direction"],
+        about["called"],
+        sentences,
+        tuple(about["plural_forms"]),
+        gettext.c2py(about["plural"]),
+        table,
+    )
 
 
 def spoken(accepted: str) -> str:

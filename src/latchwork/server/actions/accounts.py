@@ -255,7 +255,7 @@ async def _member(office: Office, who: Who, account_id: str) -> Account:
 
 def check_role(role: str) -> None:
     if role not in ROLES:
-        raise Declined(422, "unknown_role", f"Choose a role: {', '.join(ROLES)}.")
+        raise Declined(422, "unknown_role", "Choose a role.")
 
 
 def _taken() -> Declined:

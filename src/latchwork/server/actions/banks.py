@@ -230,17 +230,26 @@ def _policy(office: Office, services: Sequence[Service], rules: Rules, time_zone
 async def _check(office: Office, who: Who, services: Sequence[Service], rules: Rules) -> None:
     offered = {s.id for s in services}
     if not 0 < len(services) <= SERVICES_MAX or len(offered) != len(services):
-        raise Declined(422, "bad_services", f"A bank offers 1 to {SERVICES_MAX} services, each once.")
+        raise Declined(422, "bad_services", "A bank offers 1 to {n} services, each once.", n=SERVICES_MAX)
     known = {party.id for party in await people.parties(office, who)} if any(s.party for s in services) else set()
     for service in services:
         if wrong := _wrong_with(service):
-            raise Declined(422, "bad_services", f"Service {service.id}: {wrong}.")
+            raise Declined(422, "bad_services", "Service {service}: {wrong}.", service=service.id, wrong=wrong)
         if service.party is not None and service.party not in known:
-            raise Declined(422, "unknown_party", f"Service {service.id}: there is no party {service.party}.")
+            raise Declined(
+                422,
+                "unknown_party",
+                "Service {service}: there is no party {party}.",
+                service=service.id,
+                party=service.party,
+            )
     missing = {name for names in rules.set_aside.values() for name in names} - offered
     if missing:
         raise Declined(
-            422, "bad_policy", f"`set_aside` names what the bank does not offer: {', '.join(sorted(missing))}."
+            422,
+            "bad_policy",
+            "`set_aside` names what the bank does not offer: {missing}.",
+            missing=", ".join(sorted(missing)),
         )
     if "neighbour" in rules.fallbacks and rules.neighbour is None:
         raise Declined(422, "bad_policy", "The fallback `neighbour` needs the `neighbour` bank's id.")

@@ -191,7 +191,7 @@ async def delegate(
     who.needs("hand_over")
     row = await stays.row(office, stay, who.organisation)
     if row.ended_at is not None:
-        raise Declined(409, "parcel_not_available", f"There is nothing to fetch: it is {row.state}.")
+        raise Declined(409, "parcel_not_available", "There is nothing to fetch: it is {state}.", state=row.state)
     stays.in_time(office.now(), until, DELEGATE_DAYS_MAX, "until")
     if email is not None and not re.fullmatch(people.EMAIL, email):
         raise Declined(422, "bad_address", "That is not an e-mail address.")
@@ -200,7 +200,7 @@ async def delegate(
     if known := next((x for x in sent if x.id == pass_id), None):
         return known
     if len(sent) >= DELEGATES_MAX:
-        raise Declined(409, "too_many", f"One stay has at most {DELEGATES_MAX} delegates.")
+        raise Declined(409, "too_many", "One stay has at most {n} delegates.", n=DELEGATES_MAX)
     body = c.GrantPass(pass_id, Role.PERSON, valid_until=until, stay=row.known)
     await passes.request(office, who, row.bank, body, sent=name, email=email)
     return Delegate(pass_id, name, email, until, "asked", None)
@@ -279,7 +279,7 @@ def again(row: stays.Row, bank: str) -> stays.NewStay:
 async def _here(office: Office, who: Who, stay: str, states: frozenset[StayState]) -> stays.Row:
     row = await stays.row(office, stay, who.organisation)
     if row.state not in states:
-        raise Declined(409, "parcel_not_available", f"It is not in a compartment: it is {row.state}.")
+        raise Declined(409, "parcel_not_available", "It is not in a compartment: it is {state}.", state=row.state)
     return row
 
 

@@ -53,14 +53,19 @@ async def ask(office: Office, who: Who, bank_id: str, text: str) -> Asked:
     """Have a controller run this. It takes it over at a quiet moment, waits for a technician, or refuses."""
     await banks.bank(office, who, bank_id)
     if len(text.encode()) > TEXT_BYTES_MAX:
-        raise Declined(413, "too_long", f"A configuration has at most {TEXT_BYTES_MAX // 1024} KiB.")
+        raise Declined(413, "too_long", "A configuration has at most {n} KiB.", n=TEXT_BYTES_MAX // 1024)
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise Declined(422, "bad_configuration", f"This is no TOML: {error}.") from None
+        raise Declined(422, "bad_configuration", "This is no TOML: {why}.", why=str(error)) from None
     missing = [f"[{name}]" for name in ("bank", "bus", "compartment") if name not in tables]
     if missing:
-        raise Declined(422, "bad_configuration", f"A configuration is a whole file; {', '.join(missing)} is missing.")
+        raise Declined(
+            422,
+            "bad_configuration",
+            "A configuration is a whole file; {missing} is missing.",
+            missing=", ".join(missing),
+        )
     await office.tables.do("ask_configuration", bank_id, who.organisation, text, office.now(), who.token)
     office.wake(bank_id)
     return await configuration(office, who, bank_id)

@@ -47,8 +47,11 @@ async def count(office: Office, counted: Sequence[Counted]) -> None:
         if not going:
             free_at = await tables.value("guess_free_at", each.key) or now
             wait_s = max(1, int((free_at - now).total_seconds()) + 1)
-            again = f"{wait_s} seconds" if wait_s < 120 else f"{wait_s // 60 + 1} minutes"
-            raise Declined(429, "slow_down", f"Too many wrong tries. Wait {again}, then try again.", wait_s)
+            if wait_s < 120:
+                sentence, n = "Too many wrong tries. Wait {n} seconds, then try again.", wait_s
+            else:
+                sentence, n = "Too many wrong tries. Wait {n} minutes, then try again.", wait_s // 60 + 1
+            raise Declined(429, "slow_down", sentence, wait_s, n=n)
 
 
 async def right(office: Office, counted: Sequence[Counted]) -> None:

@@ -53,7 +53,7 @@ async def at(office: Office, who: Who, person: str) -> list[Look]:
     if not is_id(person):
         raise not_found("person")
     found = await looks(office, who.organisation, person)
-    if not found and not await office.tables.do("people", who.organisation, person, 1):
+    if not found and not await office.tables.do("person", who.organisation, person):
         raise not_found("person")
     return found
 

@@ -17,6 +17,7 @@ from latchwork.store.admin import Tables
 from latchwork.store.postgres import PostgresStore, Scope
 from latchwork.store.rows import InstructionRow, Unavailable
 from latchwork.sync.codec import body_hash, encode_instruction
+from latchwork.ui.words import Sentence
 
 __all__ = ["LIST_MAX", "Asked", "Declined", "Office", "Unavailable", "Who", "is_id", "not_found"]
 
@@ -79,8 +80,8 @@ class Office:
         """
         now, recent = self.now(), self.wrong.setdefault(kind, deque(maxlen=WRONG_MAX))
         if len(recent) == WRONG_MAX and (wait := recent[0] + timedelta(minutes=1) - now) > timedelta():
-            detail = f"Too many wrong ones lately. Check your {kind}; a right one is served at once."
-            raise Declined(429, "slow_down", detail, int(wait.total_seconds()) + 1)
+            detail = "Too many wrong ones lately. Check your {kind}; a right one is served at once."
+            raise Declined(429, "slow_down", detail, int(wait.total_seconds()) + 1, kind=kind)
         recent.append(now)
 
     def stay_of(self, link: str) -> str:
@@ -127,11 +128,13 @@ class Who:
 class Declined(Exception):
     """An expected no: becomes a problem for machines and a sentence for people."""
 
-    def __init__(self, status: int, reason: str, detail: str, retry_after_s: int | None = None) -> None:
-        super().__init__(detail)
+    def __init__(
+        self, status: int, reason: str, sentence: str, retry_after_s: int | None = None, /, **values: object
+    ) -> None:
+        self.detail = Sentence(sentence, **values)
+        super().__init__(self.detail)
         self.status = status
         self.reason = reason
-        self.detail = detail
         self.retry_after_s = retry_after_s
 
 
@@ -147,7 +150,7 @@ def check_right(who: Who, method: str, path: str) -> None:
 
 
 def no_access(role: str, what: str) -> Declined:
-    return Declined(403, "no_access", f"“{what}” is not for the role {role}.")
+    return Declined(403, "no_access", "“{what}” is not for the role {role}.", what=what, role=role)
 
 
 def is_id(text: str) -> bool:

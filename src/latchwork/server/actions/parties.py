@@ -68,7 +68,7 @@ async def usage(office: Office, who: Who, party: str, since: str, until: str) ->
     await people.party(office, who, party)
     first, last = _month(since), _month(until)
     if not 0 <= (last.year - first.year) * 12 + last.month - first.month < MONTHS_MAX:
-        raise Declined(422, "bad_month", f"Ask for at most {MONTHS_MAX} months, the earlier one first.")
+        raise Declined(422, "bad_month", "Ask for at most {n} months, the earlier one first.", n=MONTHS_MAX)
     return await office.tables.all(Used, "usage", party, first, last, office.now())
 
 

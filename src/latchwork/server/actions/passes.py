@@ -99,7 +99,7 @@ def valid(office: Office, until: datetime | None) -> None:
     """Declines with 422."""
     if until is not None and not office.now() < until <= office.now() + timedelta(days=VALID_DAYS_MAX):
         raise Declined(
-            422, "code_expired", f"`valid_until` lies within the next {VALID_DAYS_MAX} days, or is left out."
+            422, "code_expired", "`valid_until` lies within the next {n} days, or is left out.", n=VALID_DAYS_MAX
         )
 
 

@@ -24,14 +24,18 @@ def check(password: str, *words: str) -> None:
     small = password.lower()
     known = [part for word in words for part in word.lower().split("@") if len(part) >= 4]
     if not CHARACTERS_MIN <= len(password) <= CHARACTERS_MAX:
-        why = f"Use {CHARACTERS_MIN} to {CHARACTERS_MAX} characters."
+        why = "Use {least} to {most} characters. A few unrelated words make a good password."
     elif len(set(small)) < DIFFERENT_MIN:
-        why = f"Use at least {DIFFERENT_MIN} different characters."
+        why = "Use at least {different} different characters. A few unrelated words make a good password."
     elif any(word in small for word in (*_PLAIN, *known)):
-        why = "Leave out your name, your address and words that everybody tries first."
+        why = (
+            "Leave out your name, your address and words that everybody tries first. "
+            "A few unrelated words make a good password."
+        )
     else:
         return
-    raise Declined(422, "weak_password", f"{why} A few unrelated words make a good password.")
+    numbers = {"least": CHARACTERS_MIN, "most": CHARACTERS_MAX, "different": DIFFERENT_MIN}
+    raise Declined(422, "weak_password", why, **numbers)
 
 
 async def hashed(password: str) -> str:

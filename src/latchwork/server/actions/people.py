@@ -1,22 +1,29 @@
 """Recipients and carriers. Their names stay in rows, and in the directory that a bank's screen shows."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
-from typing import Literal
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import Any, Literal
 
-from latchwork.server.actions import documents, looks
+from latchwork.server.actions import documents, looks, places
 from latchwork.server.actions.office import LIST_MAX, Declined, Office, Who, is_id, not_found
+from latchwork.ui.words import Sentence
 
 EMAIL = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$"
 PHONE = r"^\+[1-9][0-9]{6,14}$"
 """E.164."""
 Kind = Literal["resident", "student", "employee", "department", "household"]
 GROUPS = frozenset({"department", "household"})
+LONGEST = {"name": 200, "unit": 60, "external_id": 60}
+CALLED = {"name": "name", "unit": "unit", "external_id": "id"}
+EMAIL_CHARACTERS_MAX = 254
 OTHERS_MAX = 5
 """Other addresses, and telephone numbers."""
 DIRECTORY = "directory"
 DIRECTORY_MAX = 10_000
+WORDS_MAX = 8
+NAMED_MAX = 20
 AWAY_DAYS_MAX = 60
 
 
@@ -75,9 +82,40 @@ class _Neighbour:
         return Listed(self.id, self.name if self.kind == "department" else initials(self.name), self.unit)
 
 
+def wrong(told: Mapping[str, Any], emails: Sequence[str], no_phones: Sequence[str]) -> Sentence | None:
+    """What cannot be kept of somebody. `no_phones`: what was written as a telephone number, and is none."""
+    if not told["name"]:
+        return Sentence("There is no name.")
+    for name, characters_max in LONGEST.items():
+        cell = told.get(name) or ""
+        if len(cell) > characters_max:
+            return Sentence("The {field} is longer than {n} characters.", field=CALLED[name], n=characters_max)
+        if re.search(r"[\x00-\x1f\x7f]", cell):
+            return Sentence("The {field} has characters that cannot be shown.", field=CALLED[name])
+    for email in emails:
+        if len(email) > EMAIL_CHARACTERS_MAX or not re.fullmatch(EMAIL, email):
+            return Sentence("“{email}” is no e-mail address.", email=email[:60])
+    for number in no_phones:
+        return Sentence("“{number}” is no telephone number, or does not say of which country.", number=number[:60])
+    if max(len(emails) - 1, len(told.get("phones", ()))) > OTHERS_MAX:
+        return Sentence("There are more than {n} telephone numbers or other addresses.", n=OTHERS_MAX)
+    return None
+
+
+def e164(number: str, calling_code: str = "") -> str | None:
+    """None for what is no telephone number, or does not say of which country and no `calling_code` does."""
+    digits = re.sub(r"[\s()./\u2010-\u2015-]", "", number.replace("(0)", "", 1) if number[0] in "+0" else number)
+    if digits.startswith("00"):
+        digits = f"+{digits[2:]}"
+    if calling_code and not digits.startswith("+"):
+        # Spreadsheets like to drop the leading zero. In Italy it is dialled from abroad, too.
+        digits = f"+{calling_code}{digits if calling_code == '39' else digits.removeprefix('0')}"
+    return digits if re.fullmatch(PHONE, digits) else None
+
+
 async def create_person(office: Office, who: Who, new: Details) -> Person:
-    await _check_contact(office, who, new)
     made = Person(id=office.new_id(), created_at=office.now(), **asdict(new))
+    await _check_contact(office, who, made.id, new)
     if not await office.tables.do(
         "create_person", made.id, who.organisation, who.party, made.created_at, *asdict(new).values()
     ):
@@ -90,14 +128,16 @@ async def create_person(office: Office, who: Who, new: Details) -> Person:
 async def change_person(office: Office, who: Who, person_id: str, new: Details) -> Person:
     """All of it anew."""
     await person(office, who, person_id)
-    await _check_contact(office, who, new)
+    await _check_contact(office, who, person_id, new)
     if not await office.tables.do("change_person", who.organisation, person_id, *asdict(new).values()):
         raise _not_possible(new)
     await refresh_all(office, who.organisation)
     return await person(office, who, person_id)
 
 
-async def _check_contact(office: Office, who: Who, new: Details) -> None:
+async def _check_contact(office: Office, who: Who, person_id: str, new: Details) -> None:
+    if new.contact == person_id:
+        raise Declined(422, "bad_contact", "Nobody is told instead of themselves.")
     if new.contact is not None:
         await person(office, who, new.contact)
 
@@ -112,24 +152,64 @@ async def set_away(office: Office, who: Who, person_id: str, until: datetime | N
     """On holiday until then, or back."""
     now = office.now()
     if until is not None and not now < until <= now + timedelta(days=AWAY_DAYS_MAX):
-        raise Declined(422, "expired", f"`until` lies within the next {AWAY_DAYS_MAX} days, or is null.")
+        raise Declined(422, "expired", "`until` lies within the next {days} days, or is null.", days=AWAY_DAYS_MAX)
     if not is_id(person_id) or not await office.tables.do("set_away", who.organisation, person_id, until):
         raise not_found("person")
     return await person(office, who, person_id)
 
 
-async def people(office: Office, who: Who) -> list[Person]:
-    found = await office.tables.all(Person, "people", who.organisation, None, LIST_MAX)
+async def set_away_until_day(office: Office, who: Who, person_id: str, day: date) -> Person:
+    """They are back on that day, where they live."""
+    zone = await zone_of(office, who, await person(office, who, person_id))
+    return await set_away(office, who, person_id, datetime.combine(day, time(), zone))
+
+
+async def zone_of(office: Office, who: Who, found: Person) -> tzinfo:
+    """Where they live; who is of no site, where the first of the sites is."""
+    sites = [site for site in await places.sites(office, who) if found.site in (site.id, None)]
+    return (places.zone(sites[0].time_zone) if sites else None) or UTC
+
+
+async def people(
+    office: Office, who: Who, words: str = "", after: str | None = None, limit: int = LIST_MAX
+) -> list[Person]:
+    """By name: those of whom each of the words is a part of name, unit, id or an address. `after`: whom the last list
+    ended with."""
+    found = await office.tables.all(
+        Person,
+        "people",
+        who.organisation,
+        min(limit, LIST_MAX),
+        re.findall(r"[^\s,]+", words.lower())[:WORDS_MAX],
+        after,
+    )
     await looks.record(office, who, looks.What.LIST, [person.id for person in found])
     return found
 
 
 async def person(office: Office, who: Who, person_id: str) -> Person:
-    found = await office.tables.one(Person, "people", who.organisation, person_id, 1) if is_id(person_id) else None
+    found = await office.tables.one(Person, "person", who.organisation, person_id) if is_id(person_id) else None
     if found is None:
         raise not_found("person")
     await looks.record(office, who, looks.What.PERSON, [found.id])
     return found
+
+
+async def named(office: Office, who: Who, text: str) -> Person:
+    """The one person of this id, address or name, or whom alone these words are about. Declines with 422."""
+    plain = text.strip().casefold()
+    found = await people(office, who, text, limit=NAMED_MAX) if plain else []
+    exact = [x for x in found if plain in {str(y).casefold() for y in (x.name, x.email, x.external_id)}] or found
+    if len(exact) != 1:
+        raise Declined(
+            422, "unknown_person", "“{contact}” is not one person's id, e-mail address or name.", contact=text[:60]
+        )
+    return exact[0]
+
+
+async def looked_after(office: Office, who: Who, person_id: str) -> list[Person]:
+    """Departments and households whose key contact this is, and people who are told through them."""
+    return await office.tables.all(Person, "looked_after", who.organisation, person_id)
 
 
 async def parties(office: Office, who: Who) -> list[Party]:

@@ -242,7 +242,7 @@ async def known(office: Office, link: str) -> Known:
     acting, row = await stays.by_link(office, link)
     person = None
     if row.recipient is not None:
-        person = await acting.tables.one(people.Person, "people", row.organisation, row.recipient, 1)
+        person = await acting.tables.one(people.Person, "person", row.organisation, row.recipient)
     run_by = await acting.tables.one(_Named, "organisation_name", row.organisation)
     kept = await retention(acting, row.organisation)
     seen = await looks.looks(acting, row.organisation, row.recipient) if row.recipient else []
@@ -274,7 +274,7 @@ async def replay(office: Office, lines: Sequence[Line]) -> int:
     back = 0
     for line in lines:
         if line.what is Gone.PERSON:
-            found = await office.tables.one(people.Person, "people", line.organisation, line.id, 1)
+            found = await office.tables.one(people.Person, "person", line.organisation, line.id)
             if found is not None:
                 await _erase(office, line.organisation, [line.id], "the ledger of what is gone")
                 back += 1

@@ -175,7 +175,7 @@ async def reserve_softly(office: Office, who: Who, new: stays.NewStay, until: da
     """Count on room for a while, once for one `key`. Declines with 409 where there is none."""
     now, name = office.now(), office.id_for(who, "soft reservation", key)
     if not now < until <= now + timedelta(hours=SOFT_HOURS_MAX):
-        raise Declined(422, "expired", f"`until` lies within the next {SOFT_HOURS_MAX} hours.")
+        raise Declined(422, "expired", "`until` lies within the next {hours} hours.", hours=SOFT_HOURS_MAX)
     size = (new.size.width_mm, new.size.height_mm, new.size.depth_mm) if new.size else (None, None, None)
     for _ in range(RACES_MAX):
         if made := await office.tables.one(Soft, "soft_reservation", name, who.organisation):
@@ -202,7 +202,9 @@ async def reserve(
     is not asked yet, because others wait already."""
     row = await stays.row(office, stay_id, who.organisation)
     if row.state not in stays.COMING and not row.refused_for_room:
-        raise Declined(409, "parcel_not_available", f"Only an expected stay is reserved for; it is {row.state}.")
+        raise Declined(
+            409, "parcel_not_available", "Only an expected stay is reserved for; it is {state}.", state=row.state
+        )
     stays.in_time(office.now(), until, stays.RESERVE_DAYS_MAX, "until")
     others = row.compartment is None and await _others_first(office, who, row.bank, about(row))
     if others and not wait:

@@ -14,11 +14,9 @@ import msgspec
 
 from latchwork.server.actions import looks, people, places, spreadsheet
 from latchwork.server.actions.office import Office, Who
+from latchwork.ui.words import Sentence, languages, words
 
-LONGEST = {"name": 200, "unit": 60, "external_id": 60}
-CALLED = {"name": "name", "unit": "unit", "external_id": "id"}
-EMAIL_CHARACTERS_MAX = 254
-LANGUAGES = {"en": "en", "english": "en", "englisch": "en", "de": "de", "deutsch": "de", "german": "de"}
+LANGUAGES = {called: language for language in languages() for called in words(language).called}
 """Whoever has another one is told in English."""
 KINDS: Mapping[str, people.Kind] = {
     "resident": "resident", "bewohner": "resident", "bewohnerin": "resident", "mieter": "resident",
@@ -163,7 +161,7 @@ def _read(row: spreadsheet.Row, site: str | None, calling_code: str) -> _Row:
     told: dict[str, Any] = {"name": cells["name"]}
     emails = _each(cells, "email", "other_emails")
     numbers = _each(cells, "mobile", "phone")
-    phones = [e164(number, calling_code) for number in numbers]
+    phones = [people.e164(number, calling_code) for number in numbers]
     if "email" in cells:
         told["email"] = emails[0] if emails else None
     if "other_emails" in cells or len(emails) > 1:
@@ -180,7 +178,7 @@ def _read(row: spreadsheet.Row, site: str | None, calling_code: str) -> _Row:
         told["kind"] = kind
     if site is not None:
         told["site"] = site
-    why = _wrong(told, emails, [number for number, right in zip(numbers, phones, strict=True) if right is None])
+    why = people.wrong(told, emails, [number for number, right in zip(numbers, phones, strict=True) if right is None])
     return _Row(row.number, told, cells.get("contact", ""), _face(told), why)
 
 
@@ -188,36 +186,6 @@ def _each(cells: Mapping[str, str], *names: str) -> list[str]:
     """Cells may hold several."""
     found = (x.strip() for name in names for x in re.split("[,;]", cells.get(name, "")))
     return list({x.casefold(): x for x in found if x}.values())
-
-
-def e164(number: str, calling_code: str) -> str | None:
-    """None for what is no telephone number, or does not say of which country and no `calling_code` does."""
-    digits = re.sub(r"[\s()./\u2010-\u2015-]", "", number.replace("(0)", "", 1) if number[0] in "+0" else number)
-    if digits.startswith("00"):
-        digits = f"+{digits[2:]}"
-    if calling_code and not digits.startswith("+"):
-        # Spreadsheets like to drop the leading zero. In Italy it is dialled from abroad, too.
-        digits = f"+{calling_code}{digits if calling_code == '39' else digits.removeprefix('0')}"
-    return digits if re.fullmatch(people.PHONE, digits) else None
-
-
-def _wrong(told: Mapping[str, Any], emails: Sequence[str], no_phones: Sequence[str]) -> str | None:
-    if not told["name"]:
-        return "There is no name."
-    for name, characters_max in LONGEST.items():
-        cell = told.get(name, "")
-        if len(cell) > characters_max:
-            return f"The {CALLED[name]} is longer than {characters_max} characters."
-        if re.search(r"[\x00-\x1f\x7f]", cell):
-            return f"The {CALLED[name]} has characters that cannot be shown."
-    for email in emails:
-        if len(email) > EMAIL_CHARACTERS_MAX or not re.fullmatch(people.EMAIL, email):
-            return f"“{email[:60]}” is no e-mail address."
-    for number in no_phones:
-        return f"“{number[:60]}” is no telephone number, or does not say of which country."
-    if max(len(emails) - 1, len(told.get("phones", ()))) > people.OTHERS_MAX:
-        return f"There are more than {people.OTHERS_MAX} telephone numbers or other addresses."
-    return None
 
 
 def _refuse_doubles(rows: Sequence[_Row]) -> None:
@@ -232,7 +200,7 @@ def _refuse_doubles(rows: Sequence[_Row]) -> None:
             (x for x in others if not _differ(face.external_id, x.face.external_id, face.email, x.face.email)), None
         )
         if first is not None:
-            row.why = f"The same person as in row {first.number}."
+            row.why = Sentence("The same person as in row {row}.", row=first.number)
             continue
         others.append(row)
         if face.external_id:
@@ -254,14 +222,16 @@ def _find(
         for row in rows:
             if row.held is None and key(row.face)[0]:
                 asking[key(row.face)].append(row)
-        for words, some in asking.items():
+        for face, some in asking.items():
             ids = {row.face.external_id for row in some}
-            fit = [x for x in there[words] if not (e := faces[x.id].external_id) or "" in ids or e in ids]
+            fit = [x for x in there[face] if not (e := faces[x.id].external_id) or "" in ids or e in ids]
             if len(some) == len(fit) == 1:
                 some[0].held = fit[0]
             elif fit and key is KEYS[-1]:
                 for row in some:
-                    row.why = row.why or f"It may mean any of {len(fit)} people here. An id or an address tells whom."
+                    row.why = row.why or Sentence(
+                        "It may mean any of {n} people here. An id or an address tells whom.", n=len(fit)
+                    )
             else:
                 continue
             staying |= {person.id for person in fit}
@@ -283,7 +253,7 @@ def _find_contacts(rows: Sequence[_Row], others: Sequence[Held]) -> None:
         if len(found) == 1:
             (row.told["contact"],) = found
         else:
-            row.why = f"“{row.contact[:60]}” is not one person's id, e-mail address or name."
+            row.why = Sentence("“{contact}” is not one person's id, e-mail address or name.", contact=row.contact[:60])
 
 
 def _is_group(row: _Row) -> bool:

@@ -88,7 +88,7 @@ async def add(office: Office, who: Who, name: str, issuer: str, client: str, sec
     try:
         await _about(office, issuer)
     except NotReached as error:
-        raise Declined(422, "no_provider", f"The issuer cannot be used. {error}") from None
+        raise Declined(422, "no_provider", "The issuer cannot be used. {why}", why=str(error)) from None
     provider = office.new_id()
     sealed = office.vault.lock(f"provider {provider}", secret.encode())
     await office.tables.do(
@@ -148,12 +148,14 @@ async def finish(office: Office, provider_id: str, cookie: str, answer: Mapping[
     if asked != provider.id or (named != provider.issuer if named or about.names_itself else False):
         raise Declined(403, "no_fit", _NO)
     if "code" not in answer:
-        raise Declined(403, "not_signed_in", f"{provider.name} did not sign you in.")
+        raise Declined(403, "not_signed_in", "{provider} did not sign you in.", provider=provider.name)
     try:
         token = await _token(office, provider, about, answer["code"], verifier)
         person = await _person(office, provider, about, token, nonce)
     except NotReached as error:
-        raise Declined(502, "not_reached", f"{provider.name} cannot be reached. {error}") from None
+        raise Declined(
+            502, "not_reached", "{provider} cannot be reached. {why}", provider=provider.name, why=str(error)
+        ) from None
     except (JoseError, ValueError, TypeError, KeyError) as error:
         raise Declined(403, "no_fit", _NO) from error
     return await _account(office, provider, person, account or None), provider.name, to
@@ -214,7 +216,10 @@ async def _account(office: Office, provider: Provider, person: Person, account: 
             found = await office.tables.value("added_identity", *row, provider.adds_as)
     if found is None or (account is not None and found != account):
         raise Declined(
-            403, "not_invited", f"{provider.name} knows you, and nobody has invited you here. Ask an owner to."
+            403,
+            "not_invited",
+            "{provider} knows you, and nobody has invited you here. Ask an owner to.",
+            provider=provider.name,
         )
     return await accounts.read(office, found)
 
@@ -230,7 +235,9 @@ async def _reached(office: Office, provider: Provider) -> About:
     try:
         return await _about(office, provider.issuer)
     except NotReached as error:
-        raise Declined(502, "not_reached", f"{provider.name} cannot be reached. {error}") from None
+        raise Declined(
+            502, "not_reached", "{provider} cannot be reached. {why}", provider=provider.name, why=str(error)
+        ) from None
 
 
 async def _about(office: Office, issuer: str) -> About:

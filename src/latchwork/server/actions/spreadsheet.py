@@ -59,7 +59,7 @@ class Sheet:
 def read(data: bytes) -> Sheet:
     """Declines, with 413 or 422 and a sentence, what cannot be read or has no column of names."""
     if len(data) > BYTES_MAX:
-        raise Declined(413, "too_large", f"The file has more than {BYTES_MAX // 1024**2} MB.")
+        raise Declined(413, "too_large", "The file has more than {n} MB.", n=BYTES_MAX // 1024**2)
     text = _text(data)
     heads = [(_head(text, delimiter), delimiter) for delimiter in DELIMITERS]
     (at, columns), delimiter = max(heads, key=lambda found: len(found[0][1]))
@@ -74,7 +74,7 @@ def read(data: bytes) -> Sheet:
         if number <= at or not any(row.values()):
             continue
         if len(rows) == ROWS_MAX:
-            raise Declined(413, "too_large", f"The file has more than {ROWS_MAX} rows.")
+            raise Declined(413, "too_large", "The file has more than {n} rows.", n=ROWS_MAX)
         rows.append(Row(number, {**dict.fromkeys(columns, ""), **row}))
     return Sheet([Row(row.number, _whole_name(row.cells)) for row in rows], unused)
 
@@ -105,7 +105,11 @@ def _table(text: str, delimiter: str) -> Iterator[list[str]]:
     try:
         yield from table
     except csv.Error as error:
-        raise _bad(f"Line {table.line_num} cannot be read, perhaps for a stray quotation mark: {error}.") from None
+        raise _bad(
+            "Line {line} cannot be read, perhaps for a stray quotation mark: {why}.",
+            line=table.line_num,
+            why=str(error),
+        ) from None
 
 
 def _head(text: str, delimiter: str) -> tuple[int, dict[str, int]]:
@@ -145,5 +149,5 @@ def _plain(heading: str) -> str:
 _FIELDS = {_plain(spelling): field for field, spellings in HEADINGS.items() for spelling in spellings.split()}
 
 
-def _bad(why: str) -> Declined:
-    return Declined(422, "bad_file", why)
+def _bad(sentence: str, **values: object) -> Declined:
+    return Declined(422, "bad_file", sentence, **values)

@@ -327,11 +327,11 @@ def chosen(facts: Facts, new: NewStay) -> Service:
     elif new.service in offered:
         service = offered[new.service]
     else:
-        raise Declined(422, "unknown_service", f"This bank does not offer the service {new.service!r}.")
+        raise Declined(422, "unknown_service", "This bank does not offer the service “{service}”.", service=new.service)
     if service.party not in (None, new.party):
-        raise Declined(422, "unknown_service", f"The service {service.id!r} is for another party.")
+        raise Declined(422, "unknown_service", "The service “{service}” is for another party.", service=service.id)
     if service.size_max is not None and new.size is not None and not new.size.fits_into(service.size_max):
-        raise Declined(422, "too_big", f"The service {service.id!r} takes nothing so large.")
+        raise Declined(422, "too_big", "The service “{service}” takes nothing so large.", service=service.id)
     if service.collect_by is Role.PERSON and new.recipient is None:
         raise Declined(422, "unknown_recipient", "This service hands over to a person: name the `recipient`.")
     return service
@@ -340,14 +340,16 @@ def chosen(facts: Facts, new: NewStay) -> Service:
 def in_time(now: datetime, until: datetime, days_max: int, name: str) -> None:
     """Declines with 422."""
     if not now < until <= now + timedelta(days=days_max):
-        raise Declined(422, "expired", f"`{name}` lies within the next {days_max} days.")
+        raise Declined(422, "expired", "`{name}` lies within the next {days} days.", name=name, days=days_max)
 
 
 async def cancel(office: Office, who: Who, stay_id: str) -> Asked:
     """Call off what has not come yet. The wall may find that it came just before."""
     found = await row(office, stay_id, who.organisation)
     if found.state not in COMING:
-        raise Declined(409, "parcel_not_available", f"Only an expected stay can be cancelled; it is {found.state}.")
+        raise Declined(
+            409, "parcel_not_available", "Only an expected stay can be cancelled; it is {state}.", state=found.state
+        )
     await office.tables.do("cancel_waiting", found.known, who.organisation, office.now())
     return await ask(office, who, found.bank, c.Cancel(found.known), found.known)
 
@@ -358,11 +360,18 @@ async def read(office: Office, who: Who, stay_id: str) -> Stay:
     return shown(office, who, found)
 
 
-async def stays(office: Office, who: Who, bank: str | None = None, live: bool = False, limit: int = 100) -> list[Brief]:
+async def stays(
+    office: Office,
+    who: Who,
+    bank: str | None = None,
+    live: bool = False,
+    limit: int = 100,
+    recipient: str | None = None,
+) -> list[Brief]:
     """The latest first."""
     if bank is not None:
         await banks.bank(office, who, bank)
-    found = await office.tables.all(Brief, "stays_of", who.everywhere, bank, live, min(limit, LIST_MAX))
+    found = await office.tables.all(Brief, "stays_of", who.everywhere, bank, live, min(limit, LIST_MAX), recipient)
     await looks.record(office, who, looks.What.LIST, [each.recipient for each in found])
     return found
 

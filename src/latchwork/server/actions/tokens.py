@@ -43,7 +43,7 @@ async def make(office: Office, who: Who, name: str, role: str, days: int, party:
     if role not in ROLES or (role in PARTIES) != (party is not None):
         raise Declined(422, "unknown_role", "Choose a role; a carrier's or a shop's system also needs its party.")
     if not 0 < days <= DAYS_MAX:
-        raise Declined(422, "bad_days", f"A token lives for 1 to {DAYS_MAX} days.")
+        raise Declined(422, "bad_days", "A token lives for 1 to {days} days.", days=DAYS_MAX)
     if not (name.strip() and name.isprintable()):
         raise Declined(422, "no_name", "Say what the token is for.")
     token, made, now = new_token(office), office.new_id(), office.now()

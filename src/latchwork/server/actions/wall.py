@@ -111,7 +111,7 @@ async def open_door(
     `confirms`: what somebody else asked for and the wall refused, because so many doors take two people.
     """
     if reason not in STAFF_REASONS:
-        raise Declined(422, "no_access", f"`reason` is one of {', '.join(sorted(STAFF_REASONS))}.")
+        raise Declined(422, "no_access", "`reason` is one of {reasons}.", reasons=", ".join(sorted(STAFF_REASONS)))
     await compartment(office, who, bank_id, compartment_id)
     if not who.may("open_untold") and await office.tables.value("untold_behind", bank_id, compartment_id):
         raise Declined(

@@ -49,9 +49,16 @@ async def import_people(
     return await roster.take_in(office, who, body, site, calling_code, dry_run)
 
 
-@get("/people", tags=TAG, summary="People")
-async def all_people(office: TheOffice, who: Asker) -> list[people.Person]:
-    return await people.people(office, who)
+@get("/people", tags=TAG, summary="People by name, 500 at a time; `q`: words of a name, a unit, an id or an address")
+async def all_people(
+    office: TheOffice,
+    who: Asker,
+    q: Annotated[str, QueryParameter(max_length=200)] = "",
+    after: Annotated[
+        str | None, QueryParameter(pattern="^[0-9a-f]{32}$", description="Whom the last list ended with")
+    ] = None,
+) -> list[people.Person]:
+    return await people.people(office, who, q, after)
 
 
 @get("/people/{person_id:str}", tags=TAG, summary="A person")

@@ -35,7 +35,7 @@ def problem(error: Exception) -> Response[bytes]:
     headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
     errors: list[dict[str, str]] = []
     if isinstance(error, Declined):
-        status, reason, detail = error.status, error.reason, error.detail
+        status, reason, detail = error.status, error.reason, str(error.detail)
         if error.retry_after_s is not None:
             headers["Retry-After"] = str(error.retry_after_s)
     elif isinstance(error, Unavailable):

@@ -45,15 +45,20 @@ async def announce(
     return Response(reply.body, status_code=reply.status, media_type="application/json", headers=headers)
 
 
-@get("/stays", tags=TAG, summary="The latest stays, of one bank or of all; with `live` only those that have not ended")
+@get(
+    "/stays",
+    tags=TAG,
+    summary="The latest stays, of one bank or recipient or of all; with `live` only those that have not ended",
+)
 async def all_stays(
     office: TheOffice,
     who: Asker,
     bank: FromQuery[str | None] = None,
     live: FromQuery[bool] = False,
     limit: Annotated[int, QueryParameter(ge=1, le=500)] = 100,
+    recipient: FromQuery[str | None] = None,
 ) -> list[stays.Brief]:
-    return await stays.stays(office, who, bank, live, limit)
+    return await stays.stays(office, who, bank, live, limit, recipient)
 
 
 @get("/stays/{stay_id:str}", tags=TAG, summary="A stay, as of when its wall was last heard")

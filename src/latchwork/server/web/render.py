@@ -1,6 +1,7 @@
 """How our pages are made: templates with words, the headers they carry, and the stream that keeps them fresh."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextvars import ContextVar
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
@@ -8,14 +9,14 @@ from typing import Any
 from litestar import Request, Response
 from litestar.di import NamedDependency
 from litestar.response import ServerSentEvent, ServerSentEventMessage
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from segno import make
 
 from latchwork.server.actions.live import Live
 from latchwork.server.actions.office import Declined, Office, Unavailable
 from latchwork.server.actions.receipts import Receipt
 from latchwork.ui.pages import PAGE_HEADERS, environment
-from latchwork.ui.words import words
+from latchwork.ui.words import Sentence, Words, languages, spoken, words
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -25,30 +26,69 @@ AnyRequest = Request[Any, Any, Any]
 TheOffice = NamedDependency[Office]
 
 _pages = environment(HERE / "resident" / "templates", HERE / "operator" / "templates")
+_language: ContextVar[str] = ContextVar("language", default="en")
+"""Of whoever reads the page of this request."""
 
 
-def _moment(at: datetime | None, zone: tzinfo | None = None) -> str:
-    return "" if at is None else f"{at.astimezone(zone) if zone else at:%a %-d %b %Y, %H:%M}"
+def hear(request: AnyRequest) -> None:
+    """Until it is known who reads: what their browser asks for."""
+    speak(spoken(request.headers.get("accept-language", "")))
 
 
-def _second(at: datetime | None, zone: tzinfo | None = None) -> str:
-    return "" if at is None else f"{at.astimezone(zone) if zone else at:%a %-d %b, %H:%M:%S}"
+def speak(language: str) -> None:
+    _language.set(language if language in languages() else "en")
 
 
-def _span(left: timedelta) -> str:
+def reader() -> Words:
+    return words(_language.get())
+
+
+def tell(english: str, /, **values: object) -> Markup:
+    """A sentence for the reader, with its values; one that is a sentence itself is told, too."""
+    w = reader()
+    if isinstance(english, Sentence):
+        values, english = dict(english.values), english.english
+    said = {name: w.tell(x) if isinstance(x, str) and x in w.sentences else x for name, x in values.items()}
+    return Markup(escape(w.sentence(english, **values))).format(**said)
+
+
+def moment(at: datetime | None, zone: tzinfo | None = None, pattern: str = "moment") -> str:
+    if at is None:
+        return ""
+    w, there = reader(), at.astimezone(zone) if zone else at
+    return w.say(
+        f"date.{pattern}",
+        weekday=w.say("date.weekdays").split()[there.weekday()],
+        day=there.day,
+        month=w.say("date.months").split()[there.month - 1],
+        year=there.year,
+        time=f"{there:%H:%M}",
+        second=f"{there:%S}",
+    )
+
+
+def second(at: datetime | None, zone: tzinfo | None = None) -> str:
+    return moment(at, zone, "second")
+
+
+def _left(left: timedelta) -> str:
     hours = max(0, int(left.total_seconds() // 3600))
-    count, unit = (hours // 24, "day") if hours >= 48 else (hours, "hour")
-    return f"{count} {unit}{'' if count == 1 else 's'}" if hours else "less than an hour"
+    if hours >= 48:
+        return tell("{n} day left|{n} days left", n=hours // 24)
+    return tell("{n} hour left|{n} hours left", n=hours) if hours else tell("less than an hour left")
 
 
-_pages.filters["span"] = _span
-_pages.filters["moment"] = _moment
-_pages.filters["day"] = lambda at: f"{at:%a %-d %b %Y}"
-_pages.filters["second"] = _second
+_pages.globals["_"] = tell
+_pages.filters |= {
+    "left": _left,
+    "moment": moment,
+    "second": second,
+    "day": lambda at: moment(at, pattern="day"),
+}
 
 
 def html(template: str, **values: Any) -> str:
-    return _pages.get_template(template).render(w=words("en"), **values)
+    return _pages.get_template(template).render(w=reader(), **values)
 
 
 def page(template: str, status: int = 200, **values: Any) -> Response[str]:

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable
 from datetime import timedelta
-from http import HTTPStatus
 from typing import Any
 
 from litestar import Response, Router, get
@@ -22,6 +21,7 @@ from latchwork.server.web.operator import (
     people,
     recovery,
     rights,
+    roster,
     session,
     sign_in,
     single_sign_on,
@@ -30,7 +30,7 @@ from latchwork.server.web.operator import (
     tokens,
     walls,
 )
-from latchwork.server.web.render import STATIC, AnyRequest, TheOffice, page, the_office
+from latchwork.server.web.render import STATIC, AnyRequest, TheOffice, hear, page, tell, the_office
 from latchwork.server.web.resident import me, parcel
 from latchwork.server.web.verify import verify_page
 from latchwork.ui.pages import STATIC as SHARED
@@ -72,7 +72,9 @@ def _router(handlers: list[Any], who: Callable[..., Any] | None = None) -> Route
     given = {"office": Provide(session.operators_office if who is session.full_session else the_office)}
     if who is not None:
         given |= {"session": Provide(who), "who": Provide(session.operator), "seal": Provide(session.seal)}
-    return Router("/", route_handlers=handlers, dependencies=given, request_max_body_size=FORM_BYTES_MAX)
+    return Router(
+        "/", route_handlers=handlers, dependencies=given, before_request=hear, request_max_body_size=FORM_BYTES_MAX
+    )
 
 
 def routers() -> list[Router]:
@@ -105,6 +107,7 @@ def routers() -> list[Router]:
                 *looks.HANDLERS,
                 *parties.HANDLERS,
                 *people.HANDLERS,
+                *roster.HANDLERS,
                 *recovery.HANDLERS,
                 *configuration.HANDLERS,
                 *rights.HANDLERS,
@@ -114,29 +117,43 @@ def routers() -> list[Router]:
     ]
 
 
-def excuse(error: Exception, path: str) -> Response[Any]:
+TITLES = {
+    400: "This cannot be read",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Not possible here",
+    409: "Not possible now",
+    413: "Too large",
+    422: "That does not do",
+    429: "Too often",
+    502: "Not reached",
+    503: "Not now",
+}
+LOST = "This link leads nowhere. Look for the newest message about your parcel, and copy its link whole."
+AWAY = "The database is away for the moment. Try again in a few seconds."
+BROKEN = "Something went wrong on our side. It has been written down."
+NOTHING = "Nothing is here, or nothing for you."
+
+
+def excuse(error: Exception, request: AnyRequest) -> Response[Any]:
     """The page for whatever went wrong on the way to one."""
+    hear(request)
     if isinstance(error, session.SignInFirst):
         return Redirect(error.place, status_code=303)
     if isinstance(error, Declined) and error.reason == "sign_in_again":
         return Redirect(f"{session.SIGN_IN}?again=yes&to={account.ACCOUNT}", status_code=303)
-    detail = "Something went wrong on our side. It has been written down."
-    headers = {}
+    status, detail, headers = 500, tell(BROKEN), {}
     if isinstance(error, Declined):
-        status, detail = error.status, error.detail
+        status, detail = error.status, tell(error.detail)
     elif isinstance(error, Unavailable):
-        status, detail, headers = (
-            503,
-            "The database is away for the moment. Try again in a few seconds.",
-            {"Retry-After": "2"},
-        )
+        status, detail, headers = 503, tell(AWAY), {"Retry-After": "2"}
     elif isinstance(error, HTTPException):
-        status, detail = error.status_code, HTTPStatus(error.status_code).description
+        status, detail = error.status_code, tell(NOTHING)
     else:
-        status = 500
         log.error("a page could not be shown", exc_info=error)  # without its address, which may be a secret
-    if path.startswith("/p/") and status == 404:
-        detail = "This link leads nowhere. Look for the newest message about your parcel, and copy its link whole."
-    answer = page("resident/excuse.html", status=status, layer="phone", title=HTTPStatus(status).phrase, detail=detail)
+    if status == 404 and request.url.path.startswith("/p/"):
+        detail = tell(LOST)
+    title = tell(TITLES.get(status, "Something went wrong"))
+    answer = page("resident/excuse.html", status=status, layer="phone", title=title, detail=detail)
     answer.headers.update(headers)
     return answer

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import tzinfo
 
 from latchwork.server.actions.stays import Event
-from latchwork.server.web.render import _second
-from latchwork.ui.words import words
+from latchwork.server.web.render import reader, second, tell
 
 WORDS: Mapping[str, str] = {
     "Announced": "Announced",
@@ -66,7 +65,7 @@ def told(events: Iterable[Event], audience: str, zone: tzinfo | None = None) -> 
     return [
         {
             "at": event.at.isoformat(),
-            "when": _second(event.at, zone),
+            "when": second(event.at, zone),
             "what": _what(event),
             "note": _note(event, audience),
         }
@@ -76,14 +75,14 @@ def told(events: Iterable[Event], audience: str, zone: tzinfo | None = None) -> 
 
 
 def _what(event: Event) -> str:
-    text = WORDS.get(event.kind, event.kind).format(door=event.compartment or "?")
-    return f"{text}, presumably" if event.presumed else text
+    text = tell(WORDS.get(event.kind, event.kind), door=event.compartment or "?")
+    return tell("{what}, presumably", what=text) if event.presumed else text
 
 
 def _note(event: Event, audience: str) -> str:
     if event.kind not in NOTED or event.reason is None:
         return ""
     try:
-        return words("en").reason(event.reason, audience).what
+        return reader().reason(event.reason, audience).what
     except KeyError:
         return event.reason.replace("_", " ")

@@ -19,9 +19,24 @@ WHERE organisation = $1 AND id = $2
     )
 RETURNING true
 
--- name: people
+-- name: person
 SELECT id, name, email, unit, site, language, external_id, kind, other_emails, phones, contact, created_at, away_until
-FROM people WHERE organisation = $1 AND ($2::text IS NULL OR id = $2) ORDER BY name, id LIMIT $3
+FROM people WHERE organisation = $1 AND id = $2
+
+-- name: people
+-- Of whom each word is a part of something, after whom the last page ended with.
+SELECT id, name, email, unit, site, language, external_id, kind, other_emails, phones, contact, created_at, away_until
+FROM people p WHERE p.organisation = $1
+    AND NOT EXISTS (
+        SELECT FROM unnest($3::text[]) word
+        WHERE strpos(lower(concat_ws(' ', p.name, p.unit, p.external_id, p.email, array_to_string(p.other_emails, ' '))), word) = 0
+    )
+    AND ($4::text IS NULL OR (p.name, p.id) > (SELECT x.name, x.id FROM people x WHERE x.id = $4))
+ORDER BY p.name, p.id LIMIT $2
+
+-- name: looked_after
+SELECT id, name, email, unit, site, language, external_id, kind, other_emails, phones, contact, created_at, away_until
+FROM people WHERE organisation = $1 AND contact = $2 ORDER BY name, id
 
 -- name: set_away
 UPDATE people SET away_until = $3 WHERE organisation = $1 AND id = $2 RETURNING true

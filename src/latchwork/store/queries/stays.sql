@@ -39,7 +39,7 @@ LEFT JOIN waiting w ON w.stay = s.id
 WHERE ($1::text IS NULL OR s.organisation = $1) AND s.id = $2
 
 -- name: stays_of
--- The latest stays, of a bank or of all, open ones only or all. One that is linked to another is not shown twice.
+-- The latest stays, of a bank or of all, open ones only or all, for one person or for all. One that is linked to another is not shown twice.
 SELECT s.id, s.bank, b.name AS bank_name, s.service, s.recipient, p.name AS recipient_name, s.tracking, s.state,
     s.reason, s.compartment, s.deadline, s.announced, s.presumed, s.epoch IS NOT NULL AS confirmed,
     greatest(s.asked_at, s.expected_at, s.reserved_at, s.deposited_at, s.expired_at, s.ended_at) AS changed_at
@@ -48,6 +48,7 @@ JOIN banks b ON b.id = s.bank
 LEFT JOIN people p ON p.id = s.recipient
 WHERE ($1::text IS NULL OR s.organisation = $1) AND ($2::text IS NULL OR s.bank = $2)
     AND (NOT $3 OR s.ended_at IS NULL)
+    AND ($5::text IS NULL OR s.recipient = $5)
     AND s.linked_to IS NULL
 ORDER BY changed_at DESC NULLS LAST, s.id LIMIT $4
 

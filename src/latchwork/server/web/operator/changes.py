@@ -24,7 +24,7 @@ async def change_page(office: TheOffice, who: Operator, stay_id: FromPath[str], 
         waits=stay.state in stays.WAITING,
         coming=stay.state in stays.COMING,
         extendable=await changes.extendable(office, who, stay_id),
-        people=await people.people(office, who) if who.may("hand_over") else [],
+        gives=who.may("hand_over"),
         banks=[bank for bank in await banks.banks(office, who) if bank.id != stay.bank],
         zone=places.zone(stay.time_zone),
         delegates=await changes.delegates(office, who, stay_id),
@@ -48,7 +48,7 @@ async def _do(office: Office, who: Who, stay: str, data: dict[str, str]) -> None
         case "block" | "unblock" as what:
             await changes.block(office, who, stay, what == "block")
         case "reassign":
-            await changes.reassign(office, who, stay, data.get("recipient", ""))
+            await changes.reassign(office, who, stay, (await people.named(office, who, data.get("recipient", ""))).id)
         case "redirect":
             await changes.redirect(office, who, stay, data.get("bank", ""))
         case "dismiss":

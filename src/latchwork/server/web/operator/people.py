@@ -1,85 +1,189 @@
-"""People from a spreadsheet: what would become of each row, then what became of it, and who has left."""
+"""The people of a place: found, entered, changed, on holiday, and gone again."""
 
-import base64
-import binascii
 import re
+from dataclasses import asdict
+from typing import Any, get_args
 
+import msgspec
 from litestar import Response, get, post
-from litestar.datastructures import UploadFile
+from litestar.params import FromPath, FromQuery
+from litestar.response import Redirect
 
-from latchwork.server.actions import places, privacy, roster, spreadsheet
+from latchwork.server.actions import people, places, privacy, stays
 from latchwork.server.actions.office import Declined, Office, Who
-from latchwork.server.web.operator.session import Operator, Seal
-from latchwork.server.web.render import AnyRequest, TheOffice, page
+from latchwork.server.web.operator.session import Form, Operator, Seal, day_in
+from latchwork.server.web.render import TheOffice, page, reader
+from latchwork.ui.pages import PAGE_HEADERS
+from latchwork.ui.words import languages, words
 
 PEOPLE = "/operator/people"
-FORM_BYTES_MAX = spreadsheet.BYTES_MAX * 4 // 3 + 16 * 1024
-"""The file once more, in base64."""
-ERASED_BYTES_MAX = 64 * spreadsheet.ROWS_MAX
+SHOWN_MAX = 50
+FIELDS = ("name", "kind", "unit", "site", "external_id", "language", "emails", "phones", "contact")
 
 
 @get(PEOPLE, include_in_schema=False)
-async def people_page(office: TheOffice, who: Operator, seal: Seal) -> Response[str]:
-    return await _page(office, who, seal)
-
-
-@post(f"{PEOPLE}/import", include_in_schema=False, status_code=200, request_max_body_size=FORM_BYTES_MAX)
-async def take_in(request: AnyRequest, office: TheOffice, who: Operator, seal: Seal) -> Response[str]:
-    form = await request.form()
-    uploaded, site = form.get("file"), str(form.get("site", "")) or None
-    code = str(form.get("calling_code", "")).strip().removeprefix("+")
-    if code and not re.fullmatch("[1-9][0-9]{0,2}", code):
-        raise Declined(422, "bad_calling_code", "A calling code has up to three digits, such as 49.")
-    if isinstance(uploaded, UploadFile):
-        data, dry_run = await uploaded.read(), True
-    else:
-        data, dry_run = _carried(str(form.get("carried", ""))), False
-    done = await roster.take_in(office, who, data, site, code, dry_run)
-    carried = base64.b64encode(data).decode() if dry_run else ""
-    return await _page(office, who, seal, done=done, carried=carried, site=site, code=code)
-
-
-@post(f"{PEOPLE}/erase", include_in_schema=False, status_code=200, request_max_body_size=ERASED_BYTES_MAX)
-async def erase(request: AnyRequest, office: TheOffice, who: Operator, seal: Seal) -> Response[str]:
-    form = await request.form()
-    left = [str(x) for x in form.getall("person", [])]
-    if form.get("do") == "all":
-        left = str(form.get("left", "")).split()
-        if str(form.get("count", "")).strip() != str(len(left)):
-            raise Declined(422, "not_sure", "Type how many people are to be erased. Nobody was erased.")
-    if not left:
-        raise Declined(422, "nobody", "Tick who is to be erased. Nobody was erased.")
-    return await _page(office, who, seal, erased=len(await privacy.erase_several(office, who, left)))
-
-
-async def _page(
-    office: Office,
-    who: Who,
-    seal: str,
-    done: roster.Imported | None = None,
-    carried: str = "",
-    site: str | None = None,
-    code: str = "",
-    erased: int = 0,
+async def people_page(
+    office: TheOffice,
+    who: Operator,
+    seal: Seal,
+    q: FromQuery[str] = "",
+    after: FromQuery[str | None] = None,
+    erased: FromQuery[str | None] = None,
 ) -> Response[str]:
+    found = await people.people(office, who, q, after, SHOWN_MAX + 1)
     return page(
         "operator/people.html",
         layer="operator",
         seal=seal,
-        sites=await places.sites(office, who),
-        done=done,
-        carried=carried,
-        site=site,
-        code=code,
-        erased=erased,
+        people=found[:SHOWN_MAX],
+        more=found[SHOWN_MAX - 1].id if len(found) > SHOWN_MAX else None,
+        sites={site.id: site.name for site in await places.sites(office, who)},
+        q=q,
+        erased=erased is not None,
+        now=office.now(),
+        who=who,
     )
 
 
-def _carried(text: str) -> bytes:
+@get(f"{PEOPLE}/new", include_in_schema=False)
+async def new_page(office: TheOffice, who: Operator, seal: Seal) -> Response[str]:
+    return await _form(office, who, seal, {"kind": "resident", "language": reader().language})
+
+
+@post(PEOPLE, include_in_schema=False)
+async def enter(office: TheOffice, who: Operator, seal: Seal, data: Form) -> Response[Any]:
     try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise Declined(422, "no_file", "Choose a file.") from None
+        made = await people.create_person(office, who, await _read(office, who, data))
+    except Declined as declined:
+        return await _form(office, who, seal, data, declined)
+    return _back(made.id)
 
 
-HANDLERS = [people_page, take_in, erase]
+@get(f"{PEOPLE}/{{person_id:str}}", include_in_schema=False)
+async def person_page(office: TheOffice, who: Operator, person_id: FromPath[str], seal: Seal) -> Response[str]:
+    return await _person(office, who, seal, await people.person(office, who, person_id))
+
+
+@post(f"{PEOPLE}/{{person_id:str}}", include_in_schema=False)
+async def change(office: TheOffice, who: Operator, person_id: FromPath[str], seal: Seal, data: Form) -> Response[Any]:
+    found = await people.person(office, who, person_id)
+    try:
+        await people.change_person(office, who, person_id, await _read(office, who, data, found))
+    except Declined as declined:
+        return await _person(office, who, seal, found, data, declined)
+    return _back(person_id)
+
+
+@post(f"{PEOPLE}/{{person_id:str}}/holiday", include_in_schema=False)
+async def holiday(office: TheOffice, who: Operator, person_id: FromPath[str], data: Form) -> Redirect:
+    if data.get("do") == "back":
+        await people.set_away(office, who, person_id, None)
+    else:
+        await people.set_away_until_day(office, who, person_id, day_in(data))
+    return _back(person_id)
+
+
+@get(f"{PEOPLE}/{{person_id:str}}/export", include_in_schema=False)
+async def export(office: TheOffice, who: Operator, person_id: FromPath[str]) -> Response[bytes]:
+    held = msgspec.json.format(msgspec.json.encode(await privacy.export(office, who, person_id)))
+    headers = {**PAGE_HEADERS, "Content-Disposition": f'attachment; filename="person-{person_id}.json"'}
+    return Response(held, media_type="application/json", headers=headers)
+
+
+@post(f"{PEOPLE}/{{person_id:str}}/erase", include_in_schema=False)
+async def erase(office: TheOffice, who: Operator, person_id: FromPath[str], data: Form) -> Redirect:
+    if "sure" not in data:
+        raise Declined(422, "not_sure", "Tick that they are to be erased. Nobody was erased.")
+    await privacy.erase(office, who, person_id)
+    return Redirect(f"{PEOPLE}?erased=yes", status_code=303)
+
+
+async def _read(office: Office, who: Who, data: dict[str, str], found: people.Person | None = None) -> people.Details:
+    """What a form says. A contact who is named as before stays the same one."""
+    told = {name: " ".join(data.get(name, "").split()) for name in ("name", "unit", "external_id", "contact")}
+    emails, numbers = _lines(data, "emails"), _lines(data, "phones")
+    phones = {number: people.e164(number) for number in numbers}
+    if wrong := people.wrong({**told, "phones": numbers}, emails, [x for x, right in phones.items() if right is None]):
+        raise Declined(422, "bad_person", wrong)
+    if data.get("kind") not in get_args(people.Kind) or data.get("language") not in languages():
+        raise Declined(422, "bad_form", "Open the page again and repeat it.")
+    contact = None
+    if told["contact"]:
+        before = await people.person(office, who, found.contact) if found and found.contact else None
+        same = before is not None and before.name == told["contact"]
+        contact = before if same else await people.named(office, who, told["contact"])
+    return people.Details(
+        name=told["name"],
+        email=emails[0] if emails else None,
+        unit=told["unit"],
+        site=data.get("site") or None,
+        language=data["language"],
+        external_id=told["external_id"] or None,
+        kind=data["kind"],  # type: ignore[arg-type]  # is one of them, as was seen above
+        other_emails=emails[1:],
+        phones=[number for number in phones.values() if number],
+        contact=contact.id if contact else None,
+    )
+
+
+def _lines(data: dict[str, str], name: str) -> list[str]:
+    return list(dict.fromkeys(x for part in re.split(r"[\n,;]", data.get(name, "")) if (x := part.strip())))
+
+
+async def _form(
+    office: Office, who: Who, seal: str, given: dict[str, str], declined: Declined | None = None
+) -> Response[str]:
+    values = await _fields(office, who, given)
+    return page("operator/new_person.html", _status(declined), layer="operator", seal=seal, declined=declined, **values)
+
+
+async def _person(
+    office: Office,
+    who: Who,
+    seal: str,
+    person: people.Person,
+    given: dict[str, str] | None = None,
+    declined: Declined | None = None,
+) -> Response[str]:
+    contact = await people.person(office, who, person.contact) if person.contact else None
+    emails = [person.email, *person.other_emails] if person.email else person.other_emails
+    told = {name: str(value or "") for name, value in asdict(person).items()} | {
+        "emails": "\n".join(map(str, emails)),
+        "phones": "\n".join(person.phones),
+        "contact": contact.name if contact else "",
+    }
+    return page(
+        "operator/person.html",
+        _status(declined),
+        layer="operator",
+        seal=seal,
+        who=who,
+        person=person,
+        contact=contact,
+        looked_after=await people.looked_after(office, who, person.id),
+        things=await stays.stays(office, who, live=True, recipient=person.id),
+        zone=await people.zone_of(office, who, person),
+        now=office.now(),
+        declined=declined,
+        **await _fields(office, who, given or told),
+    )
+
+
+async def _fields(office: Office, who: Who, given: dict[str, str]) -> dict[str, Any]:
+    return {
+        "given": {name: given.get(name, "") for name in FIELDS},
+        "kinds": get_args(people.Kind),
+        "languages": [words(language) for language in languages()],
+        "sites": await places.sites(office, who),
+    }
+
+
+def _status(declined: Declined | None) -> int:
+    return declined.status if declined else 200
+
+
+def _back(person_id: str) -> Redirect:
+    return Redirect(f"{PEOPLE}/{person_id}", status_code=303)
+
+
+HANDLERS = [people_page, new_page, enter, person_page, change, holiday, export, erase]
