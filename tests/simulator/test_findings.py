@@ -317,3 +317,25 @@ async def test_seed_213_a_ticket_that_is_none_can_be_raised_through_a_context() 
 
 
 SHELF_BEHIND_SMALL = Fitting(SHELF, Size(9, 9, 9), shelf=True, behind=SMALL)
+
+
+async def test_seed_5115_a_thing_put_in_elsewhere_because_its_door_stays_open_ends_before_that_door_shuts() -> None:
+    wall = Wall()
+    wall.instruct(c.Adopt(2, Policy((SHARED,))))
+    there = stored_parcel(wall)
+    session = wall.sign_in("courier")
+    ajar, _ = wall.deposit(session, StayId("s"), about())
+    wall.unlock()
+    wall.door(ajar, DoorState.OPEN)
+    wall.do(c.Replace(session, ajar, Reason.DOOR_WILL_NOT_CLOSE, OpeningId("new"), ClaimId("new")))
+    wall.unlock()
+    wall.swing(OpeningId("new"))
+    wall.do(c.Confirm(session, OpeningId("new")))
+    recipient = wall.sign_in(str(wall.bank.stays[StayId("s")].pickup))
+    wall.do(c.Collect(recipient, OpeningId("collect"), StayId("s")))
+    wall.unlock()
+    wall.door(OpeningId("collect"), DoorState.OPEN)
+    assert wall.do(c.Report(recipient, StayId("s"), Reason.COMPARTMENT_EMPTY)).refusal is None
+    wall.door(ajar, DoorState.CLOSED)
+    assert set(wall.bank.stays) == {there}
+    assert [opening.compartment for opening in wall.bank.openings.values()] == [LARGE]

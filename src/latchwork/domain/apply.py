@@ -259,7 +259,8 @@ def _reported(bank: Bank, body: e.Reported) -> Bank:
         took = tuple(s for s in held.took if s.id != body.stay)
         bank = replace(bank, passes=bank.passes.put(held.grant.pass_id, replace(held, took=took)))
     for opening in bank.openings.values():
-        if body.stay in opening.stays:
+        # A deposit's, whose thing was put in elsewhere because its door will not close, is its own to the end.
+        if body.stay in opening.stays and opening.purpose is Purpose.COLLECT:
             left = tuple(s for s in opening.stays if s != body.stay)
             bank = replace(bank, openings=bank.openings.put(opening.id, replace(opening, stays=left)))
     keep = held.grant.pass_id if held else None
