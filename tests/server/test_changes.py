@@ -284,6 +284,24 @@ async def test_what_is_still_expected_goes_to_another_bank(database: str, tmp_pa
         said = await place.ask("POST", f"stays/{book}/redirect", 422, json={"bank": other})
         assert said["reason"] == "unknown_service" and (await read(place, book))["pending"] == ["Expect"]
 
+        # While the first wall is asked, the second bank changes its mind: nobody takes it, until another bank does.
+        plain["id"] = "parcel"
+        await place.ask("PUT", f"banks/{other}/services", 202, json={"services": [plain]})
+        await place.ask("POST", f"stays/{book}/redirect", 202, json={"bank": other})
+        plain["id"] = "books"
+        await place.ask("PUT", f"banks/{other}/services", 202, json={"services": [plain]})
+        await place.wall.sync()
+        await until(lambda: _tasks(place, book))
+        assert (await place.ask("GET", "tasks"))[0]["kind"] == "no_place"
+        shown = await read(place, book)
+        assert (shown["state"], shown["reason"], shown["fallback"]) == ("exception", "unknown_service", "none")
+        third, wall = await second_bank(place, "Mall")
+        await place.ask("POST", f"stays/{book}/redirect", 202, json={"bank": third})
+        await until(lambda: _tasks(place))
+        await wall.sync()
+        shown = await read(place, book)
+        assert (shown["bank"], shown["state"], shown["fallback"]) == (third, "reserved", None)
+
 
 async def test_what_cannot_be_delivered_goes_to_the_neighbour(database: str, tmp_path: Path) -> None:
     async with town(database, tmp_path) as place:
@@ -368,13 +386,34 @@ async def test_what_finds_no_room_goes_on_by_the_chain(database: str, tmp_path: 
             return bool((await read(place, third))["fallback"] == "none")
 
         await until(nowhere)
+        (task,) = await place.ask("GET", "tasks")
+        assert (task["kind"], task["about"], task["by_hand"]) == ("no_place", third, True)
+
+        # Another bank is tried, whose wall does not take it either.
+        await place.ask("POST", f"stays/{third}/redirect", 202, json={"bank": other})
+
+        async def kept_there() -> bool:
+            asked = "SELECT body FROM instructions WHERE bank = $1 AND kind = 'Expect' AND answered_at IS NULL"
+            return any(b'"until":"' in row[0] for row in await place.cloud.office.store.fetch(asked, other))
+
+        await until(kept_there)
+        await wall.sync()
+        await until(lambda: _stuck(place, third))
+
+
+async def _stuck(place: Town, stay: str) -> bool:
+    return await _tasks(place, (await read(place, stay))["linked_to"])
+
+
+async def _tasks(place: Town, *about: str) -> bool:
+    return [task["about"] for task in await place.ask("GET", "tasks")] == list(about)
 
 
 async def test_availability_counts_what_is_counted_on(database: str, tmp_path: Path) -> None:
     async with town(database, tmp_path) as place:
         await place.settle()
         ask = f"banks/{place.bank}/availability"
-        large = {"size": DOOR_12}
+        large: dict[str, Any] = {"size": DOOR_12}
         found = await place.ask("POST", ask, 200, json=large)
         assert (found["fits"], found["room"], found["free"], found["reason"]) == (True, True, 1, None)
         assert found["as_of"] is not None and found["service"] == "parcel"
@@ -398,6 +437,19 @@ async def test_availability_counts_what_is_counted_on(database: str, tmp_path: P
         made = raced[winner].json()["id"]
         assert (await race(winner)).json()["id"] == made
         await place.ask("DELETE", f"soft-reservations/{made}", 204)
+        assert (await place.ask("POST", ask, 200, json=large))["room"]
+
+        # What the wall was asked to keep and has not answered is counted on as well, until that is taken back.
+        kept = (await place.announce("LW-12", **large, reserve_until=soon(days=1)))["id"]
+        assert not (await place.ask("POST", ask, 200, json=large))["room"]
+        await place.ask("DELETE", f"stays/{kept}", 202)
+        assert (await place.ask("POST", ask, 200, json=large))["room"]
+        kept = (await place.announce("LW-13", **large))["id"]
+        assert (await place.ask("POST", ask, 200, json=large))["room"], "only a reservation counts"
+        await place.ask("POST", f"stays/{kept}/reservation", 202, json={"until": soon(days=1)})
+        await place.ask("POST", f"stays/{kept}/reservation", 202, json={"until": soon(days=2)})
+        assert (await place.ask("POST", ask, 200, json=large))["reason"] == "no_suitable_compartment"
+        await place.ask("DELETE", f"stays/{kept}/reservation", 202)
         assert (await place.ask("POST", ask, 200, json=large))["room"]
         huge = {"size": {**DOOR_12, "height_mm": 5000}}
         found = await place.ask("POST", ask, 200, json=huge)

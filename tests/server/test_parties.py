@@ -1,10 +1,11 @@
 """Two carriers at walls that others run: each sees its own things wherever it is admitted, and nothing else."""
 
+import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -98,10 +99,32 @@ async def test_a_party_sees_its_own_things_where_it_is_admitted_and_nothing_else
         await blue.announce("B-2", 422, party=green.party)
         await blue.announce("B-3", 422, recipient=place.person)
 
-        whole = [x["id"] for x in await place.ask("GET", "stays")]
+        # Nor does it reserve past those whom it cannot see waiting.
+        await place.ask("POST", f"banks/{place.bank}/withdraw", 202, json={})
+        until = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+        await place.wall.sync()
+        first = (await place.announce("LW-2", reserve_until=until, wait=True))["id"]
+        await place.wall.sync()
+        await in_line(place, first, 1)
+        await blue.announce("B-4", 409, reserve_until=until)
+        behind = (await blue.announce("B-5", reserve_until=until, wait=True))["id"]
+        assert (await blue.announce("B-5", reserve_until=until, wait=True))["id"] == behind
+        await place.wall.sync()
+        await in_line(place, behind, 2)
+        for stay in (first, behind):
+            await place.ask("DELETE", f"stays/{stay}")
+        await place.wall.sync()
+
+        whole = [x["id"] for x in await place.ask("GET", "stays", params={"live": True})]
         assert set(whole) == {ours, of_blue, of_green}
         assert (await place.ask("GET", f"stays/{of_blue}"))["recipient_name"] is None, "whose customer is Blue's affair"
         assert {x["name"] for x in await place.ask("GET", "people")} == {"Ada Lovelace"}
+
+
+async def in_line(place: Town, stay: str, position: int) -> None:
+    async with asyncio.timeout(30):
+        while (await place.ask("GET", f"stays/{stay}"))["waiting_position"] != position:
+            await asyncio.sleep(0.1)
 
 
 async def test_a_party_that_is_not_admitted_finds_no_wall(database: str, tmp_path: Path) -> None:

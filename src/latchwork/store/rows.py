@@ -234,6 +234,8 @@ class Task(StrEnum):
     """A controller began a new life: nobody can vouch for what was empty."""
     CLONED = "cloned"
     """Two controllers speak as this bank with one key, by turns."""
+    NO_PLACE = "no_place"
+    """It could not come to its bank, and no other takes it."""
     REMOTE_STOPPED = "remote_stopped"
     """The wall was asked to open too many doors from afar, and opens none that way any more."""
 

@@ -135,14 +135,14 @@ async def reassign(office: Office, who: Who, stay: str, recipient: str) -> Asked
 async def redirect(office: Office, who: Who, stay: str, bank: str) -> Asked:
     """To another bank. The first wall is asked to expect it no longer; when it has agreed, the second one is asked."""
     row = await stays.row(office, stay, who.organisation)
-    if bank == row.bank or not (row.state in stays.COMING or row.refused_for_room):
+    if bank == row.bank or not (row.state in stays.COMING or row.adrift):
         raise Declined(409, "parcel_not_available", "Only what is still expected goes to another bank.")
     stays.chosen(await stays.facts_of(office, who, bank), again(row, bank))
     until = row.deadline if row.state == StayState.RESERVED else None
-    if row.refused_for_room:
+    if row.adrift:
         kind, until = "Expect", office.now() + timedelta(hours=REDIRECTED_HOURS)
         values = (row.known, who.organisation, bank, who.token, office.now(), until)
-        found = await office.tables.value("redirect_refused", *values)
+        found = await office.tables.value("redirect_adrift", *values)
     else:
         asked = order(office, c.Cancel(row.known))
         kind = asked.kind
@@ -250,6 +250,8 @@ async def forward(office: Office) -> None:
             except Declined as no:
                 refusal = no.reason
         await office.tables.do("redirected", due.stay, to, office.now(), refusal)
+        if due.let_go and to is None:
+            await office.tables.do("nowhere", due.stay, due.organisation, office.now())
 
 
 async def hold_for_the_absent(office: Office) -> None:

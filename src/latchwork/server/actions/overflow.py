@@ -1,13 +1,12 @@
 """Where a thing goes that finds no room: the bank's own chain of places, tried in its order, the first that will do."""
 
-from contextlib import suppress
 from dataclasses import dataclass
 
 from latchwork.domain import commands as c
 from latchwork.server.actions import banks, changes, room, stays, wall
 from latchwork.server.actions.office import Declined, Office, Order, Who, order
 
-NEIGHBOUR, SHELF, NOWHERE = "neighbour", "shelf", "none"
+NEIGHBOUR, SHELF = "neighbour", "shelf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +28,18 @@ class _TurnedAway:
 async def overflow(office: Office) -> None:
     """What a courier gave up goes where the wall has said; what found nothing to reserve goes on by the chain."""
     for over in await office.tables.all(_GivenUp, "overflowing"):
-        with suppress(Declined):
-            acting = office.acting(over.organisation)
+        acting = office.acting(over.organisation)
+        try:
             await changes.redirect(acting, _who(over.organisation), over.stay, over.bank)
+        except Declined:  # it does not offer the service
+            await _nowhere(acting, over)
     for away in await office.tables.all(_TurnedAway, "turned_away"):
-        with suppress(Declined):
-            await _place(office.acting(away.organisation), _who(away.organisation), away)
+        acting = office.acting(away.organisation)
+        try:
+            await _place(acting, _who(away.organisation), away)
+        except Declined:  # somebody redirected it just now, or its bank is gone
+            continue
+    await office.tables.do("placed", office.now())
 
 
 async def _place(office: Office, who: Who, away: _TurnedAway) -> None:
@@ -48,10 +53,14 @@ async def _place(office: Office, who: Who, away: _TurnedAway) -> None:
         elif place != SHELF:
             await _tell(office, who, row, place, None)
             return
-        elif any(x.shelf for x in (await wall.wall(office, who, away.bank)).compartments):
+        elif row.refused_for_room and any(x.shelf for x in (await wall.wall(office, who, away.bank)).compartments):
             await _tell(office, who, row, place, order(office, c.Expect(row.known, room.about(row))))
             return
-    await _tell(office, who, row, NOWHERE, None)
+    await _nowhere(office, away)
+
+
+async def _nowhere(office: Office, stay: _GivenUp | _TurnedAway) -> None:
+    await office.tables.do("nowhere", stay.stay, stay.organisation, office.now())
 
 
 async def _has_room(office: Office, who: Who, row: stays.Row, bank: str) -> bool:

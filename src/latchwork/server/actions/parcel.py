@@ -58,7 +58,7 @@ class Parcel:
     """The wall, for the picture; empty where there is nothing to find."""
     zone: tzinfo | None = None
     fallback: str | None = None
-    """Where it went when it could not be delivered."""
+    """Where it goes when it cannot be delivered here."""
     waiting_position: int | None = None
     kept_until: datetime | None = None
     """So long a compartment is reserved for it before it comes."""
@@ -112,7 +112,7 @@ def told(office: Office, row: stays.Row, events: tuple[stays.Event, ...] = ()) -
         stale=row.heard_at is None or office.now() - row.heard_at > FRESH,
         page=stays.page(office, row.id),
         zone=zone,
-        fallback=row.fallback,
+        fallback=None if row.fallback == "neighbour" and row.also else row.fallback,  # this page is of the neighbour
         waiting_position=row.waiting_position,
         kept_until=local(row.deadline) if row.state == StayState.RESERVED else None,
         left=row.deadline - office.now() if row.deadline and row.state == StayState.DEPOSITED else None,

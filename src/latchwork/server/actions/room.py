@@ -150,8 +150,10 @@ async def announce(office: Office, who: Who, new: stays.NewStay, key: str, reque
         raise Declined(422, "no_reservation", "`wait` needs `reserve_until`: how long a compartment shall be kept.")
     if new.reserve_until is not None:
         service = stays.chosen(await stays.facts_of(office, who, new.bank), new)
-        ahead = await _others_first(office, who, new.bank, About(service.id, size=new.size, in_reach=new.in_reach))
-        if ahead and not await office.tables.value("was_answered", who.organisation, key):
+        # A party sees neither the wall's other things nor who else waits, and stands behind them all the same.
+        house, runs = office.acting(who.organisation), replace(who, party=None)
+        ahead = await _others_first(house, runs, new.bank, About(service.id, size=new.size, in_reach=new.in_reach))
+        if ahead and not await house.tables.value("was_answered", who.organisation, stays.own(who, key)):
             if new.wait_minutes is None:
                 raise _queued()
             new = replace(new, reserve_until=None)

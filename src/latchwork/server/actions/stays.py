@@ -222,6 +222,11 @@ class Row:
         return Size(self.width_mm, self.height_mm, self.depth_mm)
 
     @property
+    def adrift(self) -> bool:
+        """It never came, and no wall expects it."""
+        return self.state == StayState.EXCEPTION and self.deposited_at is None
+
+    @property
     def refused_for_room(self) -> bool:
         """Its wall had no compartment to reserve, and does not expect it."""
         return self.epoch is None and self.state == StayState.EXCEPTION and self.reason in NO_ROOM
@@ -270,7 +275,7 @@ async def announce(office: Office, who: Who, new: NewStay, key: str, request: by
     done = await office.store.announce(
         Announcement(
             who.organisation,
-            f"{who.party} {key}" if who.party else key,
+            own(who, key),
             sha256(request).digest(),
             201,
             body,
@@ -302,6 +307,11 @@ async def announce(office: Office, who: Who, new: NewStay, key: str, request: by
     if done.outcome is not Outcome.CREATED:
         raise _REFUSED[done.outcome]()
     return Reply(201, body, False)
+
+
+def own(who: Who, key: str) -> str:
+    """An idempotency key apart from everybody else's at the same wall."""
+    return f"{who.party} {key}" if who.party else key
 
 
 _REFUSED = {

@@ -8,7 +8,15 @@ from latchwork.server.actions.office import LIST_MAX, Declined, Office, Who, is_
 from latchwork.store.rows import Task as Kind
 
 BY_HAND = frozenset(
-    {Kind.WRONG_KEY, Kind.INSTRUCTION_MISMATCH, Kind.UNREADABLE_ENTRY, Kind.DIVIDED, Kind.INCONSISTENT, Kind.CLONED}
+    {
+        Kind.WRONG_KEY,
+        Kind.INSTRUCTION_MISMATCH,
+        Kind.UNREADABLE_ENTRY,
+        Kind.DIVIDED,
+        Kind.INCONSISTENT,
+        Kind.CLONED,
+        Kind.NO_PLACE,
+    }
 )
 """Nothing that happens at a door settles these: a person does, with a reason."""
 

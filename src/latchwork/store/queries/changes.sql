@@ -32,11 +32,12 @@ WITH noted AS (
 )
 SELECT ask_once($1, $2, $3, $4, $5, $6, $7, $8) AS value FROM noted
 
--- name: redirect_refused
--- The first wall has refused to expect it, so nothing is to be called off there.
+-- name: redirect_adrift
+-- The last wall has refused to expect it or has let it go, so nothing is to be called off there.
 INSERT INTO redirects (stay, organisation, bank, instruction, asked_by, asked_at, reserve_until)
-SELECT s.id, s.organisation, $3, i.id, $4, $5, $6 FROM stays s JOIN instructions i ON i.about = s.id AND i.kind = 'Expect'
-WHERE s.id = $1 AND s.organisation = $2 AND i.state = 'refused' ORDER BY i.ordinal DESC LIMIT 1
+SELECT s.id, s.organisation, $3, i.id, $4, $5, $6 FROM stays s JOIN instructions i ON i.about = s.id
+WHERE s.id = $1 AND s.organisation = $2 AND (i.kind, i.state) IN (('Expect', 'refused'), ('Cancel', 'done'))
+ORDER BY i.ordinal DESC LIMIT 1
 ON CONFLICT (stay) DO UPDATE SET
     bank = excluded.bank, instruction = excluded.instruction, asked_by = excluded.asked_by,
     asked_at = excluded.asked_at, reserve_until = excluded.reserve_until, ended_at = NULL, refusal = NULL
@@ -51,14 +52,15 @@ FROM redirects r JOIN instructions i ON i.id = r.instruction
 WHERE r.ended_at IS NULL AND i.answered_at IS NOT NULL ORDER BY r.asked_at LIMIT 50
 
 -- name: redirected
--- It is the stay $2 now; or, where the second bank cannot have it ($4), it needs a person.
+-- It is the stay $2 now; or, where the second bank does not take it ($4), no bank has it.
 WITH ended AS (
     UPDATE redirects SET ended_at = $3, refusal = $4 WHERE stay = $1 AND ended_at IS NULL RETURNING stay
 )
 UPDATE stays s SET
     linked_to = coalesce($2, s.linked_to),
     state = CASE WHEN s.state = 'cancelled' AND $2 IS NULL THEN 'exception' ELSE s.state END,
-    reason = CASE WHEN s.state = 'cancelled' AND $2 IS NULL THEN $4 ELSE s.reason END
+    reason = CASE WHEN s.state = 'cancelled' AND $2 IS NULL THEN $4 ELSE s.reason END,
+    fallback = nullif(s.fallback, CASE WHEN $2 IS NOT NULL THEN 'none' END)
 FROM ended WHERE s.id = ended.stay
 RETURNING true
 
@@ -73,12 +75,14 @@ LIMIT 50
 
 -- name: turned_away
 -- There was no room to reserve, they do not wait for any, and their banks have places for such things; or they were sent
--- there from another bank.
+-- there from another bank, which does not expect them, for whatever reason.
 SELECT s.id AS stay, s.organisation, s.bank, m.moved
 FROM stays s JOIN banks b ON b.id = s.bank, LATERAL (SELECT EXISTS (SELECT FROM stays x WHERE x.linked_to = s.id) AS moved) m
 WHERE s.seq IS NULL AND s.state = 'exception' AND s.fallback IS NULL AND s.linked_to IS NULL
-    AND s.reason IN ('no_suitable_compartment', 'none_in_reach')
-    AND (b.policy -> 'fallbacks' <> '[]' OR m.moved)
+    AND (
+        m.moved
+        OR (s.reason IN ('no_suitable_compartment', 'none_in_reach') AND b.policy -> 'fallbacks' <> '[]')
+    )
     AND NOT EXISTS (SELECT FROM waiting w WHERE w.stay = s.id)
     AND NOT EXISTS (SELECT FROM redirects r WHERE r.stay = s.id AND r.ended_at IS NULL)
 LIMIT 50
@@ -99,6 +103,28 @@ INSERT INTO outbox (id, kind, stay, person, bank, epoch, seq, due_at)
 SELECT notice_id(bank, 0, 0, recipient, 'overflow ' || id), 'overflow', id, recipient, bank, 0, 0, $4
 FROM placed WHERE recipient IS NOT NULL
 ON CONFLICT DO NOTHING
+
+-- name: nowhere
+-- No bank takes it: a person has to find a place for it, and its recipient is told.
+WITH lost AS (
+    UPDATE stays SET fallback = 'none' WHERE id = $1 AND organisation = $2 AND state IN ('expected', 'exception')
+    RETURNING id, bank, recipient, reason, coalesce(epoch, 0) AS epoch, coalesce(seq, 0) AS seq
+), task AS (
+    INSERT INTO tasks (id, bank, kind, about, detail, epoch, seq, opened_at)
+    SELECT notice_id(bank, epoch, seq, id, concat_ws(' ', 'no_place', $3::timestamptz)), bank, 'no_place', id, reason, epoch, seq, $3 FROM lost
+    ON CONFLICT DO NOTHING
+)
+INSERT INTO outbox (id, kind, stay, person, bank, epoch, seq, due_at)
+SELECT notice_id(bank, 0, 0, recipient, 'overflow ' || id), 'overflow', id, recipient, bank, epoch, seq, $3
+FROM lost WHERE recipient IS NOT NULL
+ON CONFLICT DO NOTHING
+
+-- name: placed
+-- A place was found after all.
+UPDATE tasks t SET closed_at = $1 FROM stays s
+WHERE t.kind = 'no_place' AND t.closed_at IS NULL AND s.id = t.about AND (
+    s.fallback IS DISTINCT FROM 'none' OR s.linked_to IS NOT NULL OR s.state NOT IN ('expected', 'exception')
+)
 
 -- name: code_at
 -- With which code a recipient collects something at a bank now.

@@ -5,14 +5,17 @@
 SELECT id, width_mm, height_mm, depth_mm, climate, reach_mm, gate, shelf, state, door FROM compartments WHERE bank = $1
 
 -- name: counted_on
--- Soft reservations, and what was asked of the wall for those who waited; the first come first.
+-- Soft reservations, and the compartments that the wall was asked for and has not answered; the first come first.
 SELECT service, width_mm, height_mm, depth_mm, in_reach FROM (
     SELECT service, width_mm, height_mm, depth_mm, in_reach, made_at AS since FROM soft_reservations
     WHERE bank = $1 AND until > $2
     UNION ALL
-    SELECT s.service, s.width_mm, s.height_mm, s.depth_mm, s.in_reach, w.since
-    FROM waiting w JOIN stays s ON s.id = w.stay JOIN instructions i ON i.id = w.instruction
-    WHERE w.bank = $1 AND i.answered_at IS NULL
+    SELECT s.service, s.width_mm, s.height_mm, s.depth_mm, s.in_reach, coalesce(w.since, i.asked_at)
+    FROM (  -- what was asked last of each stay
+        SELECT DISTINCT ON (about) about, asked_at, kind, body FROM instructions
+        WHERE bank = $1 AND answered_at IS NULL AND kind IN ('Expect', 'Reserve', 'Cancel') ORDER BY about, ordinal DESC
+    ) i JOIN stays s ON s.id = i.about LEFT JOIN waiting w ON w.stay = s.id
+    WHERE s.compartment IS NULL AND (convert_from(i.body, 'UTF8')::json -> i.kind ->> 'until')::timestamptz > $2
 ) x ORDER BY since
 
 -- name: soft_reservation

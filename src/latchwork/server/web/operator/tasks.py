@@ -41,6 +41,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "refused": ("{stay}: its recipient left it inside", "Its carrier takes it back, or you do at the wall."),
     "unknown_recipient": ("{stay}: nobody knows whose it is", "Find out, and give it to its recipient."),
     "unclaimed": ("{stay}: nobody collected it in time", "Take it out at the wall."),
+    "no_place": (
+        "{stay}: no bank takes it",
+        "Send it to a bank that does, or ask its carrier where it is. Then close this with a reason.",
+    ),
     "remote_stopped": (
         "The wall was asked to open too many doors from afar",
         "It opens none that way until staff at the wall says so.",
