@@ -38,7 +38,13 @@ class Missing(Exception):
 
 
 def main(argv: Sequence[str] | None = None, table: Mapping[str, Subcommand] = SUBCOMMANDS) -> int:
-    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _main(list(sys.argv[1:] if argv is None else argv), table)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _main(words: list[str], table: Mapping[str, Subcommand]) -> int:
     parser, branches = _parser(table)
     for name in (name for name in table if " " in name):
         if words[: len(parts := name.split())] == parts:
@@ -56,10 +62,7 @@ def main(argv: Sequence[str] | None = None, table: Mapping[str, Subcommand] = SU
     if module is None:
         parser.print_help()
         return 2
-    try:
-        return int(module.run(args))
-    except KeyboardInterrupt:
-        return 130
+    return int(module.run(args))
 
 
 def _parser(table: Mapping[str, Subcommand]) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:

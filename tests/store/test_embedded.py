@@ -250,11 +250,11 @@ def test_an_ordinary_user_runs_it(open_dir: Path) -> None:
     environment = {"PYTHONPATH": f"{source}:{site}", "PATH": os.defpath, "PYTHONDONTWRITEBYTECODE": "1"}
     nobody = pwd.getpwnam("nobody")
 
-    def run(python: str, *words: str) -> subprocess.CompletedProcess[str]:
+    def run(python: str, *words: str, uid: int = nobody.pw_uid) -> subprocess.CompletedProcess[str]:
         command = [python, "-c", ORDINARY, *words]
         return subprocess.run(
             command,
-            user=nobody.pw_uid,
+            user=uid,
             group=nobody.pw_gid,
             extra_groups=[],
             cwd="/",
@@ -278,3 +278,7 @@ def test_an_ordinary_user_runs_it(open_dir: Path) -> None:
     result = run(python, str(home / "pg"))
     assert result.stdout.split() == ["works", "works"], result.stderr
     assert {path.stat().st_uid for path in home.rglob("*")} == {nobody.pw_uid}
+    home.chmod(0o777)
+    unnamed = max(account.pw_uid for account in pwd.getpwall() if account.pw_uid < 65534) + 1
+    result = run(python, str(home / "unnamed"), uid=unnamed)
+    assert result.returncode != 0 and f"and this one, {unnamed}, has none" in result.stderr, result.stderr

@@ -137,7 +137,7 @@ async def test_a_journal_that_is_whole(tmp_path: Path, verify: Verify) -> None:
     assert status == 1 and "its last checkpoint" in said
 
 
-BOTH = [
+JOURNAL = [
     (
         "UPDATE entries SET raw = CAST(replace(CAST(raw AS TEXT), '\"01\"', '\"02\"') AS BLOB) WHERE seq = 9",
         "entry 9 was",
@@ -145,17 +145,20 @@ BOTH = [
     ("DELETE FROM entries WHERE seq = 7", "entry 7 is missing"),
     ("DELETE FROM entries WHERE seq >= 12", "entries 12 to"),
     ("UPDATE entries SET seq = seq + 100 WHERE seq = 8", "entry 8 is missing"),
+    ("UPDATE head SET size = size + 1", "entries were written, and the last"),
+    ("DELETE FROM head", "its head knows 0 entries"),
+    ("UPDATE life SET epoch = 7", "its bank was made to believe that it lives in epoch 7"),
 ]
 
 
-@pytest.mark.parametrize(("statement", "finding"), BOTH)
+@pytest.mark.parametrize(("statement", "finding"), JOURNAL)
 async def test_an_edited_journal(tmp_path: Path, verify: Verify, statement: str, finding: str) -> None:
     bank = await stories.wall()
     await stories.collected(bank)
     folder = await on_disk(bank, tmp_path / "bank")
     edit_journal(folder, statement)
     status, said = await verify("--journal", folder)
-    assert status == 1 and f"WRONG: {finding}" in said, said
+    assert status == 1 and "WRONG: " in said and finding in said, said
 
 
 async def test_the_last_entry_removed_before_anything_was_signed(tmp_path: Path, verify: Verify) -> None:
@@ -199,19 +202,31 @@ CLOUD = [
     ("UPDATE banks SET peaks = overlay(peaks placing sha256('x') from 1)", "its head was changed"),
     ("UPDATE checkpoints SET note = 'x'", "its last checkpoint: a note without"),
     ("UPDATE checkpoints SET key = sha256('x')", "its last checkpoint: not signed by"),
+    ("UPDATE checkpoints SET size = size - 1", "the row of its checkpoint was changed"),
+    ("DELETE FROM checkpoints", "nothing speaks for it: its checkpoint was removed"),
 ]
 
 
-@pytest.mark.parametrize(("statement", "finding"), CLOUD)
-async def test_an_edited_database(database: str, verify: Verify, statement: str, finding: str) -> None:
+EDITED = ("entries", "checkpoints", "banks")
+
+
+async def test_an_edited_database(database: str, verify: Verify) -> None:
     bank = await stories.wall()
     await stories.collected(bank)
     await in_cloud(bank, database)
     status, said = await verify("--database", database, "--key", bank.public.hex())
     assert status == 0 and "whole" in said and f"signed its first {bank.journal.size} entries" in said, said
-    await edit(database, statement)
-    status, said = await verify("--database", database)
-    assert status == 1 and finding in said, said
+    await edit(database, *(f"CREATE TABLE kept_{table} AS TABLE {table}" for table in EDITED))
+    for statement, finding in CLOUD:
+        await edit(database, statement)
+        status, said = await verify("--database", database)
+        assert status == 1 and finding in said, (statement, said)
+        await edit(database, "SET session_replication_role = replica", *map(_put_back, EDITED))
+    assert (await verify("--database", database))[0] == 0
+
+
+def _put_back(table: str) -> str:
+    return f"DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept_{table}"
 
 
 async def test_a_database_rewritten_with_all_its_hashes(database: str, tmp_path: Path, verify: Verify) -> None:
@@ -229,12 +244,16 @@ async def test_a_database_rewritten_with_all_its_hashes(database: str, tmp_path:
     status, said = await verify("--database", database)
     assert status == 1 and "says what the bank signed" in said
     await edit(database, "DELETE FROM checkpoints")
-    assert (await verify("--database", database))[0] == 0, "nobody here knows better"
+    status, said = await verify("--database", database)
+    assert status == 1 and "nothing speaks for it" in said and "another copy" not in said, "nobody here knows better"
     status, said = await verify(receipt, "--key", bank.public.hex(), "--database", database)
     assert status == 1 and "GOOD" in said and "says the receipt" in said
     first = next(i for i, raw in enumerate(forged.journal.load()) if raw != bank.journal.entries(i, i + 1)[0])
     status, said = await verify("--journal", folder, "--database", database)
     assert status == 1 and f"WRONG: entry {first} is one in the journal and another in the database" in said
+    await edit(database, "DELETE FROM entries", "DELETE FROM checkpoints", "UPDATE banks SET epoch = 0, size = 0")
+    status, said = await verify(receipt, "--database", database)
+    assert status == 1 and f"all {bank.journal.size} entries are missing, says the receipt" in said
 
 
 async def test_both_sides_together(database: str, tmp_path: Path, verify: Verify) -> None:
@@ -266,14 +285,17 @@ async def test_an_earlier_epoch_is_held_to_what_the_next_one_began_with(tmp_path
     raw = encode_entry(began)
     edit_journal(
         folder,
-        "CREATE TABLE IF NOT EXISTS past (epoch INTEGER, seq INTEGER, raw BLOB, nodes BLOB)",
         "INSERT INTO past SELECT 1, seq, raw, nodes FROM entries",
         "DELETE FROM entries",
         f"INSERT INTO entries VALUES (0, x'{raw.hex()}', x'{leaf_hash(raw).hex()}')",
         "UPDATE head SET size = 1, checkpoint = NULL",
+        "UPDATE life SET epoch = 2",
     )
     status, said = await verify("--journal", folder)
     assert status == 0 and f"epoch 1: {bank.journal.size} entries, whole" in said and "epoch 2: 1 entries" in said, said
     edit_journal(folder, f"DELETE FROM past WHERE seq = {bank.journal.size - 1}")
     status, said = await verify("--journal", folder)
     assert status == 1 and f"entry {bank.journal.size - 1} is missing at the end, says the next epoch" in said
+    edit_journal(folder, "DELETE FROM past")
+    status, said = await verify("--journal", folder)
+    assert status == 1 and "epoch 1: WRONG: all " in said and "are missing, says the next epoch" in said

@@ -1,6 +1,7 @@
 """The Merkle log against RFC 6962's own vectors, against another library, and against tampering."""
 
 from hashlib import sha256
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -200,3 +201,27 @@ def test_impossible_arguments_are_refused() -> None:
             custody.consistency_path(log.node, first, second)
     with pytest.raises(ValueError, match="peaks"):
         custody.Frontier.of(3, b"\0" * 32)
+
+
+def test_the_names_are_those_of_the_rfc_and_what_is_no_hash_or_number_proves_nothing() -> None:
+    log = Log(LEAVES)
+    inclusion: dict[str, Any] = {
+        "hash": custody.leaf_hash(LEAVES[5]),
+        "leaf_index": 5,
+        "tree_size": 8,
+        "inclusion_path": custody.inclusion_path(log.node, 5, 8),
+        "root_hash": log.frontier.root(),
+    }
+    consistency: dict[str, Any] = {
+        "first": 6,
+        "second": 8,
+        "first_hash": log.frontiers[6].root(),
+        "second_hash": log.frontier.root(),
+        "consistency_path": custody.consistency_path(log.node, 6, 8),
+    }
+    for verify, good in ((custody.verify_inclusion, inclusion), (custody.verify_consistency, consistency)):
+        assert verify(**good)
+        for name, value in good.items():
+            others = [None, "5", "a" * 32, 5.0, True] if not isinstance(value, list) else [[None] * 3, [5], ["a" * 32]]
+            for other in others:
+                assert not verify(**{**good, name: other}), (name, other)

@@ -410,8 +410,9 @@ def _print_programme(stage: Stage, out: TextIO) -> None:
         print(f"  {what:<14}{address:<{wide}}  {note}".rstrip(), file=out)
     courier = stage.code("lobby", "courier")
     print(
-        f"\n  Try this: at the lobby kiosk enter {courier} and then the label LW-1001: a door opens. On the doors' page"
-        "\n  put the parcel in and close the door; say so at the kiosk. Ada gets a mail, and her code opens it again."
+        f"\n  Try this: at the lobby kiosk enter {courier}, then the label LW-1001, say yes and choose a size:"
+        "\n  a door opens. On the doors' page put the parcel in and push the door shut; say so at the kiosk."
+        "\n  Ada gets a mail, and her code opens the door again."
         "\n  Kill what you like, it comes back. Ctrl-C ends everything.\n",
         file=out,
         flush=True,

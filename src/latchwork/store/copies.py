@@ -23,7 +23,7 @@ _copies = load("copies")
 
 
 class Copy(NamedTuple):
-    """One log as it is stored. What its head says is None where it has none: an epoch that is over, an old journal."""
+    """One log as it is stored. What its head says is None where it has none: an epoch that is over."""
 
     bank: str
     epoch: int
@@ -36,6 +36,10 @@ class Copy(NamedTuple):
     """The device key that signed `note`, where that is known."""
     note: bytes | None = None
     """The newest checkpoint."""
+    note_size: int | None = None
+    """What is said of it in a column of its own."""
+    life: int | None = None
+    """The epoch that a journal says is its bank's."""
 
 
 def journal(folder: Path) -> list[Copy]:
@@ -43,18 +47,16 @@ def journal(folder: Path) -> list[Copy]:
     db = sqlite3.connect(f"{(folder / 'journal.sqlite').absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
     try:
         db.execute("BEGIN")  # one moment for all of it
-        tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
         rows = [Row(*row) for row in db.execute("SELECT seq, raw, nodes FROM entries ORDER BY seq")]
-        size, note = db.execute("SELECT size, checkpoint FROM head").fetchone() if "head" in tables else (None, None)
+        # A row that is always there and was removed speaks for nothing, and differs from what is there.
+        size, note = db.execute("SELECT size, checkpoint FROM head").fetchone() or (0, None)
+        (life,) = db.execute("SELECT epoch FROM life").fetchone() or (0,)
         bank, epoch = _whose(rows)
         earlier: dict[int, list[Row]] = {}
-        if "past" in tables:
-            for past, *row in db.execute(
-                "SELECT epoch, seq, raw, nodes FROM past WHERE epoch < ? ORDER BY 1, 2", [epoch]
-            ):
-                earlier.setdefault(past, []).append(Row(*row))
+        for past, *row in db.execute("SELECT epoch, seq, raw, nodes FROM past WHERE epoch < ? ORDER BY 1, 2", [epoch]):
+            earlier.setdefault(past, []).append(Row(*row))
         logs = [Copy(bank, past, found, None) for past, found in earlier.items()]
-        return [*logs, Copy(bank, epoch, rows, size, note=note)]
+        return [*logs, Copy(bank, epoch, rows, size, note=note, life=life if rows else None)]
     finally:
         db.close()
 

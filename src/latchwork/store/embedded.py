@@ -549,6 +549,11 @@ def _create(home: Path, password_file: Path, owner: _Owner | None, binaries: Bin
     for leftover in home.glob("new-*"):
         shutil.rmtree(leftover, ignore_errors=True)
     maker = _maker() if owner is not None else None
+    if maker is None and not _has_a_name(os.geteuid()):
+        raise CannotStart(
+            f"PostgreSQL sets itself up only for an account that has a name, and this one, {os.geteuid()}, has none on "
+            "this system. Add it to /etc/passwd, or use another PostgreSQL: LATCHWORK_DATABASE_URL."
+        )
     password = secrets.token_urlsafe(24)
     staging = Path(tempfile.mkdtemp(prefix="new-", dir=home))
     pgdata, secret = staging / "pgdata", staging / "secret"
@@ -578,6 +583,13 @@ def _maker() -> _Owner:
             if account.pw_uid != 0:
                 return _Owner(account.pw_uid, account.pw_gid)
     raise CannotStart("PostgreSQL does not run as root, and this system has no account called 'nobody' to set it up.")
+
+
+def _has_a_name(uid: int) -> bool:
+    try:
+        return bool(pwd.getpwuid(uid).pw_name)
+    except KeyError:
+        return False
 
 
 def _step(argv: Sequence[str], owner: _Owner | None, given: bytes) -> None:

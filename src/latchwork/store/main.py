@@ -55,7 +55,10 @@ def run(args: argparse.Namespace) -> int:
             known += found.logs if found else ()
         if args.journal or args.database:
             good = _copies(args.journal, args.database, args.bank, keys, known) and good
-    except (OSError, ValueError, sqlite3.Error, asyncpg.PostgresError, asyncpg.InterfaceError, CannotStart) as error:
+    except sqlite3.Error as error:
+        print(f"latchwork verify: the journal in {args.journal} cannot be read: {error}", file=sys.stderr)
+        return 2
+    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError, CannotStart) as error:
         print(f"latchwork verify: {error}", file=sys.stderr)
         return 2
     return 0 if good else 1
@@ -103,13 +106,14 @@ def _copies(
     """Whether all is well with what is stored at one side, or at both."""
     said = [(each.bank, each.epoch, Stated("the receipt", each.size, each.root)) for each in known]
     mine = copies.journal(folder) if folder else []
-    good = _tell_all("journal", mine, keys, said)
+    good = True
     if mine:
+        good = _tell_all("journal", mine, keys, said)
         bank = bank or mine[-1].bank
     if where is not None:
         with copies.cloud(where) as cloud:
             theirs = cloud.logs(bank)
-            good = _tell_all("database", theirs, keys, said) and good
+            good = _tell_all("database", theirs, keys, [each for each in said if bank in (None, each[0])]) and good
             if not theirs:
                 _say("The database has no such log.")
                 good = bank is None and good
@@ -128,7 +132,11 @@ def _tell_all(
         _tell(place, log, keys, [stated for bank, epoch, stated in said if (bank, epoch) == (log.bank, log.epoch)])
         for log in logs
     ]
-    return all(told)
+    there = {(log.bank, log.epoch) for log in logs}
+    lost = [(bank, epoch, stated) for bank, epoch, stated in said if (bank, epoch) not in there]
+    for bank, epoch, stated in lost:
+        _say(f"{place}: bank {bank}, epoch {epoch}: WRONG: all {stated.size} entries are missing, says {stated.who}.")
+    return all(told) and not lost
 
 
 def _begun(log: copies.Copy) -> Iterator[tuple[str, int, Stated]]:
@@ -156,6 +164,12 @@ def _tell(place: str, copy: copies.Copy, keys: Collection[bytes], said: Sequence
         wrong.append(f"{copy.size} entries were written, and the last that is there is entry {found.size - 1}")
     if copy.size is not None and found.size > copy.size:
         wrong.append(f"its head knows {copy.size} entries, and there is an entry {found.size - 1}")
+    if copy.life not in (None, copy.epoch):
+        wrong.append(f"its bank was made to believe that it lives in epoch {copy.life}")
+    if checkpoint is not None and copy.note_size not in (None, checkpoint.size):
+        wrong.append(f"the row of its checkpoint was changed: it says {copy.note_size} entries")
+    if place == "database" and copy.note is None and not said:
+        wrong.append("nothing speaks for it: its checkpoint was removed, or its bank has not signed one yet")
     if copy.peaks is not None and not _goes_on(copy.size or 0, copy.peaks, copy.root):
         wrong.append("its head was changed: the hashes that it goes on from are not those of its root")
     _say(f"{place}: bank {copy.bank}, epoch {copy.epoch}: {found.size} entries, {'WRONG' if wrong else 'whole'}.")

@@ -147,15 +147,23 @@ def consistency_path(node: Node, first: int, second: int) -> list[bytes]:
     return path[::-1]
 
 
-def verify_inclusion(leaf: bytes, leaf_index: int, tree_size: int, path: Sequence[bytes], root: bytes) -> bool:
-    """Whether `path` proves that `leaf` (a leaf hash) is entry `leaf_index` of the log of `tree_size` with `root`.
+def verify_inclusion(
+    hash: bytes,  # noqa: A002 - its name in the RFC
+    leaf_index: int,
+    tree_size: int,
+    inclusion_path: Sequence[bytes],
+    root_hash: bytes,
+) -> bool:
+    """Whether `inclusion_path` proves that `hash` (a leaf's) is leaf `leaf_index` of the log of `tree_size`.
 
-    RFC 9162, 2.1.3.2.
+    RFC 9162, 2.1.3.2, with its names. What is no number, or not the bytes of a hash, proves nothing.
     """
-    if not 0 <= leaf_index < tree_size or not _hashes(leaf, root, *path):
+    if not _numbers(leaf_index, tree_size) or not 0 <= leaf_index < tree_size:
         return False
-    fn, sn, r = leaf_index, tree_size - 1, leaf
-    for p in path:
+    if not _hashes(hash, root_hash, *inclusion_path):
+        return False
+    fn, sn, r = leaf_index, tree_size - 1, hash
+    for p in inclusion_path:
         if sn == 0:
             return False
         if fn & 1 or fn == sn:
@@ -165,20 +173,25 @@ def verify_inclusion(leaf: bytes, leaf_index: int, tree_size: int, path: Sequenc
         else:
             r = node_hash(r, p)
         fn, sn = fn >> 1, sn >> 1
-    return sn == 0 and r == root
+    return sn == 0 and r == root_hash
 
 
-def verify_consistency(first: int, second: int, first_root: bytes, second_root: bytes, path: Sequence[bytes]) -> bool:
-    """Whether `path` proves that the log of `first` entries is a prefix of that of `second`. RFC 9162, 2.1.4.2."""
-    if not 0 < first <= second:
+def verify_consistency(
+    first: int, second: int, first_hash: bytes, second_hash: bytes, consistency_path: Sequence[bytes]
+) -> bool:
+    """Whether `consistency_path` proves that the log of `first` entries is a prefix of that of `second`.
+
+    RFC 9162, 2.1.4.2, with its names. A log is a prefix of itself by an empty path; of an empty log nothing is proven.
+    """
+    if not _numbers(first, second) or not 0 < first <= second:
         return False
     if first == second:
-        return not path and first_root == second_root
-    if not _hashes(first_root, second_root, *path):
+        return not consistency_path and first_hash == second_hash
+    if not _hashes(first_hash, second_hash, *consistency_path):
         return False
-    nodes = list(path)
+    nodes = list(consistency_path)
     if first & (first - 1) == 0:
-        nodes.insert(0, first_root)
+        nodes.insert(0, first_hash)
     if not nodes:
         return False
     fn, sn = first - 1, second - 1
@@ -195,8 +208,12 @@ def verify_consistency(first: int, second: int, first_root: bytes, second_root: 
         else:
             sr = node_hash(sr, c)
         fn, sn = fn >> 1, sn >> 1
-    return sn == 0 and fr == first_root and sr == second_root
+    return sn == 0 and fr == first_hash and sr == second_hash
 
 
-def _hashes(*values: bytes) -> bool:
-    return all(len(v) == HASH_BYTES for v in values)
+def _numbers(*values: object) -> bool:
+    return all(type(v) is int for v in values)
+
+
+def _hashes(*values: object) -> bool:
+    return all(isinstance(v, bytes) and len(v) == HASH_BYTES for v in values)

@@ -2,7 +2,7 @@
 
 -- name: logs
 -- Every log there is a trace of, or those of one bank: what its head says, and what was signed of it.
-SELECT l.bank, l.epoch, b.size, b.root, b.peaks, c.key, c.note
+SELECT l.bank, l.epoch, b.size, b.root, b.peaks, c.key, c.note, c.size
 FROM (
     SELECT DISTINCT bank, epoch FROM entries
     UNION SELECT bank, epoch FROM checkpoints
