@@ -50,6 +50,7 @@ PURE = VALUES | {
     "re",
     "string",
     "struct",
+    "unicodedata",
     "uuid",
     "zlib",
 }

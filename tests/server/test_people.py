@@ -275,6 +275,8 @@ async def look_after_a_post_room(place: Town, database: str) -> None:
     papers = read_papers(read_people(paper), None, None, None)
     assert [x.name for x in papers.matches("post room")] == ["Post Room"] == [x.name for x in papers.matches("room")]
     assert [x.name for x in papers.matches("12")] == ["A. L."] and b"ovelace" not in paper
+    assert [x.name for x in papers.matches("lovel")] == ["A. L."] == [x.name for x in papers.matches("Ada Lovelace 12")]
+    assert papers.matches("ada hopper") == []
 
     stay = (await place.announce("LW-1", recipient=room["id"]))["id"]
     await place.wall.sync()
@@ -329,7 +331,7 @@ async def test_a_messy_spreadsheet_of_5000_twice(place: Town) -> None:
     await place.wall.sync()
     listed = directory(place)
     assert len(listed) == done["counts"]["created"] + 1
-    assert all(set(x) == {"id", "name", "unit"} and len(x["name"]) <= 10 for x in listed)
+    assert all(set(x) == {"id", "name", "unit", "find"} and len(x["name"]) <= 10 for x in listed)
 
 
 async def test_a_file_is_taken_wholly_or_not_at_all_by_those_who_may(place: Town) -> None:

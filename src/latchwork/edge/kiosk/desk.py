@@ -35,10 +35,10 @@ class Desk(Protocol):
         ...
 
     def document(self, name: str) -> bytes | None:
-        """JSON. `directory`: [{"id", "name": "J. D.", "unit": "12"}]. `wall`: {"name", "site", and perhaps "help"
-        (a phone number), "columns" (lists of door labels, left to right, each from the top) and "carriers" (names by
-        party)}. `partner rules`: {party: {"prefixes": [...], "otherwise": "accept" or "refuse"}}, of
-        labels of returns."""
+        """JSON. `directory`: [{"id", "name": "J. D.", "unit": "12", "find": hashes}]. `wall`: {"name", "site", and
+        perhaps "help" (a phone number), "columns" (lists of door labels, left to right, each from the top) and
+        "carriers" (names by party)}. `partner rules`: {party: {"prefixes": [...], "otherwise": "accept" or "refuse"}},
+        of labels of returns."""
         ...
 
     async def advice(self, party: str, label: str) -> bool | None:

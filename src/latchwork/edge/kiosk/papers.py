@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from latchwork.domain.words import PartyId, PersonId
+from latchwork.sync.names import hashed, plain, words
 
 log = logging.getLogger(__name__)
 
@@ -19,9 +20,13 @@ class Person:
     id: PersonId
     name: str
     unit: str
+    find: frozenset[str] = frozenset()
+    """Hashes of how the words of their name begin: the name itself is not here."""
 
-    def words(self) -> list[str]:
-        return [_plain(x) for x in (self.unit, self.name, *self.name.split())]
+    def is_meant(self, word: str) -> bool:
+        """By their unit, initials or name."""
+        shown = (self.unit, self.name, *self.name.split())
+        return any(plain(x).startswith(word) for x in shown) or hashed(self.id, word) in self.find
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +63,21 @@ class Papers:
 
     def matches(self, query: str) -> list[Person]:
         """Whose unit begins with each typed word, or a word of whose name does. Nothing typed, nobody shown."""
-        wanted = [_plain(word) for word in query.split()]
-        if not any(wanted):
-            return []
-        found = [p for p in self.people if all(any(x.startswith(w) for x in p.words()) for w in wanted)]
-        return sorted(found, key=lambda p: (_plain(p.unit) not in wanted, len(p.unit), p.unit, p.name))
-
-
-def _plain(text: str) -> str:
-    return "".join(c for c in text.casefold() if c.isalnum())
+        wanted = words(query)
+        found = [p for p in self.people if all(p.is_meant(word) for word in wanted)] if wanted else []
+        return sorted(found, key=lambda p: (plain(p.unit) not in wanted, len(p.unit), p.unit, p.name))
 
 
 def read_people(text: bytes | None) -> tuple[Person, ...]:
     rows = _json(text, list)
     people = (row for row in rows if isinstance(row, dict) and row.get("id") and row.get("name"))
-    return tuple(Person(PersonId(str(x["id"])), str(x["name"]), str(x.get("unit") or "")) for x in people)
+    return tuple(
+        Person(PersonId(str(x["id"])), str(x["name"]), str(x.get("unit") or ""), _hashes(x.get("find"))) for x in people
+    )
+
+
+def _hashes(found: object) -> frozenset[str]:
+    return frozenset(map(str, found)) if isinstance(found, list) else frozenset()
 
 
 def read_papers(

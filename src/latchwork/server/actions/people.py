@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from latchwork.server.actions import documents, looks, places
 from latchwork.server.actions.office import LIST_MAX, Declined, Office, Who, is_id, not_found
+from latchwork.sync import names
 from latchwork.ui.words import Sentence
 
 EMAIL = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$"
@@ -63,11 +64,13 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """As the kiosk's directory shows them: no more than a courier needs to spot the wrong flat."""
+    """As the kiosk's directory shows them: no more than a courier needs to spot the wrong flat. `find`: what their name
+    is found by, without standing there."""
 
     id: str
     name: str
     unit: str
+    find: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +81,9 @@ class _Neighbour:
     kind: Kind
 
     def listed(self) -> Listed:
-        """A department is no person, and found by its name."""
-        return Listed(self.id, self.name if self.kind == "department" else initials(self.name), self.unit)
+        """A department is no person, and shown by its name."""
+        shown = self.name if self.kind == "department" else initials(self.name)
+        return Listed(self.id, shown, self.unit, names.beginnings(self.id, self.name))
 
 
 def wrong(told: Mapping[str, Any], emails: Sequence[str], no_phones: Sequence[str]) -> Sentence | None:
@@ -228,12 +232,15 @@ def initials(name: str) -> str:
     return " ".join(f"{word[0].upper()}." for word in name.replace("-", " ").split()[:3])
 
 
-async def refresh_directory(office: Office, bank: str) -> None:
-    """Send the bank whom a courier may pick, whole, if it changed."""
-    listed = [x.listed() for x in await office.tables.all(_Neighbour, "directory", bank, DIRECTORY_MAX)]
-    await documents.put(office, bank, DIRECTORY, listed)
+async def refresh_directory(office: Office, bank: str, known: dict[_Neighbour, Listed] | None = None) -> None:
+    """Send the bank whom a courier may pick, whole, if it changed. `known`: who was on the list of another bank."""
+    known = {} if known is None else known
+    found = await office.tables.all(_Neighbour, "directory", bank, DIRECTORY_MAX)
+    known |= {x: x.listed() for x in found if x not in known}
+    await documents.put(office, bank, DIRECTORY, [known[x] for x in found])
 
 
 async def refresh_all(office: Office, organisation: str) -> None:
+    known: dict[_Neighbour, Listed] = {}
     for bank in await documents.banks_of(office, organisation):
-        await refresh_directory(office, bank)
+        await refresh_directory(office, bank, known)
