@@ -22,7 +22,9 @@ SUBCOMMANDS: Mapping[str, Subcommand] = {
     "demo": Subcommand("latchwork.simulator.demo", "play the story of a dozen parcels through the running parts"),
     "replay": Subcommand("latchwork.simulator.replay", "send a file of real reservations through banks and server"),
     "sim": Subcommand("latchwork.simulator.main", "bank and server in pretend time, with faults and checkers"),
-    "board": Subcommand("latchwork.simulator.boards.main", "one simulated lock board on a pty or a TCP port"),
+    "board": Subcommand(
+        "latchwork.simulator.boards.main", "one simulated lock board on a pty, or relay device on the network"
+    ),
     "server": Subcommand("latchwork.server.main", "the cloud: API, pages and the banks' exchange"),
     "verify": Subcommand("latchwork.store.main", "check a receipt, a journal or the cloud's logs against their proofs"),
     "sign": Subcommand("latchwork.sign", "sign what guarded walls do only when it is signed"),

@@ -1,5 +1,6 @@
 """`latchwork board` as a real process: its lines, its page, its memory and its end."""
 
+import argparse
 import asyncio
 import json
 import re
@@ -8,19 +9,25 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from tests.edge.drivers.test_devices import broker_in
 
 from latchwork.domain.words import DoorState
 from latchwork.edge import registry
 from latchwork.edge.config import BusTable
-from latchwork.edge.drivers.protocol import DoorsSeen, Fault
+from latchwork.edge.drivers.gpio.driver import Gpio
+from latchwork.edge.drivers.protocol import BoardLost, DoorsSeen, Fault
 from latchwork.edge.drivers.protocol import Reading as Told
 from latchwork.edge.sensors.reading import Reading
 from latchwork.edge.sensors.xy_md02 import MD02, XyMd02
+from latchwork.simulator.boards import main
+from latchwork.simulator.boards.device_pins import CONTACT_PINS, RELAY_PINS
+from latchwork.simulator.boards.pins import BoardFactory
 
 MODULE = [sys.executable, "-m", "latchwork.simulator.boards.main"]
 COMMAND = [*MODULE, "kerong-cu16"]
@@ -99,8 +106,8 @@ def test_a_driver_opens_a_door_and_hands_do_the_rest(start: Callable[..., Board]
     assert board.stop() == 0
 
 
-async def pulse_and_see(bus: BusTable, channel: int) -> None:
-    driver = registry.find(bus.driver).driver(bus)
+async def pulse_and_see(bus: BusTable | Gpio, channel: int) -> None:
+    driver = registry.find(bus.driver).driver(bus) if isinstance(bus, BusTable) else bus
     seen = asyncio.Event()
     first = asyncio.Event()
 
@@ -111,6 +118,7 @@ async def pulse_and_see(bus: BusTable, channel: int) -> None:
     task = asyncio.create_task(driver.run(tell))
     async with asyncio.timeout(PATIENCE_S):
         await first.wait()
+        seen.clear()
         await driver.pulse(channel)
         await seen.wait()
     await driver.close()
@@ -125,6 +133,9 @@ async def pulse_and_see(bus: BusTable, channel: int) -> None:
         ("winnsen", "--pty", "winnsen", {}, 103),
         ("modbus-relay", "--pty", "modbus-relay", {}, 2),
         ("modbus-relay-tcp", "--tcp", "modbus-relay", {"framing": "tcp"}, 2),
+        ("shelly", "--tcp", "shelly", {"relays": 2, "inputs": 2}, 1),
+        ("tasmota", "--tcp", "tasmota", {"relays": 2, "inputs": 2}, 1),
+        ("esphome", "--tcp", "esphome", {"relays": 2, "inputs": 2}, 1),
     ],
 )
 def test_as_it_comes_every_board_fits_its_driver_as_it_comes(
@@ -135,6 +146,54 @@ def test_as_it_comes_every_board_fits_its_driver_as_it_comes(
     assert board.http.get("/wall").json()["family"] == family
     asyncio.run(pulse_and_see(BusTable(driver, board.port, options=options), channel))
     assert [each["channel"] for each in board.doors().values() if each["pulses"]] == [channel]
+
+
+def test_a_device_on_a_broker_comes_and_goes_as_its_last_will_says(start: Callable[..., Board], tmp_path: Path) -> None:
+    with broker_in(tmp_path) as broker:
+        at = f"mqtt://127.0.0.1:{broker.port}/wall-7"
+        board = start("--mqtt", at, "--control", "127.0.0.1:0", family="esphome")
+        bus = BusTable("esphome", at, options={"relays": 2, "inputs": 2})
+        asyncio.run(pulse_and_see(bus, 0))
+        assert [door["pulses"] for door in board.doors().values()] == [1, 0]
+        board.post("/power/cut").raise_for_status()
+        asyncio.run(until_lost(bus))
+        board.post("/power/restore").raise_for_status()
+        asyncio.run(pulse_and_see(bus, 1))
+
+
+async def until_lost(bus: BusTable) -> None:
+    lost = asyncio.Event()
+    driver = registry.find(bus.driver).driver(bus)
+    task = asyncio.create_task(driver.run(lambda told: lost.set() if isinstance(told, BoardLost) else None))
+    async with asyncio.timeout(PATIENCE_S):
+        await lost.wait()
+    await driver.close()
+    await task
+
+
+def test_pins_are_wired_to_a_board_that_keeps_on_what_a_killed_program_left_on(
+    start: Callable[..., Board], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board = start("--tcp", "127.0.0.1:0", "--control", "127.0.0.1:0", family="gpio")
+    monkeypatch.setenv("LATCHWORK_PINS", board.port)
+    pins = BoardFactory()
+    asyncio.run(pulse_and_see(gpio(pins), 1))
+    wait_until(lambda: board.post("/doors/1/close").status_code == 200 and board.doors()[1]["door"] == "closed")
+    pins.say(RELAY_PINS[0], False)  # on, and nobody ends it
+    wait_until(lambda: board.doors()[0]["door"] == "open")
+    board.post("/doors/0/close").raise_for_status()
+    wait_until(lambda: board.doors()[0]["door"] == "open")
+    board.post("/line/cut").raise_for_status()
+    wait_until(lambda: pins.levels == {})
+    board.post("/line/restore").raise_for_status()
+    wait_until(lambda: pins.levels == {CONTACT_PINS[0]: True, CONTACT_PINS[1]: False})
+    assert {point.name: point.value for point in entry_points(group="gpiozero_pin_factories")}["latchwork"] == (
+        "latchwork.simulator.boards.pins:BoardFactory"
+    )
+
+
+def gpio(pins: BoardFactory) -> Gpio:
+    return Gpio(RELAY_PINS[:2], CONTACT_PINS[:2], 500, active_high=False, factory=pins)
 
 
 def test_a_sensor_can_be_warmed(start: Callable[..., Board]) -> None:
@@ -281,13 +340,17 @@ def wait_until(what: Callable[[], bool]) -> None:
         ["--pty", "a", "--tcp", "127.0.0.1:1"],
         ["--tcp", "nowhere"],
         ["--pty", "--boards", "11"],
+        ["--mqtt", "mqtt://127.0.0.1/wall"],
         ["--pty", "--locks", "0"],
         ["--pty", "--fault", "noise=2"],
         ["--pty", "--fault", "plague=0.1"],
     ],
     ids=str,
 )
-def test_options_that_cannot_be_are_refused(options: list[str]) -> None:
-    done = subprocess.run([*COMMAND, *options], capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "usage:" in done.stderr
+def test_options_that_cannot_be_are_refused(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    main.configure(parser)
+    with pytest.raises(SystemExit) as ended:
+        main.run(parser.parse_args(["kerong-cu16", *options]))
+    assert ended.value.code == 2
+    assert "usage:" in capsys.readouterr().err

@@ -5,10 +5,10 @@ Unguarded by design, so it belongs on a loopback address. It decides nothing: it
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import msgspec
 from litestar import Litestar, MediaType, Response, get, post
@@ -17,7 +17,6 @@ from litestar.response import File, ServerSentEvent, ServerSentEventMessage
 from litestar.static_files import create_static_files_router
 
 from latchwork.domain.words import DoorState
-from latchwork.simulator.boards.boards import Boards
 from latchwork.simulator.boards.front import Front, LiveWall
 from latchwork.simulator.boards.wall import FAULTS, Door, Wall
 
@@ -65,12 +64,27 @@ class WallView(msgspec.Struct, frozen=True):
     doors: list[DoorView]
 
 
+class Hardware(Protocol):
+    """What is between line and wall, as far as a visitor of the page can lay a hand on it."""
+
+    @property
+    def boards(self) -> Sequence[int]: ...
+    @property
+    def silent(self) -> set[int]: ...
+    @property
+    def twins(self) -> dict[int, float] | None:
+        """None where boards have no addresses that another could share."""
+
+    def place(self, channel: int) -> tuple[int, int]: ...
+    def restart(self, board: int, now: float) -> None: ...
+
+
 @dataclass(slots=True)
 class Controls:
     """Everything a visitor of the page can lay a hand on."""
 
     live: LiveWall
-    boards: Boards[Any]
+    boards: Hardware
     front: Front
     family: str = ""
     labels: Mapping[int, str] = field(default_factory=dict)
@@ -89,7 +103,7 @@ class Controls:
             port=self.front.port,
             brown_outs=self.wall.brown_outs,
             silent_boards=sorted(self.boards.silent),
-            twin_boards=sorted(self.boards.twins),
+            twin_boards=sorted(self.boards.twins or ()),
             celsius=self.wall.celsius,
             doors=[self._door(door) for door in self.wall],
         )
@@ -161,14 +175,15 @@ class Controls:
                 self.boards.silent.add(board)
             case "answer":
                 self.boards.silent.discard(board)
-            case "twin":
+            case "twin" if self.boards.twins is not None:
                 self.boards.twins[board] = TWIN_S
-            case "alone":
+            case "alone" if self.boards.twins is not None:
                 self.boards.twins.pop(board, None)
             case "restart":
                 self.boards.restart(board, self.live.now())
             case _:
-                raise NotFoundException(f"'{change}' is none of silence, answer, twin, alone and restart.")
+                does = "silence, answer and restart" + (", twin and alone" if self.boards.twins is not None else "")
+                raise NotFoundException(f"Nobody can {change} this board. There are {does}.")
         self.live.touched()
         return self.view()
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from latchwork.simulator.boards.devices import Esphome, Refused, Shelly, Tasmota
 from latchwork.simulator.boards.front import LiveWall
 
 KEEPALIVE_S = 5
+RECONNECT_S = 1.0
 
 Say = Callable[..., Awaitable[None]]
 
@@ -88,13 +89,19 @@ class EsphomeTongue:
 
 
 class MqttFront:
-    """A device on somebody's broker. A cut is what the broker makes of it: the device's last will."""
+    """A device on somebody's broker. A cut, or no power, is what the broker makes of it: the device's last will.
 
-    def __init__(self, tongue: Tongue, live: LiveWall, broker: tuple[str, int], topic: str) -> None:
+    While `silent` is not empty its own cable is off.
+    """
+
+    def __init__(
+        self, tongue: Tongue, live: LiveWall, broker: tuple[str, int], topic: str, silent: Collection[int] = ()
+    ) -> None:
         self._tongue = tongue
         self._live = live
         self._broker = broker
         self._topic = topic
+        self._silent = silent
         self._connection: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
 
@@ -120,35 +127,59 @@ class MqttFront:
             self._connection = None
 
     async def _stay(self, here: asyncio.Event) -> None:
-        where, there, gone = self._tongue.status
         unlisten = self._live.listen(self._changed.set)
         try:
-            async with aiomqtt.Client(
-                *self._broker,
-                protocol=aiomqtt.ProtocolVersion.V5,
-                keepalive=KEEPALIVE_S,
-                timeout=math.inf,  # or a cancellation may be swallowed, before Python 3.12
-                will=aiomqtt.Will(where, gone, retain=True),
-            ) as client:
-                await client.subscribe(self._tongue.listens_to)
-                await client.publish(where, there, retain=True)
-                await self._tongue.tell(self._live.now(), client.publish)
-                here.set()
-                telling = asyncio.create_task(self._tell(client))
+            while True:
                 try:
-                    async for message in client.messages:
-                        assert isinstance(message.payload, bytes)
-                        payload = message.payload.decode()
-                        await self._tongue.hear(str(message.topic), payload, self._live.now(), client.publish)
-                        self._live.touched()
-                finally:
-                    telling.cancel()
-                    await client.publish(where, gone, retain=True)
+                    await self._talk(here)
+                except aiomqtt.MqttError:
+                    if not here.is_set():
+                        raise
+                    await asyncio.sleep(RECONNECT_S)
+                while not self._is_there():
+                    await self._next_change()
         finally:
             unlisten()
 
-    async def _tell(self, client: aiomqtt.Client) -> None:
-        while True:
-            await self._changed.wait()
-            self._changed.clear()
+    async def _talk(self, here: asyncio.Event) -> None:
+        """For as long as the device has power and cable."""
+        where, there, gone = self._tongue.status
+        async with aiomqtt.Client(
+            *self._broker,
+            protocol=aiomqtt.ProtocolVersion.V5,
+            keepalive=KEEPALIVE_S,
+            timeout=math.inf,  # or a cancellation may be swallowed, before Python 3.12
+            will=aiomqtt.Will(where, gone, retain=True),
+        ) as client:
+            await client.subscribe(self._tongue.listens_to)
+            await client.publish(where, there, retain=True)
             await self._tongue.tell(self._live.now(), client.publish)
+            here.set()
+            hearing = asyncio.create_task(self._hear(client))
+            telling = asyncio.create_task(self._tell(client))
+            try:
+                done, _ = await asyncio.wait((hearing, telling), return_when=asyncio.FIRST_COMPLETED)
+                await next(iter(done))
+            finally:
+                telling.cancel()
+                hearing.cancel()
+                await client.publish(where, gone, retain=True)
+
+    async def _hear(self, client: aiomqtt.Client) -> None:
+        async for message in client.messages:
+            assert isinstance(message.payload, bytes)
+            payload = message.payload.decode()
+            await self._tongue.hear(str(message.topic), payload, self._live.now(), client.publish)
+            self._live.touched()
+
+    async def _tell(self, client: aiomqtt.Client) -> None:
+        while self._is_there():
+            await self._next_change()
+            await self._tongue.tell(self._live.now(), client.publish)
+
+    async def _next_change(self) -> None:
+        await self._changed.wait()
+        self._changed.clear()
+
+    def _is_there(self) -> bool:
+        return not self._silent and self._live.wall.answers(self._live.now())

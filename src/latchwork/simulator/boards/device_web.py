@@ -8,7 +8,7 @@ import socket
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import uvicorn
@@ -33,12 +33,12 @@ class Site:
     password: str = ""
     basic: bool = False
     """It wants its password plain, not digested."""
-    silent: bool = False
-    """It takes connections and requests, and says nothing."""
+    silent: set[int] = field(default_factory=set)
+    """Not empty: it takes connections and requests, and says nothing."""
 
     async def listen(self) -> None:
-        """Whatever is asked while it is silent is never heard."""
-        if self.silent:
+        """Whatever is asked while it is silent, or has no power, is never heard."""
+        if self.silent or not self.live.wall.answers(self.live.now()):
             await asyncio.Event().wait()
 
     async def admit(self, request: _Request) -> None:

@@ -1,4 +1,4 @@
-"""`latchwork board`: one simulated lock board as a process, for demos, tests and other people's software.
+"""`latchwork board`: one simulated lock board or relay device as a process, for demos, tests and other software.
 
 It wires wall, boards, front and page together, and keeps what is physically so in a file between two lives.
 """
@@ -17,12 +17,15 @@ from contextlib import AsyncExitStack, contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import aiomqtt
 import uvicorn
 
 from latchwork.simulator.boards.boards import Boards, Faults
 from latchwork.simulator.boards.climate import XyMd02Boards
-from latchwork.simulator.boards.control import Controls, make_app
+from latchwork.simulator.boards.control import Controls, Hardware, make_app
+from latchwork.simulator.boards.device_front import PULSE_S, RELAYS_MAX, TONGUES, OneDevice, in_house, on_broker
 from latchwork.simulator.boards.front import Front, LiveWall, PtyFront, TcpFront
 from latchwork.simulator.boards.kerong import KerongBoards
 from latchwork.simulator.boards.lcb import LcbBoards
@@ -45,10 +48,11 @@ _CHANCES = tuple(each.name for each in fields(Faults) if each.name not in ("late
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("family", choices=FAMILIES, help="which board to be")
+    parser.add_argument("family", choices=[*FAMILIES, *RELAYS_MAX], help="which board to be")
     line = parser.add_mutually_exclusive_group(required=True)
     line.add_argument("--pty", nargs="?", const="", metavar="LINK", help="on a pty; LINK always points to it")
-    line.add_argument("--tcp", type=_address, metavar="HOST:PORT", help="on a TCP port, as a gateway (port 0: any)")
+    line.add_argument("--tcp", type=_address, metavar="HOST:PORT", help="on a TCP port (port 0: any)")
+    line.add_argument("--mqtt", type=_topic, metavar="mqtt://BROKER/TOPIC", help="on somebody's broker, with MQTT 5")
     parser.add_argument("--control", type=_address, metavar="HOST:PORT", help="page and HTTP control of the wall")
     parser.add_argument("--boards", type=int, default=1, metavar="N", help="boards on the bus")
     parser.add_argument("--locks", type=int, metavar="N", help="locks on each board")
@@ -64,36 +68,45 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    family = FAMILIES[args.family]
-    if args.locks is None:
-        args.locks = family.locks_usual
-    for name, all_of in (("boards", family.addresses), ("locks", family.locks)):
-        least, most = min(1, len(all_of)), len(all_of)
-        if not least <= getattr(args, name) <= most:
-            args.refuse(f"--{name}: a {args.family} has {least} to {most}")
+    _check(args)
     if args.with_parent and not end_with_parent():
         return 1
     try:
         asyncio.run(_serve(args))
-    except (OSError, StateUnreadable) as error:
+    except (OSError, StateUnreadable, aiomqtt.MqttError) as error:
         print(f"latchwork board: {error}", file=sys.stderr)
         return 1
     return 0
 
 
+def _check(args: argparse.Namespace) -> None:
+    """What one family can and another cannot; fills in how many locks it usually has."""
+    if args.family in RELAYS_MAX:
+        amounts, usual = {"boards": range(1), "locks": range(RELAYS_MAX[args.family])}, 2
+        if args.pty is not None or args.fault or args.echo or (args.mqtt and args.family not in TONGUES):
+            args.refuse(
+                f"a {args.family} is on {'--tcp or --mqtt' if args.family in TONGUES else '--tcp'}, without faults"
+            )
+    else:
+        family = FAMILIES[args.family]
+        amounts, usual = {"boards": family.addresses, "locks": family.locks}, family.locks_usual
+        if args.mqtt:
+            args.refuse(f"a {args.family} is on --pty or --tcp")
+    if args.locks is None:
+        args.locks = usual
+    for name, all_of in amounts.items():
+        least, most = min(1, len(all_of)), len(all_of)
+        if not least <= getattr(args, name) <= most:
+            args.refuse(f"--{name}: a {args.family} has {least} to {most}")
+
+
 async def _serve(args: argparse.Namespace) -> None:
-    family = FAMILIES[args.family]
-    numbers = family.addresses[: args.boards]
-    locks = family.locks[: args.locks]
-    wall = Wall([family.channel(board, lock) for board in numbers for lock in locks], pulse_s=family.pulse_s)
-    live = LiveWall(wall)
+    live, hardware, front = (_device if args.family in RELAYS_MAX else _boards)(args)
+    wall = live.wall
     if args.state is not None:
         keep(wall, live, args.state)
-    faults = Faults(**dict(args.fault), echo=args.echo)
-    boards = family(wall, numbers, faults=faults, chance=random.Random(args.seed))
     told_to_stop = _stop_signals()
     async with AsyncExitStack() as stack:
-        front = _front(args, boards, live)
         await front.open()
         stack.push_async_callback(front.cut)
         stack.callback(live.stop)
@@ -106,13 +119,26 @@ async def _serve(args: argparse.Namespace) -> None:
             host, port = listener.getsockname()[:2]
             print(f"board ready: {front.port} control http://{_in_url(host)}:{port}", flush=True)
             labels = dict(zip((door.channel for door in wall), filter(None, args.labels.split(",")), strict=False))
-            await _serve_control(Controls(live, boards, front, args.family, labels), listener, told_to_stop)
+            await _serve_control(Controls(live, hardware, front, args.family, labels), listener, told_to_stop)
 
 
-def _front(args: argparse.Namespace, boards: Boards[Any], live: LiveWall) -> Front:
+def _boards(args: argparse.Namespace) -> tuple[LiveWall, Hardware, Front]:
+    family = FAMILIES[args.family]
+    numbers = family.addresses[: args.boards]
+    locks = family.locks[: args.locks]
+    live = LiveWall(Wall([family.channel(board, lock) for board in numbers for lock in locks], pulse_s=family.pulse_s))
+    faults = Faults(**dict(args.fault), echo=args.echo)
+    boards = family(live.wall, numbers, faults=faults, chance=random.Random(args.seed))
     if args.tcp is not None:
-        return TcpFront(boards, live, *args.tcp)
-    return PtyFront(boards, live, Path(args.pty) if args.pty else None)
+        return live, boards, TcpFront(boards, live, *args.tcp)
+    return live, boards, PtyFront(boards, live, Path(args.pty) if args.pty else None)
+
+
+def _device(args: argparse.Namespace) -> tuple[LiveWall, Hardware, Front]:
+    device = OneDevice(LiveWall(Wall(range(args.locks), pulse_s=PULSE_S)))
+    if args.tcp is not None:
+        return device.live, device, in_house(args.family, device, *args.tcp)
+    return device.live, device, on_broker(args.family, device, *args.mqtt)
 
 
 async def _serve_control(controls: Controls, at: socket.socket, told_to_stop: asyncio.Event) -> None:
@@ -206,6 +232,14 @@ def _address(text: str) -> tuple[str, int]:
     if not host or not port.isdigit() or int(port) > 65_535:
         raise argparse.ArgumentTypeError(f"'{text}' is not HOST:PORT")
     return host.strip("[]"), int(port)
+
+
+def _topic(text: str) -> tuple[str, int, str]:
+    url = urlsplit(text)
+    topic = url.path.strip("/")
+    if url.scheme != "mqtt" or url.hostname is None or not topic:
+        raise argparse.ArgumentTypeError(f"'{text}' is not mqtt://BROKER/TOPIC")
+    return url.hostname, url.port or 1883, topic
 
 
 def _fault(text: str) -> tuple[str, float]:
