@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 import uvicorn
 from litestar import Litestar
+from litestar.datastructures import State
 from tests.conftest import named
 from tests.server.clouds import announcement, enrol, instruction
 from tests.server.fake_bank import FakeBank, adopt
@@ -18,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 
 from latchwork.domain import commands as c
 from latchwork.server.exchange import Exchange
-from latchwork.server.link import UVICORN, Link
+from latchwork.server.link import UVICORN, Link, hear_bank
 from latchwork.store.postgres import PostgresStore
 from latchwork.sync.exchange import Challenge, Down, Goodbye, Message, pack, unpack
 
@@ -32,7 +33,7 @@ class Quiet(uvicorn.Server):
 async def cloud(database: str) -> AsyncIterator[tuple[PostgresStore, str]]:
     store = await PostgresStore.connect(database, patience_seconds=0.3)
     link = Link(store, Exchange(store, now), now)
-    app = Litestar([link.handler()], openapi_config=None)
+    app = Litestar([hear_bank], state=State({"link": link}), openapi_config=None)
     server = Quiet(uvicorn.Config(app, port=0, log_level="warning", lifespan="off", ws="websockets-sansio", **UVICORN))
     serving = asyncio.create_task(server.serve())
     async with link.running():

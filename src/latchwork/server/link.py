@@ -15,7 +15,6 @@ from typing import Any, Final
 
 from litestar import WebSocket, websocket
 from litestar.exceptions import WebSocketException
-from litestar.handlers import WebsocketRouteHandler
 
 from latchwork.domain.words import BankId
 from latchwork.server.exchange import RESEND_AFTER, Exchange
@@ -71,6 +70,12 @@ class _Held:
     """Partners are being asked, while everything else goes on."""
 
 
+@websocket(PATH, exclude_from_auth=True)
+async def hear_bank(socket: Socket) -> None:
+    link: Link = socket.app.state.link
+    await link.serve(socket)
+
+
 class Link:
     """Everything that one server process holds of banks. `clock` tells server time."""
 
@@ -92,13 +97,6 @@ class Link:
         self._wake = asyncio.Event()
         self._heard_told: datetime | None = None
 
-    def handler(self) -> WebsocketRouteHandler:
-        @websocket(PATH, exclude_from_auth=True)
-        async def bank(socket: Socket) -> None:
-            await self._serve(socket)
-
-        return bank
-
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Link"]:
         """While open, banks with work are woken."""
@@ -113,7 +111,7 @@ class Link:
 
     # One connection
 
-    async def _serve(self, socket: Socket) -> None:
+    async def serve(self, socket: Socket) -> None:
         with suppress(WebSocketException, OSError):  # they hung up: nothing to say to anybody
             await socket.accept()
             nonce = secrets.token_bytes(NONCE_BYTES)

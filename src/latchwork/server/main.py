@@ -11,10 +11,11 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,7 +35,7 @@ from latchwork.server.api import routes as api
 from latchwork.server.api.problems import problem
 from latchwork.server.exchange import Exchange
 from latchwork.server.ledger import Ledger
-from latchwork.server.link import UVICORN, Link
+from latchwork.server.link import UVICORN, Link, hear_bank
 from latchwork.server.mail import BadSetting, SmtpMailer, compose, compose_link
 from latchwork.server.notices import Dispatcher, NothingToSay
 from latchwork.server.ports import PortTaken, Server, listen
@@ -286,25 +287,33 @@ async def running(
 
 
 def application(office: Office, live: Live, link: Link, security_contact: str | None = None) -> Litestar:
-    async def harden(message: Message, _scope: Scope) -> None:
-        """What every answer carries, files and errors too."""
-        if message["type"] == "http.response.start":
-            headers = MutableScopeHeaders.from_message(message)
-            headers.setdefault("X-Content-Type-Options", "nosniff")
-            if office.public_url.startswith("https:"):
-                headers["Strict-Transport-Security"] = HSTS
+    """What is served. Whom it is served for stands in its state alone."""
+    app = copy(_routes())
+    app.state = State({"office": office, "live": live, "link": link, "security_contact": security_contact})
+    return app
 
-    app = Litestar(
-        [health, link.handler(), *api.routers(), *web.routers()],
-        state=State({"office": office, "live": live, "security_contact": security_contact}),
-        before_send=[harden],
+
+@cache
+def _routes() -> Litestar:
+    """Put together once a process: of all that a server does before it answers, this takes the longest."""
+    return Litestar(
+        [health, hear_bank, *api.routers(), *web.routers()],
+        before_send=[_harden],
         openapi_config=api.openapi(),
         exception_handlers={Exception: _excuse},
         logging_config=None,
         type_encoders={Sentence: str},
     )
-    api.describe_problems(app)
-    return app
+
+
+async def _harden(message: Message, scope: Scope) -> None:
+    """What every answer carries, files and errors too."""
+    if message["type"] == "http.response.start":
+        headers = MutableScopeHeaders.from_message(message)
+        headers.setdefault("X-Content-Type-Options", "nosniff")
+        office: Office = scope["litestar_app"].state.office
+        if office.public_url.startswith("https:"):
+            headers["Strict-Transport-Security"] = HSTS
 
 
 @get("/health", include_in_schema=False)

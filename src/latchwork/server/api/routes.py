@@ -1,13 +1,14 @@
 """The API's routes and its OpenAPI document."""
 
 from importlib.metadata import version
+from typing import Any
 
 import msgspec
-from litestar import Litestar, Router
+from litestar import Request, Router
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.openapi.spec import Components, OpenAPIMediaType, OpenAPIResponse, Reference, Schema, SecurityScheme
+from litestar.openapi.spec import Components, SecurityScheme
 
 from latchwork.server.api import (
     changes,
@@ -73,21 +74,24 @@ def openapi() -> OpenAPIConfig:
         description="What a locker wall is asked, and what it said. Errors are RFC 9457 problems. Everything about a "
         "wall is as of when it was last heard: accepted is not done.",
         path="/api",
-        render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+        render_plugins=[_Description()],
         components=Components(
             security_schemes={"token": SecurityScheme(type="http", scheme="bearer", description="An API token")}
         ),
     )
 
 
-def describe_problems(app: Litestar) -> None:
-    """In the OpenAPI document, whatever else an operation answers is a problem."""
-    document = app.openapi_schema
-    (schema,), parts = msgspec.json.schema_components([Problem], ref_template="#/components/schemas/{name}")
-    document.components.schemas |= {name: Schema(**part) for name, part in parts.items()}
-    content = {PROBLEM: OpenAPIMediaType(schema=Reference(ref=schema["$ref"]))}
-    for path in (document.paths or {}).values():
-        for operation in (path.get, path.put, path.post, path.patch, path.delete):
-            if operation is not None and operation.responses is not None:
-                operation.responses.pop("400", None)
-                operation.responses["default"] = OpenAPIResponse("A problem (RFC 9457)", content=content)
+class _Description(JsonRenderPlugin):
+    """The OpenAPI document, put together when it is first asked for: in it, whatever else is answered is a problem."""
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        (schema,), parts = msgspec.json.schema_components([Problem], ref_template="#/components/schemas/{name}")
+        openapi_schema["components"]["schemas"] |= parts
+        for path in openapi_schema["paths"].values():
+            for operation in path.values():
+                operation["responses"].pop("400", None)
+                operation["responses"]["default"] = {
+                    "description": "A problem (RFC 9457)",
+                    "content": {PROBLEM: {"schema": schema}},
+                }
+        return super().render(request, openapi_schema)
