@@ -340,6 +340,7 @@ async def test_a_password_by_mail_keeps_the_second_factor_and_another_owner_lets
         account = await accounts.new_password(office, await _found(office, letter.address), GOOD)
         assert account.app is None and account.recovery_left == 0
         assert await accounts.second_fits(office, account, codes[1]) is None
+        assert accounts.next_app(account) == 2, "the lost phone's secret never counts again"
 
 
 async def test_the_last_owner_stays_even_when_two_leave_at_once(database: str, tmp_path: Path) -> None:

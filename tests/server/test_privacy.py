@@ -1,18 +1,26 @@
 """What is held about a person: exported, erased with a receipt, forgotten in time; no restore brings them back."""
 
+import asyncio
 import json
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
+from tests.server.authenticators import Authenticator, text
+from tests.server.test_accounts import FIREFOX, GOOD, first_owner, with_app
 from tests.server.town import Town, town
 
 from latchwork.domain import commands as c
 from latchwork.domain.words import ClaimId, OpeningId, StayId
-from latchwork.server.actions import privacy
+from latchwork.server.actions import accounts, factors, links, passkeys, privacy, sessions, visits
+from latchwork.server.actions.accounts import Account
+from latchwork.server.actions.office import Office
+from latchwork.server.actions.sessions import Stage
 from latchwork.server.ledger import Gone, Ledger, Line
+from latchwork.store.embedded import wheel_binaries
 
 WORDS = ("Ada", "Lovelace", "ada@example.org", "1Z999AA10123456784", "Grace Hopper", "grace@example.org")
 PICTURE = "5b" * 32
@@ -37,6 +45,14 @@ async def lived_in(place: Town) -> str:
     await place.ask("POST", "passes", json=held)
     await place.wall.sync()
     return stay
+
+
+async def asked_about(place: Town, stay: str) -> None:
+    """A note about the door, and a mailed code."""
+    door = (await place.ask("GET", f"stays/{stay}"))["compartment"]
+    told = {"reason": "customer_help", "note": "Ada Lovelace rang"}
+    await place.ask("POST", f"banks/{place.bank}/compartments/{door}/open", 202, json=told)
+    await visits.ask_code(place.cloud.office, "ada@example.org", "192.0.2.7")
 
 
 async def put_in_with_picture(place: Town, stay: str) -> None:
@@ -69,13 +85,22 @@ async def everything(database: str) -> str:
 
 async def test_one_action_erases_a_person_everywhere_and_leaves_a_receipt(place: Town, database: str) -> None:
     stay = await lived_in(place)
+    await asked_about(place, stay)
     before = await everything(database)
     assert all(word in before for word in WORDS)
     receipt = await place.ask("DELETE", f"people/{place.person}")
     after = await everything(database)
     assert [word for word in WORDS if word in after] == []
     gone = {kind for kind, n in receipt["erased"].items() if n}
-    assert gone >= {"person", "tracking numbers", "sent by them", "pictures", "names on passes"}
+    assert gone >= {
+        "person",
+        "tracking numbers",
+        "sent by them",
+        "pictures",
+        "names on passes",
+        "mailed codes",
+        "notes",
+    }
     assert [bank["done"] for bank in receipt["banks"]] == [False]
     await place.wall.sync()
     assert json.loads(place.wall.journal.document("erased") or b"") == [PICTURE]
@@ -89,41 +114,104 @@ async def test_one_action_erases_a_person_everywhere_and_leaves_a_receipt(place:
     await place.ask("GET", f"erasures/{'0' * 32}", 404)
 
 
-async def test_a_restored_backup_does_not_bring_anybody_back(place: Town, database: str) -> None:
+async def test_a_backup_from_before_brings_nothing_back(database: str, tmp_path: Path) -> None:
+    """By pg_dump, as the how-to says: who was erased, and whatever somebody could sign in or open with."""
+    dump = tmp_path / "dump.sql"
+    async with town(database, tmp_path) as place:
+        await place.settle()
+        await asked_about(place, await lived_in(place))
+        office, owner = place.cloud.office, await first_owner(place.cloud.office)
+        owner, _codes = await with_app(office, owner)
+        key = Authenticator("localhost", "http://localhost")
+        row = (text(key.id), owner.organisation, owner.id, b"", 0, "Phone", office.now(), 9)
+        await office.tables.do("make_passkey", *row)
+        session = await sessions.find(office, await accounts.begin_session(office, owner, "x", FIREFOX, Stage.FULL))
+        assert session is not None
+        made = await place.ask("POST", "tokens", json={"name": "auditors", "role": "auditor"})
+        invited = await accounts.invite(office, session.who, "eve@example.org", "owner")
+        assert invited.link is not None
+        link = await links.find(office, invited.link.rsplit("/", 1)[1])
+        second = await accounts.accept(office, link, "Eve", "", "nine yellow kettles hum")
+        await accounts.invite(office, session.who, "mallory@example.org", "owner")
+        (unused,) = await links.invitations(office, session.who)
+        other = (await place.ask("POST", "organisations", json={"name": "Post"}, headers=_root(place)))["token"]
+        token, place.token = place.token, other
+        party = (await place.ask("POST", "parties", json={"name": "Slow Post"}))["id"]
+        place.token = token
+        await place.ask("PUT", f"banks/{place.bank}/admissions/{party}")
+        _dump(database, dump)
+
+        await place.ask("DELETE", f"people/{place.person}")
+        await place.ask("DELETE", f"banks/{place.bank}/key")
+        await place.ask("DELETE", f"tokens/{made['id']}")
+        await place.ask("DELETE", f"banks/{place.bank}/admissions/{party}")
+        await accounts.set_role(office, session.who, second.id, "auditor")
+        await accounts.change_password(office, session, "eight orange spoons ring")
+        await accounts.recovery_codes(office, session)
+        await passkeys.remove(office, session, text(key.id))
+        await links.withdraw(office, session.who, unused.id)
+        await accounts.use_app(office, session, _code(office, await accounts.read(office, owner.id)))
+        person, wall = place.person, place.wall
+    await _restore(database, dump)
+    told = await everything(database)
+    assert all(word in told for word in WORDS), "the backup is from before"
+
+    async with town(database, tmp_path) as place:
+        place.token, office = token, place.cloud.office
+        told = await everything(database)
+        assert [word for word in WORDS[:4] if word in told] == [], "Grace is somebody on the team, too"
+        await place.ask("GET", f"people/{person}", 404)
+        assert await passkeys.of(office, owner.id) == [] and await links.invitations(office, session.who) == []
+        now = await accounts.read(office, owner.id)
+        assert (now.password, now.app) == ("replaced", None) and now.recovery_left == 0
+        assert await accounts.password_fits(office, owner.email, GOOD, "192.0.2.7", "") is None
+        assert (await accounts.read(office, second.id)).role == "auditor"
+        assert await place.ask("GET", f"banks/{wall.id}/admissions") == []
+        assert await office.store.fetch("TABLE sessions") == []
+        rows = await office.store.fetch("SELECT FROM banks WHERE key_revoked_at IS NOT NULL")
+        assert len(rows) == 1
+        rows = await office.store.fetch("SELECT FROM tokens WHERE id = $1 AND revoked_at IS NOT NULL", made["id"])
+        assert len(rows) == 1
+        assert office.ledger is not None
+        assert await privacy.replay(office, office.ledger.read()) == 0, "and once is enough"
+
+
+def _dump(database: str, to: Path) -> None:
+    subprocess.run([wheel_binaries().program("pg_dump"), "-f", to, database], check=True)
+
+
+async def _restore(database: str, dump: Path) -> None:
     connection = await asyncpg.connect(database)
-    (row,) = await connection.fetch("SELECT * FROM people WHERE id = $1", place.person)
-    await place.ask("DELETE", f"people/{place.person}")
-    columns = ", ".join(row.keys())
-    marks = ", ".join(f"${n}" for n in range(1, len(row) + 1))
-    await connection.execute(f"INSERT INTO people ({columns}) VALUES ({marks})", *row.values())
+    await connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO PUBLIC")
     await connection.close()
-    assert (await place.ask("GET", f"people/{place.person}"))["name"] == "Ada Lovelace"
-    ledger = place.cloud.office.ledger
-    assert ledger is not None
-    assert await privacy.replay(place.cloud.office, ledger.read()) == 1
-    await place.ask("GET", f"people/{place.person}", 404)
-    assert await privacy.replay(place.cloud.office, ledger.read()) == 0
+    psql: list[str | Path] = [wheel_binaries().program("psql"), "-q", "-v", "ON_ERROR_STOP=1", "-f", dump, database]
+    await asyncio.to_thread(subprocess.run, psql, check=True, stdout=subprocess.DEVNULL)
 
 
-async def test_a_restored_backup_does_not_believe_a_revoked_controller(place: Town, database: str) -> None:
-    await place.ask("DELETE", f"banks/{place.bank}/key")
-    connection = await asyncpg.connect(database)
-    await connection.execute("UPDATE banks SET key_revoked_at = NULL")
-    ledger = place.cloud.office.ledger
-    assert ledger is not None and await privacy.replay(place.cloud.office, ledger.read()) == 1
-    assert await connection.fetchval("SELECT key_revoked_at IS NOT NULL FROM banks")
-    await connection.close()
+def _root(place: Town) -> dict[str, str]:
+    return {"Authorization": f"Bearer {place.root}"}
 
 
-async def test_a_restored_backup_does_not_believe_a_revoked_token(place: Town, database: str) -> None:
-    made = await place.ask("POST", "tokens", json={"name": "auditors", "role": "auditor"})
-    await place.ask("DELETE", f"tokens/{made['id']}")
-    connection = await asyncpg.connect(database)
-    await connection.execute("UPDATE tokens SET revoked_at = NULL")
-    ledger = place.cloud.office.ledger
-    assert ledger is not None and await privacy.replay(place.cloud.office, ledger.read()) == 1
-    assert await connection.fetchval("SELECT revoked_at IS NOT NULL FROM tokens WHERE id = $1", made["id"])
-    await connection.close()
+def _code(office: Office, account: Account) -> str:
+    """Of the app that would come next."""
+    secret = office.vault.app_secret(account.id, accounts.next_app(account))
+    return factors.totp(secret, factors.step_of(office.now()))
+
+
+async def test_what_a_wall_took_before_it_heard_is_erased_when_it_tells(place: Town) -> None:
+    stay = (await place.announce("LW-late"))["id"]
+    await place.wall.sync()
+    receipt = await place.ask("DELETE", f"people/{place.person}")
+    await put_in_with_picture(place, stay)  # off line
+    await place.wall.sync()
+    await privacy.erase_late_pictures(place.cloud.office)
+    await place.wall.sync()
+    assert receipt["erased"]["pictures"] == 0
+    assert json.loads(place.wall.journal.document("erased") or b"") == [PICTURE]
+    version = place.wall.journal.documents()["erased"]
+    await privacy.erase_late_pictures(place.cloud.office)
+    await place.wall.sync()
+    assert place.wall.journal.documents()["erased"] == version, "told once"
 
 
 async def test_all_that_is_held_about_a_person_is_one_file(place: Town) -> None:

@@ -20,7 +20,7 @@ STEPS: tuple[Callable[[Office], Awaitable[None]], ...] = (
     visits.sweep,
 )
 
-SELDOM: tuple[Callable[[Office], Awaitable[None]], ...] = (reminders.remind,)
+SELDOM: tuple[Callable[[Office], Awaitable[None]], ...] = (reminders.remind, privacy.erase_late_pictures)
 """What looks at many rows, and is in no hurry."""
 
 log = logging.getLogger(__name__)

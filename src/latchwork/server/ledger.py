@@ -22,6 +22,20 @@ class Gone(StrEnum):
     """Of the API, revoked."""
     ACCOUNT = "account"
     """Of somebody who may sign in no longer."""
+    ROLE = "role"
+    """An account and, after a space, the role that took the place of its former one: the last line counts."""
+    PASSWORD = "password"
+    """Of an account: the one from before this line, as with the two below."""
+    APP = "app"
+    CODES = "codes"
+    """For recovery."""
+    PASSKEY = "passkey"
+    PROVIDER = "provider"
+    """Of single sign-on."""
+    LINK = "link"
+    """An invitation, withdrawn."""
+    ADMISSION = "admission"
+    """Of a party: a bank and, after a space, the party."""
 
 
 class Line(msgspec.Struct, frozen=True):

@@ -29,6 +29,7 @@ class Account:
     role: str
     password: str | None
     app: int | None
+    app_last: int
     recovery: int | None
     recovery_used: list[int]
     created_at: datetime
@@ -52,6 +53,11 @@ class Member:
     role: str
     used_at: datetime | None
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Id:
+    id: str
 
 
 async def read(office: Office, account: str) -> Account:
@@ -136,11 +142,18 @@ async def new_password(office: Office, link: Link, password: str) -> Account:
     stored = await passwords.hashed(password)
     await links.use(office, link)
     if link.purpose == Purpose.RECOVERY:
-        await office.tables.do("forget_factors", account.id)
+        await _forget_factors(office, account)
     await _set_password(office, account, stored)
     await office.tables.do("forget_links", account.organisation, Purpose.RESET, account.id, None, office.now())
     await office.tables.do("end_sessions", account.id, None)
     return await read(office, account.id)
+
+
+async def _forget_factors(office: Office, account: Account) -> None:
+    office.note(Gone.APP, account.organisation, account.id)
+    office.note(Gone.CODES, account.organisation, account.id)
+    for passkey in await office.tables.all(_Id, "forget_factors", account.id):
+        office.note(Gone.PASSKEY, account.organisation, passkey.id)
 
 
 async def token_session(office: Office, link: Link, device: str) -> str:
@@ -165,8 +178,10 @@ async def change_password(office: Office, session: Session, password: str | None
 
 
 async def _set_password(office: Office, account: Account, stored: str | None) -> None:
+    if account.password is not None:
+        office.note(Gone.PASSWORD, account.organisation, account.id)
     # Addresses are unique beyond organisations, so only the server itself can tell.
-    if not await office.house().tables.do("set_password", account.id, stored):
+    if not await office.house().tables.do("set_password", account.id, stored, office.now()):
         raise _taken()
 
 
@@ -181,17 +196,27 @@ async def use_app(office: Office, session: Session, code: str) -> list[str]:
     if session.stage == Stage.FULL:
         sessions.check_recent(office, session)
     account = await own(office, session)
+    if account.app is not None:
+        office.note(Gone.APP, account.organisation, account.id)
     await factors.set_app(office, account.id, next_app(account), code)
-    return await factors.new_recovery_codes(office, account.id)
+    return await new_codes(office, account)
 
 
 async def recovery_codes(office: Office, session: Session) -> list[str]:
     sessions.check_recent(office, session)
-    return await factors.new_recovery_codes(office, (await own(office, session)).id)
+    return await new_codes(office, await own(office, session))
+
+
+async def new_codes(office: Office, account: Account) -> list[str]:
+    """Shown once; those of before are worth nothing any more."""
+    if account.recovery is not None:
+        office.note(Gone.CODES, account.organisation, account.id)
+    return await factors.new_recovery_codes(office, account.id)
 
 
 def next_app(account: Account) -> int:
-    return (account.app or 0) + 1
+    """Never one that was given out before: it may be in hands that it was taken from."""
+    return account.app_last + 1
 
 
 # The team
@@ -226,6 +251,7 @@ async def set_role(office: Office, who: Who, account_id: str, role: str) -> None
     await _member(office, who, account_id)
     if not await office.tables.do("set_role", who.organisation, account_id, role):
         raise _last_owner()
+    office.note(Gone.ROLE, who.organisation, f"{account_id} {role}")
 
 
 async def remove(office: Office, who: Who, account_id: str) -> None:

@@ -62,8 +62,7 @@ async def check_recovery(office: Office, account: str, generation: int, code: st
 
 
 async def new_recovery_codes(office: Office, account: str) -> list[str]:
-    """Shown once; those of before are worth nothing any more."""
-    generation = await office.tables.value("set_recovery", account)
+    generation = await office.tables.value("set_recovery", account, office.now())
     return [office.vault.recovery_code(account, generation, n) for n in range(RECOVERY_CODES)]
 
 
@@ -75,4 +74,4 @@ async def set_app(office: Office, account: str, generation: int, code: str) -> N
     if step is None:
         raise Declined(422, "wrong_code", "That is not the code of this moment. Look at the clock of your phone.")
     await guesses.right(office, counted)
-    await office.tables.do("set_app", account, generation, step)
+    await office.tables.do("set_app", account, generation, step, office.now())

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from latchwork.server.actions import guesses
 from latchwork.server.actions.office import LIST_MAX, Declined, Office, Who, not_found
+from latchwork.server.ledger import Gone
 
 PLACE = "/operator/link"
 
@@ -161,3 +162,4 @@ async def invitations(office: Office, who: Who) -> list[Invitation]:
 async def withdraw(office: Office, who: Who, link: str) -> None:
     if not await office.tables.do("withdraw_invitation", who.organisation, link, office.now()):
         raise not_found("invitation")
+    office.note(Gone.LINK, who.organisation, link)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from latchwork.server.actions import banks, people
 from latchwork.server.actions.office import LIST_MAX, Declined, Office, Who, is_id, not_found
+from latchwork.server.ledger import Gone
 
 MONTHS_MAX = 24
 
@@ -61,6 +62,7 @@ async def dismiss(office: Office, who: Who, bank: str, party: str) -> None:
         raise not_found("admission")
     if not await office.tables.do("dismiss_party", bank, party):
         raise Declined(409, "compartment_occupied", "Something of theirs is here or expected. Wait until it has gone.")
+    office.note(Gone.ADMISSION, who.organisation, f"{bank} {party}")
 
 
 async def usage(office: Office, who: Who, party: str, since: str, until: str) -> list[Used]:

@@ -82,7 +82,9 @@ async def set_rule(office: Office, who: Who, party: str, wanted: Rule) -> Rule:
         raise Declined(422, "bad_address", "`ask` begins with https://.")
     sealed = office.vault.lock(f"party {party}", wanted.secret.encode()) if wanted.secret else None
     shown = msgspec.structs.replace(wanted, secret=None)
-    await office.tables.do("set_partner_rule", who.organisation, party, msgspec.json.encode(shown).decode(), sealed)
+    said = msgspec.json.encode(shown).decode()
+    if not await office.tables.do("set_partner_rule", who.organisation, party, said, sealed):
+        raise not_found("party")
     await documents.put_everywhere(office, who.organisation, DOCUMENT, await _told(office, who))
     return shown
 

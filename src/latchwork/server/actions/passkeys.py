@@ -32,6 +32,7 @@ from latchwork.server.actions import accounts, ceremonies, sessions
 from latchwork.server.actions.accounts import Account
 from latchwork.server.actions.office import Declined, Office, not_found
 from latchwork.server.actions.sessions import Session, Stage
+from latchwork.server.ledger import Gone
 
 ALGORITHMS = [
     Algorithm.ECDSA_SHA_256,
@@ -257,6 +258,7 @@ async def remove(office: Office, session: Session, passkey: str) -> None:
         raise Declined(409, "last_factor", "Add a password or another passkey first.")
     if not await office.tables.do("remove_passkey", passkey, account.id):
         raise not_found("passkey")
+    office.note(Gone.PASSKEY, account.organisation, passkey)
 
 
 def _parsed(answer: str) -> dict[str, Any]:

@@ -17,6 +17,8 @@ ERASED = "erased"
 """The document that names the pictures a bank is to erase."""
 REPLY_DAYS = 30
 """How long an answer is kept for a request that is sent again with the same key."""
+PICTURE_DAYS = 31
+"""A day longer than a wall keeps a picture by itself, and so do we keep on asking it to erase one."""
 FORGET_HOURS = 20
 Days = Annotated[int, Meta(ge=1, le=3_650)]
 
@@ -165,22 +167,26 @@ async def _erase(office: Office, organisation: str, person_ids: Sequence[str], a
 
 async def _erase_rows(office: Office, organisation: str, person_id: str) -> dict[str, int]:
     """How many went, by kind."""
-    photos: dict[str, list[str]] = {}
-    for photo in await office.tables.all(_Photo, "photos_of", organisation, person_id):
-        photos.setdefault(photo.bank, []).append(photo.sha256)
+    photos = await office.tables.all(_Photo, "photos_of", organisation, person_id)
     erased = msgspec.json.decode(
         await office.tables.value("erase_person", organisation, person_id), type=dict[str, int]
     )
-    erased["pictures"] = sum(map(len, photos.values()))
-    for bank, hashes in photos.items():
-        await office.tables.do("erase_photos", bank, hashes, office.now())
-        await _tell_erased(office, bank)
+    erased["pictures"] = len(photos)
+    await _erase_pictures(office, photos)
     return erased
 
 
-async def _tell_erased(office: Office, bank: str) -> None:
-    named = [photo.sha256 for photo in await office.tables.all(_Hash, "erased_photos", bank)]
-    await documents.put(office, bank, ERASED, named)
+async def _erase_pictures(office: Office, photos: Sequence[_Photo]) -> None:
+    for bank in {photo.bank for photo in photos}:
+        hashes = [photo.sha256 for photo in photos if photo.bank == bank]
+        await office.tables.do("erase_photos", bank, hashes, office.now())
+        named = [photo.sha256 for photo in await office.tables.all(_Hash, "erased_photos", bank)]
+        await documents.put(office, bank, ERASED, named)
+
+
+async def erase_late_pictures(office: Office) -> None:
+    """What a wall took for somebody who was erased, and tells us of only now: it had not heard, or was offline."""
+    await _erase_pictures(office, await office.tables.all(_Photo, "late_photos", office.now(), PICTURE_DAYS))
 
 
 async def erasures(office: Office, who: Who) -> list[Erasure]:
@@ -265,25 +271,50 @@ async def forget(office: Office) -> None:
     if not await office.tables.do("time_to_forget", now, FORGET_HOURS):
         return
     ours = Retention()
-    gone = await office.tables.value("forget", now, ours.tracking_days, ours.notice_days, REPLY_DAYS)
+    gone = await office.tables.value("forget", now, ours.tracking_days, ours.notice_days, REPLY_DAYS, PICTURE_DAYS)
     log.info("too old, and forgotten: %s", gone)
 
 
 async def replay(office: Office, lines: Sequence[Line]) -> int:
     """What the ledger says is gone goes once more; how many had come back. For the server itself, at its start."""
     back = 0
+    roles = {line.id.split()[0]: line for line in lines if line.what is Gone.ROLE}
     for line in lines:
-        if line.what is Gone.PERSON:
-            found = await office.tables.one(people.Person, "person", line.organisation, line.id)
-            if found is not None:
-                await _erase(office, line.organisation, [line.id], "the ledger of what is gone")
-                back += 1
-        elif line.what is Gone.TOKEN:
-            back += await office.tables.do("revoke_token", line.organisation, line.id, line.at)
-        elif line.what is Gone.ACCOUNT:
-            back += await office.tables.do("remove_account", line.organisation, line.id)
-        else:
-            back += await office.tables.do("revoke_again", line.id, line.at)
+        if line.what is not Gone.ROLE or roles[line.id.split()[0]] is line:
+            back += await _again(office, line)
     if back:
         log.warning("a backup had brought back %d things that were erased or revoked: they are gone again", back)
+        await office.tables.do("end_all_sessions")
     return back
+
+
+async def _again(office: Office, line: Line) -> bool:
+    do, told = office.tables.do, line.id.split()
+    match line.what:
+        case Gone.PERSON:
+            if not await do("person", line.organisation, line.id):
+                return False
+            await _erase(office, line.organisation, [line.id], "the ledger of what is gone")
+            return True
+        case Gone.KEY:
+            return await do("revoke_again", line.id, line.at)
+        case Gone.TOKEN:
+            return await do("revoke_token", line.organisation, line.id, line.at)
+        case Gone.ACCOUNT:
+            return await do("remove_account", line.organisation, line.id)
+        case Gone.ROLE:
+            return await do("role_gone", *told)
+        case Gone.PASSWORD:
+            return await do("password_gone", line.id, line.at)
+        case Gone.APP:
+            return await do("app_gone", line.id, line.at)
+        case Gone.CODES:
+            return await do("recovery_gone", line.id, line.at)
+        case Gone.PASSKEY:
+            return await do("passkey_gone", line.id, line.at)
+        case Gone.PROVIDER:
+            return await do("provider_gone", line.id)
+        case Gone.LINK:
+            return await do("use_link", line.id, line.at)
+        case Gone.ADMISSION:
+            return await do("admission_gone", *told, line.at)

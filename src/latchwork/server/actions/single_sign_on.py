@@ -21,6 +21,7 @@ from latchwork.server.actions import accounts, ceremonies, outward
 from latchwork.server.actions.accounts import Account
 from latchwork.server.actions.office import LIST_MAX, Declined, Office, Who, is_id, not_found
 from latchwork.server.actions.outward import NotReached
+from latchwork.server.ledger import Gone
 
 PLACE = "/operator/sso"
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"]
@@ -101,6 +102,7 @@ async def remove(office: Office, who: Who, provider: str) -> None:
     accounts.owners_only(who)
     if not await office.tables.do("remove_provider", who.organisation, provider):
         raise not_found("provider")
+    office.note(Gone.PROVIDER, who.organisation, provider)
 
 
 async def offered(office: Office, organisation: str | None) -> list[Offered]:

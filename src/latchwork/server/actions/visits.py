@@ -12,6 +12,7 @@ from hashlib import sha256
 
 from latchwork.server.actions import ceremonies, guesses, passkeys, places, stays
 from latchwork.server.actions.office import Declined, Office
+from latchwork.server.ledger import Gone
 
 CODE_LIFE = timedelta(minutes=10)
 LIFE = timedelta(days=30)
@@ -144,8 +145,11 @@ async def parcels(office: Office, who: list[Visitor]) -> list[Parcel]:
 async def leave(office: Office, secret: str, *, everywhere: bool) -> None:
     """Everywhere: on every device, and no passkey lets anybody in any more."""
     if everywhere:
-        people = [visitor.id for visitor in await visitors(office, secret)]
-        await office.tables.do("remove_person_passkeys", people)
+        people = await visitors(office, secret)
+        for visitor in people:
+            for passkey in await office.tables.all(passkeys.Passkey, "person_passkeys", visitor.id):
+                office.note(Gone.PASSKEY, visitor.organisation, passkey.id)
+        await office.tables.do("remove_person_passkeys", [visitor.id for visitor in people])
     await office.tables.do("end_visits", _hash(secret), everywhere)
 
 

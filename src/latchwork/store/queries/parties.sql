@@ -27,6 +27,9 @@ DELETE FROM admissions a WHERE a.bank = $1 AND a.party = $2
     AND NOT EXISTS (SELECT FROM stays s WHERE s.bank = $1 AND s.party = $2 AND s.ended_at IS NULL)
 RETURNING true
 
+-- name: admission_gone
+DELETE FROM admissions WHERE bank = $1 AND party = $2 AND admitted_at < $3 RETURNING true
+
 -- name: usage
 -- Of a party, by month (UTC), wall and size of compartment. A thing that was moved counts where it was last.
 SELECT to_char(m.since AT TIME ZONE 'UTC', 'YYYY-MM') AS month, s.bank, b.name AS bank_name, z.name AS site_name,

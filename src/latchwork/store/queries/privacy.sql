@@ -9,12 +9,31 @@ JOIN entries e ON e.bank = x.bank AND e.epoch = x.epoch AND e.seq = x.seq
 WHERE s.organisation = $1 AND s.recipient = $2 AND e.kind = 'Stored'
     AND convert_from(e.raw, 'UTF8')::json -> 6 ->> 'photo_sha256' IS NOT NULL
 
+-- name: late_photos
+-- As above, of whoever was erased lately, and not asked for yet. ($2: how many days a wall keeps a picture)
+SELECT DISTINCT e.bank, convert_from(e.raw, 'UTF8')::json -> 6 ->> 'photo_sha256' AS sha256
+FROM erasures r
+JOIN stays s ON s.recipient = r.person AND s.organisation = r.organisation
+JOIN stay_entries x ON x.stay = s.id
+JOIN entries e ON e.bank = x.bank AND e.epoch = x.epoch AND e.seq = x.seq
+WHERE r.at > $1::timestamptz - make_interval(days => 2 * $2) AND e.kind = 'Stored'
+    AND e.at > $1::timestamptz - make_interval(days => $2)
+    AND convert_from(e.raw, 'UTF8')::json -> 6 ->> 'photo_sha256' IS NOT NULL
+    AND NOT EXISTS (
+        SELECT FROM erased_photos p
+        WHERE p.bank = e.bank AND p.sha256 = convert_from(e.raw, 'UTF8')::json -> 6 ->> 'photo_sha256'
+    )
+
 -- name: erase_person
--- Everything at once. The id stays where the log has it: nothing says any more whose it was.
+-- Everything at once, with what staff wrote about opening the door while their thing was behind it (as exactly as two
+-- clocks tell). The id stays where the log has it: nothing says any more whose it was.
 WITH person AS (
-    DELETE FROM people WHERE organisation = $1 AND id = $2 RETURNING id
+    DELETE FROM people WHERE organisation = $1 AND id = $2 RETURNING id, email
+), mailed AS (
+    DELETE FROM links l USING person
+    WHERE l.organisation = $1 AND l.purpose = 'code' AND l.email = lower(person.email) RETURNING 1
 ), theirs AS (
-    SELECT id FROM stays WHERE organisation = $1 AND recipient = $2
+    SELECT id, bank, compartment, deposited_at, ended_at FROM stays WHERE organisation = $1 AND recipient = $2
 ), delegates AS (
     DELETE FROM delegates d USING theirs WHERE d.stay = theirs.id AND d.recipient = $2 RETURNING 1
 ), numbers AS (
@@ -34,13 +53,18 @@ WITH person AS (
     UPDATE passes p SET holder = NULL FROM banks b
     WHERE b.id = p.bank AND b.organisation = $1 AND p.recipient = $2 AND p.holder IS NOT NULL RETURNING 1
 ), words AS (
-    UPDATE instructions i SET note = NULL FROM theirs
-    WHERE i.organisation = $1 AND i.about = theirs.id AND i.note IS NOT NULL RETURNING 1
+    UPDATE instructions i SET note = NULL, note_salt = NULL FROM theirs
+    WHERE i.organisation = $1 AND i.bank = theirs.bank AND i.note IS NOT NULL AND (
+        i.about = theirs.id OR i.asked_at BETWEEN theirs.deposited_at - interval '1 hour' AND coalesce(theirs.ended_at, 'infinity')
+        AND position(convert_to(format('"compartment":"%s"', theirs.compartment), 'UTF8') IN i.body) > 0
+    )
+    RETURNING 1
 )
 SELECT jsonb_build_object(
     'person', (SELECT count(*) FROM person), 'sent by them', (SELECT count(*) FROM delegates),
     'tracking numbers', (SELECT count(*) FROM numbers), 'stored answers', (SELECT count(*) FROM replies),
     'notices', (SELECT count(*) FROM notices), 'names on passes', (SELECT count(*) FROM holders),
+    'mailed codes', (SELECT count(*) FROM mailed),
     'notes', (SELECT count(*) FROM words)
 )::text AS value
 
@@ -119,19 +143,24 @@ WITH days AS (
     WHERE b.id = o.bank AND days.id = b.organisation AND (o.sent_at IS NOT NULL OR o.dead)
         AND o.due_at < $1::timestamptz - make_interval(days => days.notice)
     RETURNING 1
+), words AS (
+    UPDATE instructions i SET note = NULL, note_salt = NULL FROM days
+    WHERE days.id = i.organisation AND i.note IS NOT NULL
+        AND i.asked_at < $1::timestamptz - make_interval(days => days.tracking)
+    RETURNING 1
 ), looks AS (
     DELETE FROM looks WHERE at < $1::timestamptz - interval '365 days' RETURNING 1
 ), replies AS (
     DELETE FROM idempotency WHERE created_at < $1::timestamptz - make_interval(days => $4) RETURNING 1
 ), photos AS (
     DELETE FROM erased_photos p USING banks b, documents d
-    WHERE b.id = p.bank AND d.bank = p.bank AND d.name = 'erased' AND p.at < $1::timestamptz - make_interval(days => 1)
+    WHERE b.id = p.bank AND d.bank = p.bank AND d.name = 'erased' AND p.at < $1::timestamptz - make_interval(days => $5)
         AND (b.documents ->> 'erased')::int >= d.version
     RETURNING 1
 )
 SELECT jsonb_build_object(
     'tracking numbers', (SELECT count(*) FROM numbers), 'notices', (SELECT count(*) FROM notices),
-    'looks', (SELECT count(*) FROM looks), 'stored answers', (SELECT count(*) FROM replies),
+    'notes', (SELECT count(*) FROM words), 'looks', (SELECT count(*) FROM looks), 'stored answers', (SELECT count(*) FROM replies),
     'pictures', (SELECT count(*) FROM photos)
 )::text AS value
 

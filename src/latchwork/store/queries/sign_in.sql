@@ -1,12 +1,12 @@
 -- Signing in: accounts, sessions, one-time links, and guesses.
 
 -- name: account
-SELECT id, organisation, email, name, role, password, app, recovery, recovery_used, created_at,
+SELECT id, organisation, email, name, role, password, app, app_last, recovery, recovery_used, created_at,
     EXISTS (SELECT FROM passkeys p WHERE p.account = a.id) AS passkeys
 FROM accounts a WHERE id = $1
 
 -- name: account_by_email
-SELECT id, organisation, email, name, role, password, app, recovery, recovery_used, created_at,
+SELECT id, organisation, email, name, role, password, app, app_last, recovery, recovery_used, created_at,
     EXISTS (SELECT FROM passkeys p WHERE p.account = a.id) AS passkeys
 FROM accounts a WHERE email = $1 AND password IS NOT NULL
 
@@ -17,30 +17,55 @@ FROM accounts a WHERE organisation = $1 ORDER BY name, id LIMIT $2
 
 -- name: set_password
 -- Not where another account has this address and a password.
-UPDATE accounts a SET password = $2 WHERE id = $1 AND ($2::text IS NULL OR NOT EXISTS (
+UPDATE accounts a SET password = $2, password_at = $3 WHERE id = $1 AND ($2::text IS NULL OR NOT EXISTS (
     SELECT FROM accounts o WHERE o.email = a.email AND o.password IS NOT NULL AND o.id <> a.id
 ))
 RETURNING true
 
 -- name: set_app
 -- With the step of the code that proved it, so that this code is used up.
-UPDATE accounts SET app = $2, app_step = $3 WHERE id = $1
+UPDATE accounts SET app = $2, app_last = $2, app_step = $3, app_at = $4 WHERE id = $1
 
 -- name: app_code_used
 -- Whether this step's code was still unused.
 UPDATE accounts SET app_step = $2 WHERE id = $1 AND app_step < $2 RETURNING true
 
 -- name: set_recovery
-UPDATE accounts SET recovery = coalesce(recovery, 0) + 1, recovery_used = '{}' WHERE id = $1 RETURNING recovery
+UPDATE accounts SET recovery = coalesce(recovery, 0) + 1, recovery_used = '{}', recovery_at = $2
+WHERE id = $1 RETURNING recovery
 
 -- name: recovery_code_used
 UPDATE accounts SET recovery_used = recovery_used || $3::int
 WHERE id = $1 AND recovery = $2 AND NOT recovery_used @> ARRAY[$3::int] RETURNING true
 
 -- name: forget_factors
--- New numbers only: what was given out before proves nothing any more.
-WITH gone AS (DELETE FROM passkeys WHERE account = $1)
-UPDATE accounts SET app = NULL, recovery = recovery + 1, recovery_used = '{0,1,2,3,4,5,6,7,8,9}' WHERE id = $1
+-- New numbers only: what was given out before proves nothing any more. The passkeys that went.
+WITH changed AS (
+    UPDATE accounts SET app = NULL, recovery = recovery + 1, recovery_used = '{0,1,2,3,4,5,6,7,8,9}' WHERE id = $1
+)
+DELETE FROM passkeys WHERE account = $1 RETURNING id
+
+-- name: password_gone
+-- After a restore, one that was replaced since ($2) fits nobody's; a new one comes by mail.
+UPDATE accounts SET password = 'replaced' WHERE id = $1 AND password <> 'replaced' AND coalesce(password_at, created_at) < $2
+RETURNING true
+
+-- name: app_gone
+UPDATE accounts SET app = NULL WHERE id = $1 AND app IS NOT NULL AND coalesce(app_at, created_at) < $2 RETURNING true
+
+-- name: recovery_gone
+UPDATE accounts SET recovery = recovery + 1, recovery_used = '{0,1,2,3,4,5,6,7,8,9}', recovery_at = $2
+WHERE id = $1 AND recovery IS NOT NULL AND coalesce(recovery_at, created_at) < $2 RETURNING true
+
+-- name: passkey_gone
+DELETE FROM passkeys WHERE id = $1 AND created_at < $2 RETURNING true
+
+-- name: role_gone
+UPDATE accounts SET role = $2 WHERE id = $1 AND role <> $2 RETURNING true
+
+-- name: end_all_sessions
+-- Whoever signed in before a restore signs in again.
+WITH a AS (DELETE FROM visits) DELETE FROM sessions
 
 -- name: set_role
 -- The last owner stays one. Owners are locked in order, so that the last two cannot go at once.
@@ -115,7 +140,7 @@ WITH used AS (
 )
 INSERT INTO accounts (id, organisation, email, name, role, password, created_at)
 SELECT $3, organisation, $4, $5, role, $6, $2 FROM used
-RETURNING id, organisation, email, name, role, password, app, recovery, recovery_used, created_at, false AS passkeys
+RETURNING id, organisation, email, name, role, password, app, app_last, recovery, recovery_used, created_at, false AS passkeys
 
 -- name: forget_links
 -- Older ones of the same kind for the same account or address lose their worth.

@@ -28,6 +28,10 @@ WITH gone AS (
 )
 DELETE FROM providers WHERE organisation = $1 AND id = $2 RETURNING true
 
+-- name: provider_gone
+WITH gone AS (DELETE FROM sessions WHERE account IN (SELECT account FROM identities WHERE provider = $1))
+DELETE FROM providers WHERE id = $1 RETURNING true
+
 -- name: identity
 SELECT i.account AS value FROM identities i
 JOIN providers p ON p.id = i.provider JOIN accounts a ON a.id = i.account AND a.organisation = p.organisation

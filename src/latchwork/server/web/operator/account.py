@@ -63,7 +63,7 @@ async def make_passkey(request: AnyRequest, office: TheOffice, session: Here, se
     if session.stage != Stage.SETUP:
         return Redirect(ACCOUNT, status_code=303)
     account = await accounts.own(office, session)
-    codes = _codes(await factors.new_recovery_codes(office, account.id))
+    codes = _codes(await accounts.new_codes(office, account))
     return await signed_in(request, office, account, "password and passkey", PLACE, instead_of=session, answer=codes)
 
 
