@@ -1,8 +1,8 @@
 """How somebody is found by their name at a wall that does not hold it.
 
 The directory of a wall has initials, and hashes of how each word of a name begins, salted with the person's id. Typing
-three letters finds a person, and no list of names can be read off a wall. Whoever takes a controller apart can still
-try names one by one.
+three letters finds a person, and no screen shows a list of names. It is no secret from whoever takes a controller
+apart: letter by letter they can work out how every name begins, up to `BEGIN_MAX` letters of a word.
 """
 
 import unicodedata
