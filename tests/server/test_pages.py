@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from latchwork.domain import commands as c
 from latchwork.domain.words import Reason, StayId
 from latchwork.server.web.operator.tasks import WORDS
 from latchwork.store.rows import Task
+from latchwork.ui.words import words
 
 SCREENSHOTS = Path(__file__).parents[2] / "var" / "screenshots"
 PHONE = {"width": 390, "height": 844}
@@ -233,6 +236,50 @@ async def test_an_operator_settles_what_a_person_must(database: str, tmp_path: P
             await page.goto(f"{place.url}/operator/banks/{place.bank}")
             await page.get_by_text("The whole bank out of service, or back").click()
             await shot(page, "operator-bank-service-1280")
+        await read_in_german(place, browser, coming)
+
+
+async def read_in_german(place: Town, browser: Browser, stay: str) -> None:
+    """Every page that a link of an operator's page leads to, and a recipient's: none has an English sentence."""
+    english = [text for text, told in words("de").sentences.items() if " " in text and len(text) > 10 and text != told]
+    async with httpx.AsyncClient(base_url=place.url, headers={"Accept-Language": "de-AT,en;q=0.5"}) as reader:
+
+        async def read(path: str) -> str:
+            answer = await reader.get(path)
+            text = unescape(re.sub("<[^>]*>", "|", answer.text))
+            assert '<html lang="de"' in answer.text and [x for x in english if f"|{x}" in text] == [], path
+            return answer.text
+
+        await read("/operator/sign-in")
+        await read("/operator/forgot")
+        await place.sign_in(reader)
+        seen, todo = set[str](), ["/operator"]
+        while todo:
+            path = todo.pop()
+            if path not in seen and not path.endswith(("/receipt", "/export")):
+                seen.add(path)
+                todo += re.findall(r'href="(/operator[^"?#]*)', await read(path))
+        assert len(seen) > 15 and "/operator/people/new" in seen
+        await read("/operator/banks/nope")
+        about = await parcel_page(place, stay)
+        assert '<html lang="en"' in (await reader.get(about)).text, "whom it is for reads English"
+        await place.ask("PUT", f"people/{place.person}", json={"name": "Ada Lovelace", "language": "de"})
+        for path in (about, f"{about}/change", f"{about}/about", "/me", "/p/nothing"):
+            await read(path)
+    async with looking(browser, PHONE) as page:
+        await page.goto(about)
+        await shot(page, "parcel-german-390")
+        await page.goto(f"{about}/about")
+        await shot(page, "about-german-390")
+        await page.set_extra_http_headers({"Accept-Language": "de"})
+        await page.goto(await place.sign_in_link())
+        await page.get_by_role("button", name="Anmelden").click()
+        await page.goto(f"{place.url}/operator/banks/{place.bank}")
+        await shot(page, "operator-bank-german-390")
+        await page.set_viewport_size(DESK)  # type: ignore[arg-type]
+        await shot(page, "operator-bank-german-1280")
+        await page.goto(f"{place.url}/operator/people/{place.person}")
+        await shot(page, "person-german-1280")
 
 
 def test_every_task_has_words() -> None:

@@ -17,7 +17,6 @@ from latchwork.domain.effects import Notice
 from latchwork.domain.words import StayState
 from latchwork.server.actions.letters import CODED, Letter
 from latchwork.server.actions.links import Letter as LinkLetter
-from latchwork.server.actions.links import Purpose
 from latchwork.server.actions.parcel import grouped
 from latchwork.server.notices import Undelivered
 from latchwork.ui.pages import environment
@@ -75,45 +74,18 @@ def _said(letter: Letter) -> dict[str, Any]:
     }
 
 
-LINKS = {
-    Purpose.INVITATION: (
-        "You are invited to {organisation}",
-        "You are to help run the parcel lockers of {organisation}, as {role}.",
-        "Make my account",
-        "If you do not know why, ignore this mail: without the link nothing happens.",
-    ),
-    Purpose.RESET: (
-        "A new password",
-        "Somebody asked for a new password for your account at {organisation}.",
-        "Choose a new password",
-        "If that was not you, ignore this mail: your password stays as it is.",
-    ),
-    Purpose.RECOVERY: (
-        "Begin anew at {organisation}",
-        "An owner of {organisation} has asked that you may choose a new password and new second factors.",
-        "Begin anew",
-        "If you have not lost anything, ignore this mail and ask them why.",
-    ),
-    Purpose.CODE: (
-        "Your code: {address}",
-        "Type this code where you asked for it, to see your parcels.",
-        "",
-        "If you did not ask for it, ignore this mail. Tell the code to nobody.",
-    ),
-}
-"""By purpose: the subject, what it is about, what the link does, and what to do if it is a mistake."""
-
-
 def compose_link(letter: LinkLetter, sender: str, now: datetime) -> EmailMessage:
     """The mail that carries a one-time link."""
     message = _addressed(letter.id, letter.name, letter.to, sender, now)
-    title, about, act, mistake = (
-        text.format(organisation=letter.organisation, role=letter.role, address=letter.address)
-        for text in LINKS[Purpose(letter.purpose)]
-    )
-    message["Subject"] = " ".join(title.split())
-    until = f"{letter.expires_at:%-d %B %Y, %H:%M}"
-    values = {"letter": letter, "title": title, "about": about, "act": act, "mistake": mistake, "until": until}
+    w = words(letter.language)
+    named = {
+        "organisation": letter.organisation,
+        "role": w.tell(letter.role) if letter.role else "",
+        "address": letter.address,
+    }
+    said = {key: w.say(f"mail.link.{letter.purpose}.{key}", **named) for key in ("subject", "about", "act", "mistake")}
+    message["Subject"] = " ".join(said["subject"].split())
+    values = {"w": w, "letter": letter, "until": letter.expires_at.strftime(w.say("mail.moment")), **said}
     message.set_content(_pages.get_template("link.txt").render(values), cte="quoted-printable")
     message.add_alternative(_pages.get_template("link.html").render(values), subtype="html", cte="quoted-printable")
     return message

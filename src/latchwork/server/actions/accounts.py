@@ -226,7 +226,7 @@ async def team(office: Office, who: Who) -> list[Member]:
     return await office.tables.all(Member, "team", who.organisation, LIST_MAX)
 
 
-async def invite(office: Office, who: Who, email: str, role: str) -> links.Made:
+async def invite(office: Office, who: Who, email: str, role: str, language: str = "en") -> links.Made:
     """A newer invitation of the same address takes the place of an older one."""
     owners_only(who)
     email = email.strip().lower()
@@ -234,15 +234,18 @@ async def invite(office: Office, who: Who, email: str, role: str) -> links.Made:
         raise Declined(422, "no_address", "Give a mail address.")
     check_role(role)
     await office.tables.do("forget_links", who.organisation, Purpose.INVITATION, None, email, office.now())
-    return await links.make(office, Purpose.INVITATION, who.organisation, who.token, email=email, role=role)
+    given = {"email": email, "role": role, "language": language}
+    return await links.make(office, Purpose.INVITATION, who.organisation, who.token, **given)
 
 
-async def recover(office: Office, who: Who, account_id: str) -> links.Made:
+async def recover(office: Office, who: Who, account_id: str, language: str = "en") -> links.Made:
     """Lets somebody who lost password or factors begin anew. It goes to their address, never to the one who asks."""
     owners_only(who)
     account = await _member(office, who, account_id)
     await office.tables.do("forget_links", who.organisation, Purpose.RECOVERY, account.id, None, office.now())
-    return await links.make(office, Purpose.RECOVERY, who.organisation, who.token, account=account.id)
+    return await links.make(
+        office, Purpose.RECOVERY, who.organisation, who.token, account=account.id, language=language
+    )
 
 
 async def set_role(office: Office, who: Who, account_id: str, role: str) -> None:

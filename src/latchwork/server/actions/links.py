@@ -47,6 +47,7 @@ class Link:
     role: str | None
     name: str | None
     expires_at: datetime
+    language: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +80,11 @@ async def make(
     token: str | None = None,
     email: str | None = None,
     role: str | None = None,
+    language: str = "en",
 ) -> Made:
     now, link = office.now(), office.new_id()
     expires, mailed = now + LIFE[purpose], office.mails and (email or account) is not None
-    row = (link, purpose, organisation, account, token, email, role, by, now, expires, mailed)
+    row = (link, purpose, organisation, account, token, email, role, by, now, expires, mailed, language)
     await office.tables.do("make_link", *row)
     return Made(expires, None if mailed else address(office, purpose, link))
 
@@ -113,6 +115,7 @@ class Letter:
     expires_at: datetime
     address: str
     """Or the digits of a code."""
+    language: str
 
 
 async def letter(office: Office, link_id: str) -> Letter | None:
@@ -124,7 +127,15 @@ async def letter(office: Office, link_id: str) -> Letter | None:
     there = office.vault.mailed_code(found.id) if code else address(office, found.purpose, found.id)
     named = found.name or ""
     return Letter(
-        found.id, found.purpose, found.email, named, found.organisation_name, found.role, found.expires_at, there
+        found.id,
+        found.purpose,
+        found.email,
+        named,
+        found.organisation_name,
+        found.role,
+        found.expires_at,
+        there,
+        found.language,
     )
 
 
@@ -133,12 +144,12 @@ async def use(office: Office, link: Link) -> None:
         raise Declined(409, "link_used", "This link was used already.")
 
 
-async def ask_reset(office: Office, email: str, caller: str) -> None:
+async def ask_reset(office: Office, email: str, caller: str, language: str = "en") -> None:
     """Says nothing of whether there is such an account."""
     email = email.strip().lower()
     await guesses.count(office, [guesses.by(office, "reset", email, free=3), guesses.by_range(office, caller)])
     now = office.now()
-    await office.tables.do("make_reset", office.new_id(), email, now, now + LIFE[Purpose.RESET])
+    await office.tables.do("make_reset", office.new_id(), email, now, now + LIFE[Purpose.RESET], language)
 
 
 async def sign_in_link(office: Office, who: Who) -> Made:

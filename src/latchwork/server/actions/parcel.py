@@ -40,6 +40,8 @@ class Parcel:
     presumed: bool
     tracking: str | None
     recipient_name: str | None
+    language: str | None
+    """The recipient's."""
     compartment: str | None
     pin: str | None
     """Digits to collect with."""
@@ -102,6 +104,7 @@ def told(office: Office, row: stays.Row, events: tuple[stays.Event, ...] = ()) -
         presumed=row.presumed,
         tracking=row.tracking,
         recipient_name=row.recipient_name,
+        language=row.language,
         compartment=row.compartment if row.state in _PLACED else None,
         pin=pin,
         drop_off_pin=drop_off,

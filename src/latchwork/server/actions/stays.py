@@ -173,6 +173,8 @@ class Row:
     thing: str | None
     recipient: str | None
     recipient_name: str | None
+    language: str | None
+    """Of the recipient, where there is one."""
     label: str | None
     tracking: str | None
     width_mm: int | None

@@ -29,6 +29,7 @@ class Visitor:
     id: str
     name: str
     email: str | None
+    language: str
     organisation: str
     created_at: datetime
     used_at: datetime

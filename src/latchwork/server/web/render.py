@@ -26,21 +26,29 @@ AnyRequest = Request[Any, Any, Any]
 TheOffice = NamedDependency[Office]
 
 _pages = environment(HERE / "resident" / "templates", HERE / "operator" / "templates")
-_language: ContextVar[str] = ContextVar("language", default="en")
+_language: ContextVar[str] = ContextVar("language", default="")
 """Of whoever reads the page of this request."""
 
 
-def hear(request: AnyRequest) -> None:
+async def hear(request: AnyRequest) -> None:
+    """For the rest of the request. It is async for that: another thread would forget it."""
+    listen_to(request)
+
+
+def listen_to(request: AnyRequest) -> None:
     """Until it is known who reads: what their browser asks for."""
-    speak(spoken(request.headers.get("accept-language", "")))
+    if not _language.get():
+        speak(spoken(request.headers.get("accept-language", "")))
 
 
-def speak(language: str) -> None:
-    _language.set(language if language in languages() else "en")
+def speak(language: str | None) -> None:
+    """To somebody whose language is known, or (None) as before."""
+    if language is not None:
+        _language.set(language if language in languages() else "en")
 
 
 def reader() -> Words:
-    return words(_language.get())
+    return words(_language.get() or "en")
 
 
 def tell(english: str, /, **values: object) -> Markup:
@@ -80,6 +88,7 @@ def _left(left: timedelta) -> str:
 
 _pages.globals["_"] = tell
 _pages.filters |= {
+    "_": tell,
     "left": _left,
     "moment": moment,
     "second": second,

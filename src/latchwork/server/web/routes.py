@@ -30,7 +30,7 @@ from latchwork.server.web.operator import (
     tokens,
     walls,
 )
-from latchwork.server.web.render import STATIC, AnyRequest, TheOffice, hear, page, tell, the_office
+from latchwork.server.web.render import STATIC, AnyRequest, TheOffice, hear, listen_to, page, tell, the_office
 from latchwork.server.web.resident import me, parcel
 from latchwork.server.web.verify import verify_page
 from latchwork.ui.pages import STATIC as SHARED
@@ -126,6 +126,7 @@ TITLES = {
     413: "Too large",
     422: "That does not do",
     429: "Too often",
+    500: "Something went wrong",
     502: "Not reached",
     503: "Not now",
 }
@@ -137,7 +138,7 @@ NOTHING = "Nothing is here, or nothing for you."
 
 def excuse(error: Exception, request: AnyRequest) -> Response[Any]:
     """The page for whatever went wrong on the way to one."""
-    hear(request)
+    listen_to(request)
     if isinstance(error, session.SignInFirst):
         return Redirect(error.place, status_code=303)
     if isinstance(error, Declined) and error.reason == "sign_in_again":
@@ -153,7 +154,7 @@ def excuse(error: Exception, request: AnyRequest) -> Response[Any]:
         log.error("a page could not be shown", exc_info=error)  # without its address, which may be a secret
     if status == 404 and request.url.path.startswith("/p/"):
         detail = tell(LOST)
-    title = tell(TITLES.get(status, "Something went wrong"))
+    title = tell(TITLES.get(status, TITLES[500]))
     answer = page("resident/excuse.html", status=status, layer="phone", title=title, detail=detail)
     answer.headers.update(headers)
     return answer

@@ -113,17 +113,19 @@ DELETE FROM sessions WHERE id = $1 AND coalesce(account, token) = $2 RETURNING t
 DELETE FROM sessions WHERE coalesce(account, token) = $1 AND ($2::text IS NULL OR id <> $2)
 
 -- name: make_link
-INSERT INTO links (id, purpose, organisation, account, token, email, role, made_by, created_at, expires_at, due_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, CASE WHEN $11::bool THEN $9::timestamptz END)
+INSERT INTO links (
+    id, purpose, organisation, account, token, email, role, made_by, created_at, expires_at, due_at, language
+)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, CASE WHEN $11::bool THEN $9::timestamptz END, $12)
 
 -- name: make_reset
 -- One statement whether there is such an account or not: it takes as long.
-INSERT INTO links (id, purpose, organisation, account, email, created_at, expires_at, due_at)
-SELECT $1, 'reset', organisation, id, email, $3, $4, $3 FROM accounts WHERE email = $2 AND password IS NOT NULL
+INSERT INTO links (id, purpose, organisation, account, email, created_at, expires_at, due_at, language)
+SELECT $1, 'reset', organisation, id, email, $3, $4, $3, $5 FROM accounts WHERE email = $2 AND password IS NOT NULL
 
 -- name: link
 SELECT l.id, l.purpose, l.organisation, o.name AS organisation_name, l.account, l.token,
-    coalesce(l.email, a.email) AS email, l.role, a.name, l.expires_at
+    coalesce(l.email, a.email) AS email, l.role, a.name, l.expires_at, l.language
 FROM links l JOIN organisations o ON o.id = l.organisation LEFT JOIN accounts a ON a.id = l.account
 LEFT JOIN tokens t ON t.id = l.token
 WHERE l.id = $1 AND l.used_at IS NULL AND l.expires_at > $2 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $2)

@@ -13,7 +13,8 @@ FROM banks b WHERE b.id = $1
 -- name: stays
 -- Of one organisation, or by one id for whoever holds its secret link ($1 NULL).
 SELECT s.id, s.organisation, s.bank, b.name AS bank_name, t.name AS site_name, t.address, t.time_zone,
-    greatest(b.heard_at, b.appended_at) AS heard_at, s.service, s.party, s.thing, s.recipient, p.name AS recipient_name, s.label, s.tracking,
+    greatest(b.heard_at, b.appended_at) AS heard_at, s.service, s.party, s.thing, s.recipient, p.name AS recipient_name,
+    p.language, s.label, s.tracking,
     s.width_mm, s.height_mm, s.depth_mm, s.state, s.reason, s.compartment, s.announced, s.presumed, s.deadline,
     s.pickup_pass, s.pickup_n, s.pickup_digits, s.pickup_generation,
     s.drop_off_pass, s.drop_off_n, s.drop_off_digits, s.drop_off_generation,

@@ -2,8 +2,8 @@
 
 -- name: make_code
 -- One statement whether anybody has this address or not: it takes as long. ($2: in small letters)
-INSERT INTO links (id, purpose, organisation, email, created_at, expires_at, due_at)
-SELECT $1, 'code', organisation, $2, $3, $4, $3 FROM people WHERE lower(email) = $2 LIMIT 1
+INSERT INTO links (id, purpose, organisation, email, created_at, expires_at, due_at, language)
+SELECT $1, 'code', organisation, $2, $3, $4, $3, language FROM people WHERE lower(email) = $2 LIMIT 1
 
 -- name: begin_visits
 -- For everybody who has the address that this code was mailed to; the code is used up.
@@ -22,7 +22,7 @@ RETURNING true
 
 -- name: visitors
 -- Whose visit this cookie is, the one with the longest history first.
-SELECT p.id, p.name, p.email, v.organisation, v.created_at, v.used_at
+SELECT p.id, p.name, p.email, p.language, v.organisation, v.created_at, v.used_at
 FROM visits v JOIN people p ON p.id = v.person
 WHERE v.secret = $1 AND v.ends_at > $2 AND v.used_at > $3
 ORDER BY p.created_at, p.id

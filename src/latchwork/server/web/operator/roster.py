@@ -14,6 +14,19 @@ from latchwork.server.web.render import AnyRequest, TheOffice, page
 
 PEOPLE = "/operator/people"
 IMPORT = f"{PEOPLE}/import"
+NAMES = {
+    "name": "name",
+    "unit": "unit",
+    "external_id": "id",
+    "email": "e-mail",
+    "other_emails": "other addresses",
+    "phones": "telephone numbers",
+    "language": "language",
+    "kind": "kind",
+    "site": "site",
+    "contact": "key contact",
+}
+"""Of what changed."""
 FORM_BYTES_MAX = spreadsheet.BYTES_MAX * 4 // 3 + 16 * 1024
 """The file once more, in base64."""
 ERASED_BYTES_MAX = 64 * spreadsheet.ROWS_MAX
@@ -73,6 +86,7 @@ async def _page(
         site=site,
         code=code,
         erased=erased,
+        names=NAMES,
     )
 
 

@@ -28,7 +28,7 @@ from latchwork.server.web.operator.session import (
     same_site,
     secure,
 )
-from latchwork.server.web.render import AnyRequest, TheOffice, page
+from latchwork.server.web.render import AnyRequest, TheOffice, page, reader
 
 
 @get(SIGN_IN, include_in_schema=False)
@@ -142,7 +142,7 @@ async def forgot_page(office: TheOffice) -> Response[str]:
 async def forgot(request: AnyRequest, office: TheOffice, data: Form) -> Response[str]:
     same_site(request, office)
     (email,) = form_values(data, "email")
-    await links.ask_reset(office, email, caller(request))
+    await links.ask_reset(office, email, caller(request), reader().language)
     return page("operator/forgot.html", layer="operator", mails=office.mails, asked=True)
 
 

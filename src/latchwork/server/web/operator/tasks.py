@@ -10,7 +10,7 @@ from litestar.response import Redirect
 from latchwork.server.actions import places, tasks
 from latchwork.server.actions.office import Declined
 from latchwork.server.web.operator.session import Form, Operator, Seal
-from latchwork.server.web.render import TheOffice, page
+from latchwork.server.web.render import TheOffice, page, tell
 
 LOOK = "Look inside, and say on the door's page or at the wall what you see."
 PERSON = "When you know what it was, close this with a reason."
@@ -62,8 +62,8 @@ def told(task: tasks.Task) -> dict[str, object]:
     where = f"{bank}/doors/{quote(task.about, safe='')}" if "{about}" in what and task.kind not in NO_DOOR else bank
     return {
         "task": task,
-        "what": what.format(about=task.about, stay=task.stay_label or task.about[:8]),
-        "next": next_step,
+        "what": tell(what, about=task.about, stay=task.stay_label or task.about[:8]),
+        "next": tell(next_step),
         "where": f"/operator/stays/{task.about}" if task.stay_label else where,
         "zone": places.zone(task.time_zone),
     }

@@ -7,7 +7,7 @@ from litestar.response import Redirect
 from latchwork.server.actions import accounts, links
 from latchwork.server.actions.office import Office
 from latchwork.server.web.operator.session import Form, Here, Seal, form_values
-from latchwork.server.web.render import TheOffice, page
+from latchwork.server.web.render import TheOffice, page, reader
 
 TEAM = "/operator/team"
 
@@ -20,7 +20,7 @@ async def team_page(office: TheOffice, session: Here, seal: Seal) -> Response[st
 @post(f"{TEAM}/invitations", include_in_schema=False, status_code=200)
 async def invite(office: TheOffice, session: Here, seal: Seal, data: Form) -> Response[str]:
     email, role = form_values(data, "email", "role")
-    made = await accounts.invite(office, session.who, email, role)
+    made = await accounts.invite(office, session.who, email, role, reader().language)
     return await _team(office, session, seal, made)
 
 
@@ -46,7 +46,7 @@ async def remove(office: TheOffice, session: Here, account_id: FromPath[str]) ->
 
 @post(f"{TEAM}/{{account_id:str}}/recover", include_in_schema=False, status_code=200)
 async def recover(office: TheOffice, session: Here, seal: Seal, account_id: FromPath[str]) -> Response[str]:
-    made = await accounts.recover(office, session.who, account_id)
+    made = await accounts.recover(office, session.who, account_id, reader().language)
     return await _team(office, session, seal, made)
 
 

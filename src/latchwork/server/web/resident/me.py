@@ -8,7 +8,7 @@ from litestar.response import Redirect
 from latchwork.server.actions import access, visits
 from latchwork.server.actions.office import Declined, Office
 from latchwork.server.web.operator.session import Form, caller, cookie, cookie_name, same_site
-from latchwork.server.web.render import AnyRequest, TheOffice, page
+from latchwork.server.web.render import AnyRequest, TheOffice, page, speak
 
 ME = "/me"
 VISIT_SECONDS = int(visits.LIFE.total_seconds())
@@ -74,7 +74,9 @@ async def leave(request: AnyRequest, office: TheOffice, data: Form) -> Response[
 
 async def _who(request: AnyRequest, office: Office) -> tuple[str, list[visits.Visitor]]:
     secret = request.cookies.get(cookie_name(office, "me"), "")
-    return secret, await visits.visitors(office, secret)
+    who = await visits.visitors(office, secret)
+    speak(who[0].language if who else None)
+    return secret, who
 
 
 async def _form_of(request: AnyRequest, office: Office, data: dict[str, str]) -> tuple[str, list[visits.Visitor]]:

@@ -11,7 +11,7 @@ from latchwork.server.actions import changes, parcel, privacy, receipts
 from latchwork.server.actions.office import Declined, Office, Who
 from latchwork.server.actions.stays import COMING, WAITING
 from latchwork.server.web.operator.session import Form, day_in, same_site
-from latchwork.server.web.render import AnyRequest, TheOffice, download, drawn, fresh, html, page
+from latchwork.server.web.render import AnyRequest, TheOffice, download, drawn, fresh, html, page, speak
 from latchwork.server.web.story import told
 from latchwork.ui.wall import Door, columns
 
@@ -22,19 +22,21 @@ DAYS = ("1", "3", "7")
 
 @get("/p/{token:str}", include_in_schema=False)
 async def parcel_page(office: TheOffice, token: FromPath[str]) -> Response[str]:
-    found = await parcel.parcel(office, token)
+    found = await _found(office, token)
     return page("resident/parcel.html", layer="phone", live=f"/p/{token}/events", **await _values(office, found, token))
 
 
 @get("/p/{token:str}/about", include_in_schema=False)
 async def about(office: TheOffice, token: FromPath[str]) -> Response[str]:
     """What is known about the person, and why."""
-    return page("resident/about.html", layer="phone", known=await privacy.known(office, token), here=f"/p/{token}")
+    known = await privacy.known(office, token)
+    speak(known.person.language if known.person else None)
+    return page("resident/about.html", layer="phone", known=known, here=f"/p/{token}")
 
 
 @get("/p/{token:str}/events", include_in_schema=False)
 async def parcel_events(request: AnyRequest, office: TheOffice, token: FromPath[str]) -> ServerSentEvent:
-    found = await parcel.parcel(office, token, with_story=False)
+    found = await _found(office, token, with_story=False)
 
     async def render() -> str:
         return html("resident/card.html", **await _values(office, await parcel.parcel(office, token), token))
@@ -49,7 +51,7 @@ async def parcel_receipt(office: TheOffice, token: FromPath[str]) -> Response[by
 
 @get("/p/{token:str}/change", include_in_schema=False)
 async def change_page(office: TheOffice, token: FromPath[str]) -> Response[str]:
-    found = await parcel.parcel(office, token, with_story=False)
+    found = await _found(office, token, with_story=False)
     office, who, stay = await changes.by_link(office, token)
     today = office.now().astimezone(found.zone).date()
     return page(
@@ -99,8 +101,15 @@ async def dismiss(request: AnyRequest, office: TheOffice, token: FromPath[str], 
     return _back(token)
 
 
+async def _found(office: Office, token: str, *, with_story: bool = True) -> parcel.Parcel:
+    found = await parcel.parcel(office, token, with_story=with_story)
+    speak(found.language)
+    return found
+
+
 async def _asker(request: AnyRequest, office: Office, token: str) -> tuple[Office, Who, str]:
     same_site(request, office)
+    await _found(office, token, with_story=False)
     return await changes.by_link(office, token)
 
 

@@ -6,9 +6,7 @@ for (const form of document.querySelectorAll("form[data-passkey]")) {
   const known = window.PublicKeyCredential?.parseRequestOptionsFromJSON !== undefined;
   if (!known || location.hostname !== form.dataset.host) {
     form.querySelector("button").disabled = true;
-    trouble.textContent = known
-      ? `Passkeys work at ${form.dataset.origin} only.`
-      : "This browser knows no passkeys, or this page is not encrypted.";
+    trouble.textContent = known ? form.dataset.elsewhere : form.dataset.unknown;
     continue;
   }
   form.addEventListener("submit", async (event) => {
@@ -22,8 +20,7 @@ for (const form of document.querySelectorAll("form[data-passkey]")) {
       form.elements.answer.value = JSON.stringify(answer.toJSON());
       form.submit();
     } catch (error) {
-      trouble.textContent =
-        error.name === "InvalidStateError" ? "This device has a passkey for this account already." : "That did not work. Try again.";
+      trouble.textContent = error.name === "InvalidStateError" ? form.dataset.twice : form.dataset.failed;
     }
   });
 }
