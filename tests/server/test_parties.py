@@ -13,6 +13,10 @@ import asyncpg
 from tests.server.test_pages import DESK, PHONE, browsing, looking, shot
 from tests.server.town import Town, town
 
+from latchwork.domain import commands as c
+from latchwork.domain.words import PassId, Reason, StayId
+from latchwork.sync import keys
+
 MONTH = f"{datetime.now(UTC):%Y-%m}"
 
 
@@ -214,9 +218,20 @@ async def test_a_usage_statement_by_month_wall_and_size(database: str, tmp_path:
             await blue.ask("GET", f"{path}?{bad}", 422)
 
 
-async def test_a_party_is_admitted_on_a_page(database: str, tmp_path: Path, chromium_path: str) -> None:
-    async with two_carriers(database, tmp_path) as (place, blue, _), browsing(chromium_path) as browser:
+async def test_a_party_is_admitted_on_a_page_and_so_are_couriers_who_see_their_list(
+    database: str, tmp_path: Path, chromium_path: str
+) -> None:
+    async with two_carriers(database, tmp_path) as (place, blue, green), browsing(chromium_path) as browser:
         red = await carrier(place, "Red Parcels")
+        refused = StayId((await blue.announce("B-1"))["id"])
+        await place.wall.sync()
+        await place.wall.put_in(blue.courier, refused)
+        recipient = await place.wall.sign_in(place.wall.bank.stays[refused].pickup or PassId(""))
+        await place.wall.do(c.Report(recipient, refused, Reason.REFUSED))
+        await place.wall.sync()
+        listed = f"banks/{place.bank}/collections"
+        assert [x["id"] for x in await blue.ask("GET", listed)] == [refused]
+        assert await green.ask("GET", listed) == [] == await green.ask("GET", f"{listed}?party={blue.party}")
         async with looking(browser, DESK) as page:
             await page.goto(await place.sign_in_link())
             await page.get_by_role("button", name="Sign in").click()
@@ -228,7 +243,45 @@ async def test_a_party_is_admitted_on_a_page(database: str, tmp_path: Path, chro
             await shot(page, "parties-1280")
             await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
             await shot(page, "parties-390")
-            await page.get_by_role("button", name="Admit Blue no longer").click()
-            await page.get_by_role("row", name="Blue").wait_for(state="detached")
-        assert await blue.ask("GET", "banks") == []
+            await page.goto(f"{place.url}/operator/banks/{place.bank}")
+            await page.get_by_role("link", name="To take out").click()
+            await page.get_by_label("Carrier").select_option("Green")
+            await page.get_by_role("button", name="Show").click()
+            await page.get_by_text("Nothing to take out.").wait_for()
+            await page.get_by_label("Carrier").select_option("Blue")
+            await page.get_by_role("button", name="Show").click()
+            await page.get_by_role("row", name="B-1").get_by_text("Blue").wait_for()
+            await shot(page, "collections-390")
+            await page.set_viewport_size(DESK)  # type: ignore[arg-type]
+            await shot(page, "collections-1280")
+            await page.goto(f"{place.url}/operator/banks/{place.bank}")
+            await page.get_by_role("link", name="Who gets in at this wall").click()
+            courier, household = (page.locator("form", has_text=x) for x in ("A courier", "Somebody of a household"))
+            await courier.get_by_label("Carrier").select_option("Blue")
+            await courier.get_by_label("for your own list").fill("Dan")
+            await courier.get_by_role("button", name="Let them in").click()
+            await household.get_by_label("Whose things").fill("Lovelace")
+            await household.get_by_label("Number of their card").fill("04:a2:7f:11")
+            await household.get_by_label("for your own list").fill("Bo")
+            await household.get_by_role("button", name="Let them in").click()
+            await page.get_by_role("row", name="Bo").get_by_text("asked").wait_for()
+            await place.wall.sync()
+            await page.reload()
+            await page.get_by_role("row", name="Bo").get_by_text("their own").wait_for()
+            await page.get_by_role("row", name="Dan").get_by_text("Show").click()
+            code = await page.get_by_role("row", name="Dan").locator("code").inner_text()
+            assert place.wall.bank.passes[place.wall.pass_with(code)].grant.party == blue.party
+            card = keys.card_lookup(place.wall.code_key, "04A27F11")
+            assert place.wall.bank.passes[place.wall.bank.codes[card]].grant.recipient == place.person
+            await shot(page, "passes-1280")
+            await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+            await shot(page, "passes-390")
+            await page.get_by_role("button", name="Let Dan in no longer").click()
+            await place.wall.sync()
+            await page.reload()
+            await page.get_by_role("row", name="Dan").wait_for(state="detached")
+            await page.goto(f"{place.url}/operator/banks/{place.bank}/parties")
+            await page.get_by_role("button", name="Admit Green no longer").click()
+            await page.get_by_role("row", name="Green").wait_for(state="detached")
+        assert await green.ask("GET", "banks") == []
         assert [x["id"] for x in await red.ask("GET", "banks")] == [place.bank]

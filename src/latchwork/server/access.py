@@ -171,8 +171,8 @@ RIGHTS: Final = (
         note="It makes a code for somebody else, so whoever helps at the wall may not.",
     ),
     right(
-        "see_collections", "See what a carrier takes out", (OWNER, MANAGER, ATTENDANT),
-        "GET banks/{}/collections",
+        "see_collections", "See what a carrier takes out", (OWNER, MANAGER, ATTENDANT, CARRIER, SHOP),
+        "GET banks/{}/collections", "GET /operator/banks/{}/collections",
     ),
     right("see_notices", "See what recipients were told", (OWNER, MANAGER, ATTENDANT, AUDITOR), "GET notices"),
     # People
@@ -223,6 +223,7 @@ RIGHTS: Final = (
     right(
         "keep_passes", "Let couriers, staff and households in at a wall, and see their codes", (OWNER, MANAGER),
         "GET passes", "GET passes/{}", "POST passes", "DELETE passes/{}",
+        "GET /operator/banks/{}/passes", "POST /operator/banks/{}/passes", "POST /operator/banks/{}/passes/{}/end",
     ),
     # Those who run it
     right("see_rights", "See who may do what", STAFF, "GET /operator/access"),

@@ -148,6 +148,7 @@ async def _bank(office: Office, who: Who, bank_id: str) -> dict[str, Any]:
     doors = [Door(c.id, c.width_mm, c.height_mm, c.state, c.door) for c in picture.compartments]
     return {
         "bank": bank,
+        "who": who,
         "sticker": banks.sticker(bank),
         "witness": banks.witness(office),
         "zone": places.zone(bank.time_zone),
