@@ -132,6 +132,11 @@ def test_a_file_of_something_else_is_refused_with_a_sentence(tmp_path: Path, dat
     assert done.stderr == "latchwork replay: This is no file of reservations: it has no column 'Type'.\n"
     (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(b"x" * 5000)[:20])
     assert "cannot be read" in replay(tmp_path / "cut.csv.gz", database, tmp_path / "data").stderr
+    packed = bytearray(gzip.compress(bytes(range(256)) * 20))
+    packed[40] ^= 0xFF
+    (tmp_path / "bent.csv.gz").write_bytes(packed)
+    with pytest.raises(reservations.WrongFile, match="cannot be read"):
+        reservations.read(tmp_path / "bent.csv.gz")
     assert "No such file" in replay(tmp_path / "none.csv", database, tmp_path / "data").stderr
 
 

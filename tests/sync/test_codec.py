@@ -1,6 +1,8 @@
 """Entry formats are permanent: every kind of version 1 is pinned by a line of a golden file."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,7 +13,10 @@ from latchwork.domain import commands as c
 from latchwork.domain.entries import Entry
 from latchwork.domain.words import StayId
 from latchwork.sync import codec
+from latchwork.sync.custody import EMPTY_ROOT
+from latchwork.sync.exchange import Challenge, Down, pack, unpack
 
+SERVICE = {"id": "parcel", "deposit_by": "courier", "collect_by": "person", "pickup_hours_max": 72}
 GOLDEN = Path(__file__).parent.parent / "golden" / "entries_v1.jsonl"
 
 
@@ -79,3 +84,30 @@ def test_instructions_travel_and_unknown_ones_are_answerable() -> None:
     assert codec.read_instruction(raw) == expect
     for strange in (b"", b"{}", b'{"Dance":{}}', b'{"Expect":{"stay":1}}', b"[1]", b"\xff", b'{"Cancel":{},"Open":{}}'):
         assert isinstance(codec.read_instruction(strange), c.NotUnderstood)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"GrantPass": {"pass_id": "p", "role": "courier", "valid_until": "2026-11-21T09:00:00"}},
+        {"GrantPass": {"pass_id": "p", "role": "courier", "valid_until": "9999-12-31T23:59:59Z"}},
+        {"Reserve": {"stay": "s", "claim": "c", "until": "0001-01-01T00:00:00Z"}},
+        {"Adopt": {"version": 1, "policy": {"services": [SERVICE | {"pickup_hours_max": 10**9}]}}},
+        {"Adopt": {"version": 1, "policy": {"services": [SERVICE | {"reminder_hours": [1, -(10**30)]}]}}},
+        {"Adopt": {"version": 1, "policy": {"utc_offsets": [["2026-01-01T00:00:00", 60]]}}},
+        {"Adopt": {"version": 1, "policy": {"open_seconds_max": 1e308}}},
+    ],
+)
+def test_a_server_that_states_what_cannot_be_reckoned_with_is_not_understood(said: dict[str, Any]) -> None:
+    assert codec.read_instruction(json.dumps(said).encode()) == c.NotUnderstood()
+    assert (
+        codec.read_instruction(b'{"Reserve": {"stay": "s", "claim": "c", "until": "2026-11-21T09:00:00Z"}}')
+        != c.NotUnderstood()
+    )
+
+
+def test_a_clock_without_a_zone_or_of_another_age_is_no_message() -> None:
+    for time in (AT.replace(tzinfo=None), AT.replace(year=9999), AT.replace(year=1)):
+        for message in (Challenge(b"nonce", time), Down(1, 1, 1, 0, EMPTY_ROOT, time)):
+            with pytest.raises(codec.Unreadable, match="a clock that shows"):
+                unpack(pack(message))

@@ -75,6 +75,8 @@ LEAD = timedelta(hours=1)
 """A wall is up and enrolled so long before the first thing is announced."""
 OPENS_AFTER_S = 0.3
 DOOR_OPEN_S = 8.0
+LOCKERS_AT_ONCE = 24
+"""In one process: more would only wait for each other at the database."""
 TELL_EVERY_S = 5.0
 SOFTWARE = f"latchwork {version('latchwork')} replay"
 
@@ -288,11 +290,16 @@ class _Progress:
 
 
 async def _play(share: _Share, tell: Callable[[int], None]) -> list[Played]:
-    """Every locker of a share at once: their writes meet in the store's batches as those of real banks do."""
+    """Many lockers at once: their writes meet in the store's batches as those of real banks do."""
+    room = asyncio.Semaphore(LOCKERS_AT_ONCE)
+
+    async def play(bank: _Bank) -> Played:
+        async with room:
+            return await bank.play(tell)
+
     async with await PostgresStore.connect(share.dsn) as store, asyncio.TaskGroup() as group:
-        tasks = [
-            group.create_task(_Bank(share, store, locker, rows).play(tell)) for locker, rows in share.lockers.items()
-        ]
+        banks = [_Bank(share, store, locker, rows) for locker, rows in share.lockers.items()]
+        tasks = [group.create_task(play(bank)) for bank in banks]
     return [task.result() for task in tasks]
 
 

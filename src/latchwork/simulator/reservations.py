@@ -7,6 +7,7 @@ the file leaves open is decided here and said where it is decided, so that a rea
 import csv
 import gzip
 import math
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -131,7 +132,7 @@ def read(path: Path, limit: int | None = None, zone: ZoneInfo = ZONE) -> File:
                     file.reservations.append(read_row)
                 else:
                     file.unplayed.append(read_row)
-    except (UnicodeDecodeError, csv.Error, EOFError, gzip.BadGzipFile) as error:
+    except (UnicodeDecodeError, csv.Error, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise WrongFile(f"{path} cannot be read: {error}") from None
     return file
 

@@ -21,6 +21,10 @@ ENTRY_BYTES_MAX = 16 * 1024
 KIND_CHARACTERS_MAX = 64
 """Of a kind's name, so much is kept in a column beside the entry."""
 _EPOCH_MAX, _SEQ_MAX = 2**31 - 1, 2**53
+YEARS = range(2000, 2200)
+"""Times outside these are nobody's: a server that states one is not to be reckoned with."""
+NUMBER_MAX = 10_000_000
+"""In an instruction; so many hours can still be added to a time."""
 
 KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Body)}
 INSTRUCTIONS: dict[str, type[Any]] = {
@@ -109,6 +113,7 @@ def read_instruction(raw: bytes) -> commands.Instruction:
         ((kind, body),) = msgspec.json.decode(raw, type=dict[str, msgspec.Raw]).items()
         instruction: commands.Instruction = _instruction_decoders[kind].decode(body)
         all_read = _covers(msgspec.to_builtins(instruction), msgspec.json.decode(body))
+        all_read = all_read and _can_be_reckoned(msgspec.to_builtins(instruction, builtin_types=(datetime,)))
     except (msgspec.MsgspecError, ValueError, KeyError, RecursionError):
         return commands.NotUnderstood()
     return instruction if all_read else commands.NotUnderstood()
@@ -121,6 +126,21 @@ def _covers(known: Any, said: Any) -> bool:
     if isinstance(said, list) and isinstance(known, list | tuple):
         return all(map(_covers, known, said))
     return True
+
+
+def is_plausible(at: datetime) -> bool:
+    return at.tzinfo is not None and at.year in YEARS
+
+
+def _can_be_reckoned(value: Any) -> bool:
+    """Whether no time and no number in it would make a sum fail, at once or at somebody's parcel days later."""
+    if isinstance(value, datetime):
+        return is_plausible(value)
+    if isinstance(value, int | float):
+        return abs(value) <= NUMBER_MAX
+    if isinstance(value, dict):
+        value = value.values()
+    return isinstance(value, str | None) or all(map(_can_be_reckoned, value))
 
 
 class Signature(msgspec.Struct, frozen=True):
@@ -151,7 +171,7 @@ def read_signed(raw: bytes) -> Signed | None:
         (signed,) = _signed_decoder.decode(raw).values()
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
-    return signed if signed.until.tzinfo is not None else None
+    return signed if is_plausible(signed.until) else None
 
 
 def body_hash(raw: bytes) -> str:

@@ -30,7 +30,7 @@ from typing import Annotated
 import msgspec
 
 from latchwork.domain.words import BankId, InstructionId
-from latchwork.sync.codec import ENTRY_BYTES_MAX, Unreadable, read_envelope
+from latchwork.sync.codec import ENTRY_BYTES_MAX, Unreadable, is_plausible, read_envelope
 from latchwork.sync.custody import Frontier
 
 PROTOCOL = 1
@@ -235,6 +235,8 @@ def unpack(raw: bytes) -> Message:
         raise Unreadable(f"not a message: {error}") from None
     if isinstance(message, Up | Told | Page) and len(message.entries) > ENTRIES_MAX:
         raise Unreadable(f"{len(message.entries)} entries at once")
+    if isinstance(message, Challenge | Down) and not is_plausible(message.time):
+        raise Unreadable(f"a clock that shows {message.time}")
     return message
 
 

@@ -61,9 +61,9 @@ async def create(office: Office, who: Who, name: str) -> people.Party:
     return party
 
 
-async def _name_carriers(office: Office, who: Who) -> None:
+async def _name_carriers(office: Office, who: Who, only: str | None = None) -> None:
     carriers = {party.id: party.name for party in await people.parties(office, who)}
-    for bank in await office.tables.all(_Sign, "signs", who.organisation):
+    for bank in await office.tables.all(_Sign, "signs", who.organisation, only):
         await documents.put(office, bank.id, WALL, {"name": bank.name, "site": bank.site, "carriers": carriers})
 
 
@@ -92,7 +92,7 @@ async def set_rule(office: Office, who: Who, party: str, wanted: Rule) -> Rule:
 async def begin(office: Office, who: Who, bank: str) -> None:
     """What a new wall has to know."""
     await documents.put(office, bank, DOCUMENT, await _told(office, who))
-    await _name_carriers(office, who)
+    await _name_carriers(office, who, bank)
 
 
 async def _told(office: Office, who: Who) -> dict[str, dict[str, Any]]:

@@ -12,4 +12,5 @@ SELECT p.id, p.rule::text AS rule, p.ask_secret FROM parties p JOIN banks b ON b
 WHERE b.id = $1 AND p.id = $2
 
 -- name: signs
-SELECT b.id, b.name, s.name AS site FROM banks b JOIN sites s ON s.id = b.site WHERE b.organisation = $1 ORDER BY b.id
+SELECT b.id, b.name, s.name AS site FROM banks b JOIN sites s ON s.id = b.site
+WHERE b.organisation = $1 AND ($2::text IS NULL OR b.id = $2) ORDER BY b.id
