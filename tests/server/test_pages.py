@@ -15,7 +15,7 @@ from tests.server.town import Town, town
 
 from latchwork.domain import commands as c
 from latchwork.domain.words import Reason, StayId
-from latchwork.server.web.operator.tasks import WORDS
+from latchwork.server.actions.tasks import WORDS
 from latchwork.store.rows import Task
 from latchwork.ui.words import words
 

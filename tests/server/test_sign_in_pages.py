@@ -93,6 +93,9 @@ async def test_an_owner_begins_invites_and_signs_in_again(database: str, tmp_pat
         await page.get_by_text("Ada Lovelace").wait_for()
         await page.get_by_role("link", name="Account").click()
         await page.get_by_text("This one").wait_for()
+        await page.get_by_role("button", name="Mail me no alarms").click()
+        await page.get_by_role("button", name="Mail me alarms").click()
+        await page.get_by_role("button", name="Mail me no alarms").wait_for()
         await shot(page, "sign-in-account-1280")
         await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
         await shot(page, "sign-in-account-390")

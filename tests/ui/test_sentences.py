@@ -12,10 +12,10 @@ from jinja2 import nodes
 
 from latchwork.domain.words import Purpose
 from latchwork.server import access
-from latchwork.server.actions import people, roster
+from latchwork.server.actions import people, roster, tasks
 from latchwork.server.web import render, routes, story
 from latchwork.server.web.operator import roster as roster_page
-from latchwork.server.web.operator import tasks, walls
+from latchwork.server.web.operator import walls
 from latchwork.ui.words import Sentence, languages, words
 
 SERVER = Path(render.__file__).parents[1]

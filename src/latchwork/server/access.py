@@ -246,6 +246,7 @@ RIGHTS: Final = (
         "GET /operator/single-sign-on/{}/connect",
         "POST /operator/sign-in/second", "POST /operator/sign-in/second/passkey", "GET /operator/app",
         "POST /operator/app", "GET /operator/account", "POST /operator/account/codes",
+        "POST /operator/account/alarms",
         "POST /operator/account/passkeys", "POST /operator/account/passkeys/{}/remove",
         "POST /operator/account/password", "POST /operator/account/password/remove",
         "POST /operator/account/sessions/end-others", "POST /operator/account/sessions/{}/end",

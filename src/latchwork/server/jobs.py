@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable
 
-from latchwork.server.actions import changes, overflow, privacy, reminders, room, sessions, tasks, visits
+from latchwork.server.actions import alarms, changes, overflow, privacy, reminders, room, sessions, tasks, visits
 from latchwork.server.actions.office import Office, Unavailable
 
 STEPS: tuple[Callable[[Office], Awaitable[None]], ...] = (
@@ -12,6 +12,7 @@ STEPS: tuple[Callable[[Office], Awaitable[None]], ...] = (
     room.offer,
     changes.hold_for_the_absent,
     tasks.find_wrong_flats,
+    alarms.tell,
     reminders.tell_delegates,
     reminders.tell_opened,
     reminders.tell_redirected,

@@ -15,6 +15,7 @@ import segno
 
 from latchwork.domain.effects import Notice
 from latchwork.domain.words import StayState
+from latchwork.server.actions.alarms import Alarm
 from latchwork.server.actions.letters import CODED, Letter
 from latchwork.server.actions.links import Letter as LinkLetter
 from latchwork.server.actions.parcel import grouped
@@ -26,6 +27,7 @@ TEMPLATES = Path(__file__).parent / "mail_templates"
 SEND_SECONDS_MAX = 8.0
 """Below a quarter of the outbox's lease."""
 QR_ID = "qr@latchwork"
+MOMENT = "%-d %B, %H:%M"
 
 _pages = environment(TEMPLATES)
 _pages.filters["grouped"] = grouped
@@ -88,6 +90,17 @@ def compose_link(letter: LinkLetter, sender: str, now: datetime) -> EmailMessage
     values = {"w": w, "letter": letter, "until": letter.expires_at.strftime(w.say("mail.moment")), **said}
     message.set_content(_pages.get_template("link.txt").render(values), cte="quoted-printable")
     message.add_alternative(_pages.get_template("link.html").render(values), subtype="html", cte="quoted-printable")
+    return message
+
+
+def compose_alarm(alarm: Alarm, sender: str, now: datetime) -> EmailMessage:
+    """What is the matter at a wall, the latest in the subject."""
+    message = _addressed(alarm.id, alarm.name, alarm.to, sender, now)
+    more = f" and {len(alarm.tasks) - 1} more" if len(alarm.tasks) > 1 else ""
+    message["Subject"] = " ".join(f"{alarm.bank_name}: {alarm.tasks[0].what}{more}".split())
+    values = {"alarm": alarm, "title": alarm.bank_name, "when": lambda at: at.astimezone(alarm.zone).strftime(MOMENT)}
+    message.set_content(_pages.get_template("alarm.txt").render(values), cte="quoted-printable")
+    message.add_alternative(_pages.get_template("alarm.html").render(values), subtype="html", cte="quoted-printable")
     return message
 
 

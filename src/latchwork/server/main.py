@@ -26,8 +26,8 @@ from litestar.datastructures import MutableScopeHeaders, State
 from litestar.types import Message, Scope
 
 from latchwork.server import jobs
-from latchwork.server.actions import access, links, partners, privacy
-from latchwork.server.actions.letters import NotSent, letter
+from latchwork.server.actions import access, alarms, links, partners, privacy
+from latchwork.server.actions.letters import Letter, NotSent, letter
 from latchwork.server.actions.live import Live
 from latchwork.server.actions.office import Office, Unavailable
 from latchwork.server.actions.vault import Unusable, open_vault, write_private
@@ -36,7 +36,7 @@ from latchwork.server.api.problems import problem
 from latchwork.server.exchange import Exchange
 from latchwork.server.ledger import Ledger
 from latchwork.server.link import UVICORN, Link, hear_bank
-from latchwork.server.mail import BadSetting, SmtpMailer, compose, compose_link
+from latchwork.server.mail import BadSetting, SmtpMailer, compose, compose_alarm, compose_link
 from latchwork.server.notices import Dispatcher, NothingToSay
 from latchwork.server.ports import PortTaken, Server, listen
 from latchwork.server.web import routes as web
@@ -267,7 +267,7 @@ async def running(
         work.append(_keep_house(office))
         if mailer is not None:
             for outbox, write in (
-                (PostgresOutbox(store), _writer(office, given.mail_from)),
+                (PostgresOutbox(store), mail_writer(office, given.mail_from)),
                 (LinkOutbox(store), _link_writer(office, given.mail_from)),
             ):
                 work.append(_keep_sending(Dispatcher(outbox, write, mailer, clock)))
@@ -331,12 +331,19 @@ def _excuse(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     return web.excuse(error, request)
 
 
-def _writer(office: Office, sender: str) -> Callable[[DueNotice], Awaitable[EmailMessage]]:
+def mail_writer(office: Office, sender: str) -> Callable[[DueNotice], Awaitable[EmailMessage]]:
     async def write(due: DueNotice) -> EmailMessage:
-        found = await letter(office, due.id, due.kind, due.stay, due.person)
-        if isinstance(found, NotSent):
-            raise NothingToSay(found.why)
-        return compose(found, sender, office.now())
+        found: Letter | alarms.Alarm | NotSent
+        if due.kind == alarms.ALARM:
+            found = await alarms.letter(office, due.id, due.bank, due.person)
+        else:
+            found = await letter(office, due.id, due.kind, due.stay, due.person)
+        match found:
+            case NotSent(why):
+                raise NothingToSay(why)
+            case Letter():
+                return compose(found, sender, office.now())
+        return compose_alarm(found, sender, office.now())
 
     return write
 

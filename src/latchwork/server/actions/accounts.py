@@ -33,6 +33,8 @@ class Account:
     recovery: int | None
     recovery_used: list[int]
     created_at: datetime
+    alarms: bool
+    """Whether they want mails of what cannot wait at a wall."""
     passkeys: bool
     """Whether it has any."""
 

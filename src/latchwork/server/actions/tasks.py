@@ -1,5 +1,6 @@
 """Tasks: what a person has to look at. Whoever takes one is named; most are closed by what happens at the wall."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,6 +20,46 @@ BY_HAND = frozenset(
     }
 )
 """Nothing that happens at a door settles these: a person does, with a reason."""
+LOOK = "Look inside, and say on the door's page or at the wall what you see."
+PERSON = "When you know what it was, close this with a reason."
+WORDS: Mapping[str, tuple[str, str]] = {
+    "divided": ("The wall's log is divided", "Decide on the wall's page how it goes on."),
+    "unreadable_entry": ("An entry ({about}) cannot be read by this version", f"Update the server. {PERSON}"),
+    "forced_door": ("Door {about} opened without an order", LOOK),
+    "left_open": ("Door {about} stands open", f"Shut it. {LOOK}"),
+    "board_lost": (
+        "The board of door {about}, and of others on it, does not answer",
+        "Look at its power and line.",
+    ),
+    "tampered": ("The cabinet is open: switch {about}", "Go and look. This closes when the cabinet is shut."),
+    "climate": ("The temperature at {about} is outside its band, or not known", "Look at its cooling and its sensor."),
+    "not_opened": ("Door {about} did not open", f"Look at lock and contact. {LOOK}"),
+    "will_not_close": ("Door {about} does not close, a courier says", f"Look at hinge and lock. {LOOK}"),
+    "unresolved": ("The power went off while door {about} was opening", LOOK),
+    "wrong_key": ("Another controller says that it is this wall", PERSON),
+    "cloned": ("Two controllers speak as this wall with one key, by turns", f"One is a copy: find it. {PERSON}"),
+    "instruction_mismatch": ("The wall answered an instruction that is not as it was asked", PERSON),
+    "inconsistent": (
+        "What is stored of the wall's log is not what was countersigned",
+        f"`latchwork verify` says where. {PERSON}",
+    ),
+    "missing": ("Door {about}: what somebody saw inside is not what should be", LOOK),
+    "mismatch": ("Door {about}: a sensor inside contradicts what is recorded", LOOK),
+    "wrong_recipient": ("{stay}: it seems to be somebody else's", "Find out, and give it to its right recipient."),
+    "refused": ("{stay}: its recipient left it inside", "Its carrier takes it back, or you do at the wall."),
+    "unknown_recipient": ("{stay}: nobody knows whose it is", "Find out, and give it to its recipient."),
+    "unclaimed": ("{stay}: nobody collected it in time", "Take it out at the wall."),
+    "no_place": (
+        "{stay}: no bank takes it",
+        "Send it to a bank that does, or ask its carrier where it is. Then close this with a reason.",
+    ),
+    "remote_stopped": (
+        "The wall was asked to open too many doors from afar",
+        "It opens none that way until staff at the wall says so.",
+    ),
+    "recovered": ("Door {about}: a new controller cannot vouch for it", LOOK),
+}
+"""By kind: what is the matter, and what to do next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +81,19 @@ class Task:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_hand", self.kind in BY_HAND)
+
+    @property
+    def words(self) -> tuple[str, str]:
+        """As in WORDS, still to be filled in."""
+        return WORDS.get(self.kind, (self.kind.replace("_", " "), ""))
+
+    @property
+    def what(self) -> str:
+        return self.words[0].format(about=self.about, stay=self.stay_label or self.about[:8])
+
+    @property
+    def next(self) -> str:
+        return self.words[1]
 
 
 async def tasks(office: Office, who: Who, bank: str | None = None) -> list[Task]:

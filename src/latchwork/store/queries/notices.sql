@@ -89,3 +89,28 @@ ON CONFLICT DO NOTHING
 -- name: forget_delegates
 -- Words of people who could fetch something until a month ago.
 DELETE FROM delegates WHERE until < $1
+
+-- name: tell_alarms
+-- What cannot wait and nobody was told of, is older than $2 and not over: a mail for each wall that was quiet since $3,
+-- to everybody whose role it is and who wants it. Rebuilt tasks make no second one, for it is named by the latest entry.
+WITH loud AS (
+    SELECT DISTINCT bank FROM tasks WHERE told_at > $3
+), news AS (
+    UPDATE tasks t SET told_at = $1 FROM banks b
+    WHERE t.kind = ANY ($4::text[]) AND t.told_at IS NULL AND t.closed_at IS NULL AND t.opened_at <= $2
+        AND b.id = t.bank AND t.bank NOT IN (SELECT bank FROM loud)
+    RETURNING t.bank, b.organisation, t.epoch, t.seq
+), walls AS (
+    SELECT DISTINCT ON (bank) bank, organisation, epoch, seq FROM news ORDER BY bank, epoch DESC, seq DESC
+)
+INSERT INTO outbox (id, kind, stay, person, bank, epoch, seq, due_at)
+SELECT notice_id(w.bank, w.epoch, w.seq, a.id, 'alarm'), 'alarm', '', a.id, w.bank, w.epoch, w.seq, $1
+FROM walls w JOIN accounts a ON a.organisation = w.organisation AND a.alarms AND a.role = ANY ($5::text[])
+ON CONFLICT DO NOTHING
+
+-- name: alarm_reader
+SELECT a.name, a.email, a.role, o.id AS organisation, o.name AS organisation_name
+FROM accounts a JOIN organisations o ON o.id = a.organisation WHERE a.id = $1 AND a.alarms
+
+-- name: want_alarms
+UPDATE accounts SET alarms = $2 WHERE id = $1

@@ -1,12 +1,12 @@
 -- Signing in: accounts, sessions, one-time links, and guesses.
 
 -- name: account
-SELECT id, organisation, email, name, role, password, app, app_last, recovery, recovery_used, created_at,
+SELECT id, organisation, email, name, role, password, app, app_last, recovery, recovery_used, created_at, alarms,
     EXISTS (SELECT FROM passkeys p WHERE p.account = a.id) AS passkeys
 FROM accounts a WHERE id = $1
 
 -- name: account_by_email
-SELECT id, organisation, email, name, role, password, app, app_last, recovery, recovery_used, created_at,
+SELECT id, organisation, email, name, role, password, app, app_last, recovery, recovery_used, created_at, alarms,
     EXISTS (SELECT FROM passkeys p WHERE p.account = a.id) AS passkeys
 FROM accounts a WHERE email = $1 AND password IS NOT NULL
 
@@ -142,7 +142,7 @@ WITH used AS (
 )
 INSERT INTO accounts (id, organisation, email, name, role, password, created_at)
 SELECT $3, organisation, $4, $5, role, $6, $2 FROM used
-RETURNING id, organisation, email, name, role, password, app, app_last, recovery, recovery_used, created_at, false AS passkeys
+RETURNING id, organisation, email, name, role, password, app, app_last, recovery, recovery_used, created_at, alarms, false AS passkeys
 
 -- name: forget_links
 -- Older ones of the same kind for the same account or address lose their worth.

@@ -6,7 +6,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
 
-from latchwork.server.actions import accounts, factors, passkeys, sessions, single_sign_on
+from latchwork.server.actions import accounts, alarms, factors, passkeys, sessions, single_sign_on
 from latchwork.server.actions.office import Declined, Office
 from latchwork.server.actions.sessions import Stage
 from latchwork.server.web.operator.session import (
@@ -73,6 +73,12 @@ async def remove_passkey(office: TheOffice, session: Here, passkey: FromPath[str
     return Redirect(ACCOUNT, status_code=303)
 
 
+@post(f"{ACCOUNT}/alarms", include_in_schema=False)
+async def want_alarms(office: TheOffice, session: Here, data: Form) -> Redirect:
+    await alarms.want(office, session, data.get("alarms") == "on")
+    return Redirect(ACCOUNT, status_code=303)
+
+
 @post(f"{ACCOUNT}/codes", include_in_schema=False, status_code=200)
 async def new_codes(office: TheOffice, session: Here, seal: Seal) -> Response[str]:
     return _codes(await accounts.recovery_codes(office, session))
@@ -123,6 +129,7 @@ async def _account(office: TheOffice, session: Here, seal: Seal, declined: Decli
         account=account,
         passkeys=await passkeys.of(office, account.id) if account else [],
         question=question,
+        mails=office.mails and bool(account) and alarms.concerns(session.role),
         providers=await single_sign_on.offered(office, session.organisation) if account else [],
         sessions=await sessions.all_of(office, session),
         declined=declined,
@@ -159,4 +166,13 @@ def _codes(codes: list[str]) -> Response[str]:
 
 
 PROVEN = [app_page, use_app, make_passkey]
-HANDLERS = [account_page, change_password, remove_password, remove_passkey, new_codes, end_session, end_others]
+HANDLERS = [
+    account_page,
+    change_password,
+    remove_password,
+    remove_passkey,
+    want_alarms,
+    new_codes,
+    end_session,
+    end_others,
+]

@@ -1,0 +1,141 @@
+"""Staff is mailed what cannot wait at a wall: once for one cause, to whose role it is and who wants it."""
+
+from email.message import EmailMessage
+from pathlib import Path
+
+import asyncpg
+from tests.server.offices import Clock, an_office
+from tests.server.test_accounts import first_owner
+
+from latchwork.server.actions import accounts, alarms, banks, places, sessions
+from latchwork.server.actions.office import Office, Who
+from latchwork.server.actions.sessions import Stage
+from latchwork.server.main import mail_writer
+from latchwork.server.notices import Dispatcher
+from latchwork.store.outbox import PostgresOutbox
+
+SETTLED = alarms.SETTLE.total_seconds()
+QUIET = alarms.QUIET.total_seconds()
+
+
+class Post:
+    def __init__(self) -> None:
+        self.mails: list[EmailMessage] = []
+
+    async def send(self, message: EmailMessage) -> None:
+        self.mails.append(message)
+
+    def taken(self) -> list[tuple[str, str]]:
+        taken = [(str(mail["To"]), str(mail["Subject"])) for mail in self.mails]
+        self.mails.clear()
+        return sorted(taken)
+
+
+class Walls:
+    """What is the matter at which wall, and who was told."""
+
+    def __init__(self, office: Office, database: asyncpg.Connection, clock: Clock) -> None:
+        self.office, self.database, self.clock = office, database, clock
+        self.post = Post()
+        write = mail_writer(office, "Lockers <lockers@example.org>")
+        self.sending = Dispatcher(PostgresOutbox(office.store), write, self.post, clock)
+        self.seq = 0
+
+    async def happens(self, bank: str, kind: str, about: str) -> str:
+        self.seq += 1
+        await self.database.execute(
+            "INSERT INTO tasks (id, bank, kind, about, epoch, seq, opened_at) VALUES ($1, $2, $3, $4, 1, $5, $6)",
+            f"task {self.seq}", bank, kind, about, self.seq, self.clock(),
+        )  # fmt: skip
+        return f"task {self.seq}"
+
+    async def is_over(self, task: str) -> None:
+        await self.database.execute("UPDATE tasks SET closed_at = $2 WHERE id = $1", task, self.clock())
+
+    async def told(self, seconds: float = 0) -> list[tuple[str, str]]:
+        self.clock.move(seconds=seconds)
+        await alarms.tell(self.office)
+        while await self.sending.step():
+            pass
+        return self.post.taken()
+
+
+async def _wall(office: Office, who: Who, name: str) -> str:
+    office = office.acting(who.organisation)
+    site = await places.create_site(office, who, "Riverside", "1 Wharf Road", "Europe/Berlin")
+    return (await banks.create(office, who, site.id, name)).bank
+
+
+async def test_one_mail_for_one_cause_to_those_who_look_after_walls(database: str, tmp_path: Path) -> None:
+    clock = Clock()
+    connection = await asyncpg.connect(database)
+    async with an_office(database, tmp_path, clock, mails=True) as office:
+        grace = await first_owner(office)
+        who = Who(grace.id, grace.organisation, grace.name, False)
+        lobby, hall = await _wall(office, who, "Lobby"), await _wall(office, who, "Hall")
+        for name, role in (("tina", "technician"), ("aude", "auditor"), ("otto", "attendant")):
+            await connection.execute(
+                "INSERT INTO accounts (id, organisation, email, name, role, created_at)"
+                " VALUES ($1, $2, $3, $1, $4, $5)",
+                name, grace.organisation, f"{name}@example.org", role, clock(),
+            )  # fmt: skip
+        secret = await accounts.begin_session(office, await accounts.read(office, "otto"), "test", "test", Stage.FULL)
+        otto = await sessions.find(office, secret)
+        assert otto is not None
+        await alarms.want(office, otto, False)
+        walls = Walls(office, connection, clock)
+        readers = "Grace Hopper <grace@example.org>", "tina <tina@example.org>"
+
+        async def told(what: list[str], seconds: float) -> None:
+            assert await walls.told(seconds) == sorted((reader, each) for reader in readers for each in what)
+
+        # What is over before it has settled, and what can wait, is mailed to nobody.
+        blip = await walls.happens(lobby, "board_lost", "01")
+        await told([], SETTLED / 2)
+        await walls.is_over(blip)
+        await walls.happens(lobby, "unclaimed", "a stay")
+        await told([], SETTLED)
+
+        forced = await walls.happens(lobby, "forced_door", "03")
+        clock.move(seconds=SETTLED)
+        await alarms.tell(office)
+        await walls.sending.step()
+        _check_mail(walls.post.mails[0])
+        await told(["Lobby: Door 03 opened without an order"], 0)
+        await told([], QUIET * 2)
+
+        # More at the same wall is one mail, when it has been quiet; another wall is another matter.
+        await walls.happens(lobby, "tampered", "back")
+        await told(["Lobby: The cabinet is open: switch back and 1 more"], SETTLED)
+        await walls.happens(lobby, "not_opened", "04")
+        await walls.happens(lobby, "not_opened", "05")
+        await walls.happens(hall, "climate", "fridge")
+        await told(["Hall: The temperature at fridge is outside its band, or not known"], SETTLED)
+        await walls.is_over(forced)
+        await told(["Lobby: Door 05 did not open and 2 more"], QUIET)
+
+        # Over before it is sent: nobody is told of it.
+        late = await walls.happens(hall, "left_open", "01")
+        clock.move(seconds=QUIET)
+        await alarms.tell(office)
+        await connection.execute("UPDATE tasks SET closed_at = now() WHERE bank = $1", hall)
+        await told([], 0)
+        assert await connection.fetchval("SELECT closed_at IS NOT NULL FROM tasks WHERE id = $1", late)
+
+        # Tasks that were made anew from the log are no news.
+        await connection.execute("UPDATE tasks SET told_at = NULL")
+        await told([], QUIET)
+    await connection.close()
+
+
+def _check_mail(mail: EmailMessage) -> None:
+    text, html = (mail.get_body((kind,)) for kind in ("plain", "html"))
+    assert text is not None and html is not None
+    for words in (
+        "Door 03 opened without an order",
+        "ince 21 November, 13:00.",
+        "Look inside",
+        "https://lockers.example.org/operator/tasks",
+        "https://lockers.example.org/operator/account",
+    ):
+        assert words in text.get_content() and words in html.get_content()
