@@ -140,6 +140,10 @@ async def test_other_buses_than_the_last_sitting_had_begin_anew(tmp_path: Path) 
     async with kerong_wall(tmp_path, locks=2) as (live, _):
         with pytest.raises(Stop):
             await commission(path, Installer(live, stop_after=2))
+        kept = kept_at(path).read_text()
+        kept_at(path).write_text(kept.replace('"locks_per_board": 2', '"locks_per_board": 2, "baud": 9600'))
+        with pytest.raises(Stop):  # a rate that the scan has found is no other bus
+            await commission(path, Installer(live, stop_after=2))
         path.write_text(path.read_text().replace('locks_per_board" = 2', 'locks_per_board" = 1'))
         with pytest.raises(BadConfig, match="begin again with --anew"):
             await commission(path, Installer(live))

@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+from msgspec.structs import replace
 from tests.edge.drivers.bench import KINDS, Stand, everywhere
 
 from latchwork.domain.words import DoorState
@@ -49,3 +50,39 @@ def test_what_is_wrong_with_a_line_is_said() -> None:
         assert not found.boards and any("echoes" in trouble for trouble in found.troubles), found.troubles
 
     everywhere(story, ["kerong-cu16"], faults=[Faults(echo=True)])
+
+
+def test_what_is_wrong_with_one_address_is_said_while_all_are_tried() -> None:
+    async def story(stand: Stand) -> None:
+        await stand.driver.close()
+        number, other = stand.kind.numbers
+        for delay_s, says in ((0.02, "two of that address"), (0.0, "two boards of one address")):
+            stand.boards.twins[number] = delay_s
+            found = await scan(bus_of(stand))
+            assert other in found.boards and [says in trouble for trouble in found.troubles] == [True], found
+            assert f"board {number} " in found.troubles[0]
+
+    everywhere(story, ["kerong-cu16", "lcb-8a"], ["pty"])
+
+
+def test_a_board_with_another_number_of_locks_is_no_garbage() -> None:
+    async def story(stand: Stand) -> None:
+        await stand.driver.close()
+        for ways in (16, 32):
+            bus = BusTable("lcb-8a", stand.front.port, stand.kind.numbers, {"locks_per_board": ways})
+            (trouble,) = (await scan(bus)).troubles
+            assert "look at the number of locks in the configuration" in trouble
+
+    everywhere(story, ["lcb-8a", "lcb-8a lock by lock"], ["pty"])
+
+
+def test_what_boards_are_also_delivered_with_is_tried_where_nobody_answers() -> None:
+    async def story(stand: Stand) -> None:
+        await stand.driver.close()
+        bus = BusTable("winnsen", stand.front.port, stand.kind.numbers, {"locks_per_board": 6})
+        found = await scan(bus)
+        assert set(found.boards) == set(stand.kind.numbers) and found.bus.options == {**bus.options, "read": "lock"}
+        as_told = replace(bus, options={**bus.options, "read": "station"})
+        assert not (await scan(as_told)).boards
+
+    everywhere(story, ["winnsen lock by lock"], ["pty"])

@@ -59,7 +59,7 @@ KINDS = {
         (1, 3),
         {"read": "lock", "locks_per_board": 6},
         6,
-        simulated={"other_reply": True},
+        simulated={"other_reply": True, "lock_only": True},
     ),
     "modbus-relay": Kind("modbus-relay", ModbusBoards, (1, 3)),
     "modbus-relay over Modbus TCP": Kind(

@@ -145,13 +145,16 @@ def _resumed(path: Path, tables: Tables) -> Survey | None:
         return None
     except msgspec.MsgspecError as error:
         raise BadConfig(f"{kept} is not what a sitting has left ({error}): begin again with --anew") from None
-    if list(map(_line, survey.buses)) != list(map(_line, tables.bus)):
+    if len(survey.buses) != len(tables.bus) or not all(map(_is_same_line, survey.buses, tables.bus)):
         raise BadConfig(f"{path} names other buses than {kept}: begin again with --anew")
     return rules.resumed(survey)
 
 
-def _line(bus: BusTable) -> BusTable:
-    return msgspec.structs.replace(bus, boards=())
+def _is_same_line(scanned: BusTable, named: BusTable) -> bool:
+    """Whatever a scan has found out about its boards and options."""
+    tries = ({}, *registry.find(named.driver).manifest.tries)
+    replace = msgspec.structs.replace
+    return any(replace(scanned, boards=()) == replace(named, boards=(), options={**named.options, **x}) for x in tries)
 
 
 async def _scanned(path: Path, tables: Tables, say: Callable[[str], None]) -> Survey:

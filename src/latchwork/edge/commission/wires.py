@@ -4,8 +4,7 @@ Every pulse waits for the governor, and one is over before the next begins. It p
 """
 
 import asyncio
-import re
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -15,6 +14,8 @@ from latchwork.domain.words import DoorState
 from latchwork.edge import registry
 from latchwork.edge.commission.survey import Move, Place, Pulsed
 from latchwork.edge.config import BadConfig, BusTable
+from latchwork.edge.drivers.bus import SerialBus
+from latchwork.edge.drivers.line import gateway_in
 from latchwork.edge.drivers.protocol import BoardLost, Driver, Fault, Reading
 from latchwork.edge.governor import Coil, Governor
 
@@ -23,13 +24,16 @@ FIRST_WORD_S = 20.0
 """How long a line may take to say anything: whose doors it sees, or that nobody answers."""
 OPEN_S = 2.0
 """How long a door may take to show that it opened."""
+LOOKS = 2
+"""Boards that said anything are read so often while a bus is scanned: the second time they are listened to for longer
+where another had answered too."""
+LOOKS_MAX = 6
+"""What is no answer is read on until its driver names it."""
 SETTLE_S = 0.5
 """How much later another door may move of the same pulse."""
 SHUT_S = 3.0
 """How long a contact may take to show that its door was shut."""
 
-_SILENT = re.compile(r"did not answer \d+ times$")
-"""What is no trouble of an address that was only tried: mere silence, unlike an echo, garbage or two voices."""
 _SURE = (DoorState.OPEN, DoorState.CLOSED)
 
 
@@ -43,21 +47,47 @@ class Found:
     """The channels of each."""
     troubles: tuple[str, ...] = ()
     """What its driver had to complain of."""
+    silent: bool = False
+    """Nobody has said anything, not even what is no answer."""
 
 
 async def scan(bus: BusTable) -> Found:
-    """Ask every address that this bus can have, or those that it names. Pulses nothing. Raises BadConfig."""
+    """Ask every address that this bus can have, or those that it names. Pulses nothing. Raises BadConfig.
+
+    Where nobody answers, and the installer has not set them, the options are tried that boards of this family are also
+    delivered with.
+    """
+    found = await _scan(bus)
+    for options in registry.find(bus.driver).manifest.tries:
+        # Another rate is heard as garbage. A gateway has one of its own.
+        hopeful = gateway_in(bus.port) is None if "baud" in options else found.silent
+        if found.boards or not hopeful or bus.options.keys() & options.keys():
+            continue
+        other = await _scan(msgspec.structs.replace(bus, options={**bus.options, **options}))
+        found = other if other.boards else found
+    return found
+
+
+async def _scan(bus: BusTable) -> Found:
     boards = _boards(bus)
+    line = await _looked_at(bus, boards, 1, 1)
+    speaking = {x: boards[x] for x in boards if line.said.intersection(boards[x]) or x in line.noisy}
+    if not speaking:
+        return Found(_asking(bus, ()), {}, tuple(line.troubles) or ("it said nothing at all",), silent=True)
+    again = await _looked_at(bus, speaking, LOOKS, LOOKS_MAX)
+    said = line.said | again.said
+    answering = {board: channels for board, channels in speaking.items() if said.intersection(channels)}
+    return Found(_asking(bus, answering), answering, tuple(again.troubles))
+
+
+async def _looked_at(bus: BusTable, boards: Iterable[int | None], looks: int, looks_max: int) -> "_Line":
     line = _Line(_driver(_asking(bus, boards)), asyncio.Event())
     async with line.running():
         await line.first_word()
-        await line.look()
-    answering = {board: channels for board, channels in boards.items() if line.said.intersection(channels)}
-    tried = bool(answering) and not bus.boards
-    troubles = tuple(why for why in line.troubles if not (tried and _SILENT.search(why)))
-    if not answering and not troubles:
-        troubles = ("it said nothing at all",)
-    return Found(_asking(bus, answering), answering, troubles)
+        for done in range(looks_max):
+            if done < looks or line.noisy:
+                await line.look()
+    return line
 
 
 @asynccontextmanager
@@ -94,7 +124,7 @@ def _boards(bus: BusTable) -> dict[int | None, tuple[int, ...]]:
     return possible
 
 
-def _asking(bus: BusTable, boards: Mapping[int | None, object]) -> BusTable:
+def _asking(bus: BusTable, boards: Iterable[int | None]) -> BusTable:
     return msgspec.structs.replace(bus, boards=tuple(board for board in boards if board is not None))
 
 
@@ -137,6 +167,10 @@ class _Line:
     def watch(self) -> None:
         """From now on, until this is called again."""
         self.before, self.moved = dict(self.now), {}
+
+    @property
+    def noisy(self) -> frozenset[int]:
+        return self.driver.noisy if isinstance(self.driver, SerialBus) else frozenset()
 
     def is_known(self, channel: int) -> bool:
         """Whether its contact has ever said open or closed."""

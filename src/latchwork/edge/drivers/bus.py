@@ -205,6 +205,12 @@ class SerialBus:
         self._stopped.set()
 
     @property
+    def noisy(self) -> frozenset[int]:
+        """Boards that were asked and brought bytes which are no answer, nor an echo."""
+        reads = (read for read in self._reads if read.misses and read.hearing is not None)
+        return frozenset(x.board.number for x in reads if x.hearing and bytes(x.hearing.heard) not in (b"", x.request))
+
+    @property
     def dialect(self) -> Dialect[Any]:
         """What its boards speak, for whoever only listens to them."""
         return self._dialect
@@ -356,7 +362,10 @@ class SerialBus:
         doors = self._dialect.said(frame) if frame is not None else None
         if not isinstance(doors, Doors) or (listen_on and hearing.contradicted):
             self._miss(read)
-            self._answer(asks, read, {})
+            if board.lost:  # then it is not asked for its other locks as well
+                self._answer(asks, board.reads, dict.fromkeys(board.channels, DoorState.UNKNOWN))
+            else:
+                self._answer(asks, (read,), {})
             return
         states = {channel: doors.states[channel] for channel in read.channels}
         before, read.before = read.before, states
@@ -368,7 +377,7 @@ class SerialBus:
         if len(states) < len(read.channels):
             read.due = -math.inf  # the second read is the next
             return
-        self._answer(asks, read, {} if board.doubted else states)
+        self._answer(asks, (read,), {} if board.doubted else states)
 
     def _answers(self, frame: Any, read: _Read) -> bool:
         said = self._dialect.said(frame)
@@ -431,8 +440,7 @@ class SerialBus:
         suspects = [each for each in standing if each.misses]
         nobody = suspects == standing and sum(each.misses for each in suspects) >= NOBODY_MISSES_MAX
         if nobody or all(each.misses >= each.misses_max for each in suspects):
-            names = ", ".join(str(each.number) for each in suspects)
-            self._lose(suspects, f"board{'s' if len(suspects) > 1 else ''} {names} {self._trouble(read)}")
+            self._lose(suspects, self._troubles(suspects))
         elif read.misses >= MISSES_MAX and board.misses < read.misses:
             # It has answered for other locks meanwhile.
             if read.misses == MISSES_MAX:
@@ -445,12 +453,26 @@ class SerialBus:
                 if others and (each is board or not each.misses):
                     min(others, key=lambda other: other.due).due = -math.inf
 
-    def _trouble(self, read: _Read) -> str:
+    def _troubles(self, boards: Sequence[_Board]) -> str:
+        """Of boards that are lost together."""
+        by_trouble: dict[str, list[_Board]] = {}
+        for board in boards:
+            by_trouble.setdefault(self._trouble(board), []).append(board)
+        said = []
+        for trouble, its in by_trouble.items():
+            names = ", ".join(str(board.number) for board in its)
+            silent = f"did not answer {max(board.misses for board in its)} times"
+            said.append(f"board{'s' if len(its) > 1 else ''} {names} {trouble or silent}")
+        return "; ".join(said)
+
+    def _trouble(self, board: _Board) -> str:
+        """What its last missing answer was instead; empty: nothing at all."""
+        read = max(board.reads, key=lambda each: each.misses)
         assert read.hearing is not None
         if read.hearing.contradicted:
             return "answered twice, and not the same: there are two of that address"
         if not read.hearing.heard:
-            return f"did not answer {read.board.misses} times"
+            return ""
         if bytes(read.hearing.heard) == read.request:
             return "did not answer, and the adapter echoes what is sent"
         said = self._dialect.said(read.hearing.other) if read.hearing.other is not None else None
@@ -460,6 +482,11 @@ class SerialBus:
             return "has fewer locks than the configuration says"
         if said is not None and said.board != read.board.number:
             return f"did not answer, but board {said.board} did: look at the addresses"
+        # Where frames carry no check, garbage may look sound.
+        if self._dialect.checked and self._dialect.listener().feed(
+            bytes(read.hearing.heard).removeprefix(read.request)
+        ):
+            return "answered something else than was asked: look at the number of locks in the configuration"
         return "answered with garbage: look at baud rate, A and B, and for two boards of one address"
 
     def _see_items(self, board: _Board, items: Mapping[int, bool]) -> None:
@@ -487,10 +514,10 @@ class SerialBus:
             channels = tuple(channel for board in lost for channel in board.channels)
             self._tell(BoardLost(lost[0].number if len(lost) == 1 else None, channels, why))
 
-    def _answer(self, asks: Sequence[_Ask], read: _Read, states: Mapping[int, DoorState]) -> None:
+    def _answer(self, asks: Sequence[_Ask], reads: Collection[_Read], states: Mapping[int, DoorState]) -> None:
         for ask in asks:
             ask.seen.update(states)
-            ask.waiting.discard(read)
+            ask.waiting.difference_update(reads)
             if not ask.waiting:
                 self._asks.remove(ask)
                 if not ask.answered.done():

@@ -12,15 +12,16 @@ REPLY_S = 0.02
 
 
 class WinnsenBoards(Boards[Frame]):
-    """`other_reply`: some boards mark an answer in another way."""
+    """`other_reply`: some boards mark an answer in another way. `lock_only`: some can only be asked lock by lock."""
 
     addresses = codec.STATIONS[1:]
     locks = range(1, codec.LOCKS_MAX + 1)
     locks_usual = codec.LOCKS_MAX
     pulse_s = 0.5
 
-    def __init__(self, *args: Any, other_reply: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, other_reply: bool = False, lock_only: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._lock_only = lock_only
         self._mark = OTHER_REPLY if other_reply else REPLY
 
     channel = staticmethod(codec.channel_of)
@@ -37,7 +38,7 @@ class WinnsenBoards(Boards[Frame]):
             return
         say = partial(self.reply, frame.station, now)
         match frame.function:
-            case Function.READ_STATION:
+            case Function.READ_STATION if not self._lock_only:
                 say(REPLY_S, partial(self._doors_of, frame.station, int.from_bytes(frame.data, "little")))
             case Function.READ_LOCK:
                 say(REPLY_S, partial(self._door, frame.station, frame.data[0]))

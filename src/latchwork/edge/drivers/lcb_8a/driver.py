@@ -4,6 +4,8 @@ Their answer to an unlock is the level of the contact after the pulse. It is no 
 the request, so that an echo looks like it.
 """
 
+from functools import reduce
+
 from latchwork.domain.words import DoorState
 from latchwork.edge.drivers.bus import Acknowledged, Doors, Hint, Said, SerialBus
 from latchwork.edge.drivers.frames import Decoder, either
@@ -43,7 +45,8 @@ class Lcb8a:
         return codec.Replies(self._ways)
 
     def listener(self) -> Decoder[codec.Frame]:
-        return either(codec.Requests(), self.decoder())
+        boards: list[Decoder[codec.Frame]] = [codec.Replies(ways) for ways in codec.WAYS]
+        return reduce(either, boards, codec.Requests())
 
     def said(self, frame: codec.Frame) -> Said | None:
         match frame.head:
