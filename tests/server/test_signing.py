@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.server.town import Town, town
 
 from latchwork import sign
+from latchwork.domain.words import PassId
 from latchwork.main import main
 from latchwork.sync.keys import instruction_text
 
@@ -78,6 +79,27 @@ async def test_what_widens_waits_until_it_is_signed_and_deliveries_do_not(
         assert (await place.ask("GET", f"passes/{granted['id']}"))["state"] == "live"
         assert await desk.sign() == 0
         assert "Nothing waits" in capsys.readouterr().out
+
+        # Somebody is sent for it: that waits, too; whoever is taken back meanwhile cannot be signed for any more.
+        until = (datetime.now(UTC) + timedelta(hours=8)).isoformat()
+        sent = [
+            await place.ask("POST", f"stays/{stay}/delegates", 202, json={"name": x, "until": until})
+            for x in ("Bo", "Cy")
+        ]
+        await place.wall.sync()
+        assert {x["state"] for x in await place.ask("GET", f"stays/{stay}/delegates")} == {"asked"}
+        await place.ask("DELETE", f"stays/{stay}/delegates/{sent[1]['id']}", 202)
+        await place.wall.sync()
+        assert [x["kind"] for x in await place.ask("GET", "signing")] == ["GrantPass"]
+        assert await desk.sign() == 0
+        await place.wall.sync()
+        bo, cy = sorted(await place.ask("GET", f"stays/{stay}/delegates"), key=lambda x: str(x["name"]))
+        assert (bo["state"], cy["state"]) == ("live", "refused")
+        assert PassId(cy["id"]) not in place.wall.bank.passes
+        await place.wall.swing()  # the door that was opened from afar
+        await place.wall.take_out(bo["digits"])
+        await place.wall.sync()
+        assert (await place.ask("GET", f"stays/{stay}"))["state"] == "collected"
 
 
 async def test_a_stolen_server_database_opens_nothing(database: str, tmp_path: Path) -> None:

@@ -211,7 +211,7 @@ async def dismiss(office: Office, who: Who, stay: str, pass_id: str) -> Asked:
     row = await stays.row(office, stay, who.organisation)
     if pass_id not in {x.id for x in await delegates(office, who, stay)}:
         raise not_found("delegate")
-    return await ask(office, who, row.bank, c.RevokePass(PassId(pass_id)), pass_id)
+    return await passes.take_back(office, who, row.bank, pass_id)
 
 
 # A bank

@@ -20,6 +20,12 @@ UPDATE instructions SET body = $3, sha256 = $4, unsigned = $5
 WHERE organisation = $1 AND id = $2 AND unsigned AND state = 'asked' AND body = $6
 RETURNING bank AS value
 
+-- name: forestall_grant
+-- A pass that is taken back before anybody signed for it is not granted any more.
+UPDATE instructions SET not_after = $4
+WHERE organisation = $1 AND bank = $2 AND about = $3 AND kind = 'GrantPass' AND unsigned AND state = 'asked'
+RETURNING true
+
 -- name: to_second
 -- An opening that takes two, which somebody else asked for just now.
 SELECT i.asked_by, i.body FROM instructions i
