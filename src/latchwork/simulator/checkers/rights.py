@@ -55,6 +55,7 @@ class Rights(Checker):
         for s in self.world.pictures[bank].sessions.values():
             began = (s.id, s.pass_id, s.role, s.purpose, s.party, s.stay, s.recipient, s.service)
             self._sessions[s.id] = e.SessionBegan(*began)
+        self._abouts |= {stay.id: stay.about for stay in self.world.pictures[bank].stays.values()}
 
     def _want(self, bank: BankId, body: e.Wanted) -> None:
         if body.opening in self._wanted:
