@@ -264,6 +264,9 @@ async def test_a_party_is_admitted_on_a_page_and_so_are_couriers_who_see_their_l
             await household.get_by_label("Number of their card").fill("04:a2:7f:11")
             await household.get_by_label("for your own list").fill("Bo")
             await household.get_by_role("button", name="Let them in").click()
+            staff = page.locator("form", has_text="A member of staff")
+            await staff.get_by_label("Number of their card").fill("88 04 a2 b3")
+            await staff.get_by_role("button", name="Let them in").click()
             await page.get_by_role("row", name="Bo").get_by_text("asked").wait_for()
             await place.wall.sync()
             await page.reload()
@@ -273,6 +276,8 @@ async def test_a_party_is_admitted_on_a_page_and_so_are_couriers_who_see_their_l
             assert place.wall.bank.passes[place.wall.pass_with(code)].grant.party == blue.party
             card = keys.card_lookup(place.wall.code_key, "04A27F11")
             assert place.wall.bank.passes[place.wall.bank.codes[card]].grant.recipient == place.person
+            card = keys.card_lookup(place.wall.code_key, "8804A2B3")
+            assert place.wall.bank.passes[place.wall.bank.codes[card]].grant.role == "staff"
             await shot(page, "passes-1280")
             await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
             await shot(page, "passes-390")

@@ -70,6 +70,8 @@ def test_a_reader_of_the_wall_is_heard_by_its_screen_alone(page: Page, served: S
     heading(page, "Thank you")
     served.wall(served.kiosk.scan, "card", "04a2b3c4")
     heading(page, "Which door?")
+    served.wall(served.kiosk.scan, "card", "8804a2b3c4d5e6")
+    expect(page.get_by_text("Its number is 8804A2B3C4D5E6.")).to_be_visible()
     shot(page, "staff-with-card")
     served.wall(desk.decide, c.SenseTamper("back", True))
     served.wall(desk.swing, "02", DoorState.OPEN)

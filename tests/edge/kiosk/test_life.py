@@ -517,6 +517,12 @@ def test_two_of_the_staff_open_every_door() -> None:
     desk.instruct(c.GrantPass(PassId("f" * 32), Role.STAFF))
     clerk = Visitor(desk)
     clerk(p.Code(desk.staff))
+    screen = clerk(p.Card("04a27f11"))
+    assert screen.name == "staff" and "Its number is 04A27F11." in clerk.html(screen)
+    desk.instruct(c.GrantPass(PassId("d" * 32), Role.STAFF, lookup=desk.card("04A27F11")))
+    assert clerk(p.Card("04a27f11")).name == "staff"
+    assert [x.pass_id for x in desk.bank.sessions.values()] == ["d" * 32], "a card that somebody has signs them in"
+    clerk(p.Code(desk.staff))
     assert clerk(p.OpenAll()).name == "open_all"
     screen = clerk(p.OpenAll(Reason.MAINTENANCE))
     assert (screen.name, screen.values["do"], screen.values["more"]) == (

@@ -19,16 +19,7 @@ from latchwork.edge.kiosk import putting_in, staff, taking_out
 from latchwork.edge.kiosk.at import At, aside, asking, refused
 from latchwork.edge.kiosk.desk import Desk
 from latchwork.edge.kiosk.picture import walk_ins
-from latchwork.edge.kiosk.turn import (
-    End,
-    Question,
-    Turn,
-    current,
-    door_under_way,
-    follow,
-    fresh,
-    next_person,
-)
+from latchwork.edge.kiosk.turn import End, Question, Told, Turn, current, door_under_way, follow, fresh, next_person
 from latchwork.sync.keys import BadTicket
 
 END_SHOWN = timedelta(seconds=12)
@@ -95,7 +86,11 @@ async def _code(at: At, turn: Turn, press: p.Code) -> Turn:
 
 
 async def _card(at: At, turn: Turn, press: p.Card) -> Turn:
-    return await _sign_in(at, turn, at.desk.card(press.card))
+    """A card that nobody has is shown to staff by its number, so that it can be given to somebody."""
+    lookup = at.desk.card(press.card)
+    if lookup not in at.desk.bank.codes and at.of_role(turn, Role.STAFF) is not None:
+        return replace(turn, told=Told("card", number=press.card.upper()))
+    return await _sign_in(at, turn, lookup)
 
 
 async def _ticket(at: At, turn: Turn, press: p.Ticket) -> Turn:

@@ -49,7 +49,7 @@ def _told(turn: Turn) -> Values | None:
     if told is None:
         return None
     reason = str(told.reason) if told.reason else None
-    return {"what": told.what, "door": told.door, "reason": reason, "fallback": told.fallback}
+    return {"what": told.what, "door": told.door, "reason": reason, "fallback": told.fallback, "number": told.number}
 
 
 def _asked(bank: Bank, turn: Turn, papers: Papers, session: Session | None) -> Screen:

@@ -90,6 +90,8 @@ class Told:
     door: str = ""
     reason: Reason | None = None
     fallback: str | None = None
+    number: str = ""
+    """Of a card."""
 
 
 @dataclass(frozen=True, slots=True)
