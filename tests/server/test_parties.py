@@ -123,6 +123,51 @@ async def test_a_party_sees_its_own_things_where_it_is_admitted_and_nothing_else
         assert set(whole) == {ours, of_blue, of_green}
         assert (await place.ask("GET", f"stays/{of_blue}"))["recipient_name"] is None, "whose customer is Blue's affair"
         assert {x["name"] for x in await place.ask("GET", "people")} == {"Ada Lovelace"}
+        await look_after_their_own(place, blue, green)
+
+
+async def look_after_their_own(place: Town, blue: Carrier, green: Carrier) -> None:
+    """Room, a place in the queue, another recipient and somebody who fetches it: for one's own things."""
+    await place.ask("POST", f"banks/{place.bank}/bring-back", 202, json={})
+    parcel = {"id": "parcel", "deposit_by": "courier", "collect_by": "person", "pickup_hours_max": 72}
+    leased = {**parcel, "id": "leased", "party": blue.party}
+    await place.ask("PUT", f"banks/{place.bank}/services", 202, json={"services": [parcel, leased]})
+    await place.ask("PUT", f"banks/{place.bank}/policy", 202, json={"set_aside": {"12": ["leased"]}})
+    await place.wall.sync()
+    room = f"banks/{place.bank}/availability"
+    mine, theirs = await blue.ask("POST", room, json={}), await green.ask("POST", room, json={})
+    assert (mine["service"], mine["free"]) == ("leased", theirs["free"] + 1) and theirs["service"] == "parcel"
+    await green.ask("POST", room, 422, json={"service": "leased"})
+    await green.ask("POST", room, 422, json={"party": blue.party})
+    wish = {"until": (datetime.now(UTC) + timedelta(hours=1)).isoformat()}
+    await blue.ask("POST", f"banks/{place.bank}/soft-reservations", 403, json=wish)
+
+    stay = (await blue.announce("B-6"))["id"]
+    await place.wall.sync()
+    assert (await blue.ask("GET", f"stays/{stay}"))["service"] == "leased"
+    await blue.ask("POST", f"stays/{stay}/reservation", 202, json=wish)
+    await green.ask("POST", f"stays/{stay}/reservation", 404, json=wish)
+    await place.wall.sync()
+    assert (await blue.ask("GET", f"stays/{stay}"))["state"] == "reserved"
+    await place.wall.put_in(blue.courier, stay)
+    await place.wall.sync()
+    friend = {"name": "Bo Larsen", "until": wish["until"]}
+    sent = (await blue.ask("POST", f"stays/{stay}/delegates", 202, json=friend))["id"]
+    await green.ask("POST", f"stays/{stay}/delegates", 404, json=friend)
+    await green.ask("GET", f"stays/{stay}/delegates", 404)
+    await place.wall.sync()
+    (told,) = await blue.ask("GET", f"stays/{stay}/delegates")
+    assert (told["name"], told["state"]) == ("Bo Larsen", "live")
+    assert place.wall.bank.passes[place.wall.pass_with(told["digits"])].grant.stay == stay
+    await green.ask("DELETE", f"stays/{stay}/delegates/{sent}", 404)
+    await blue.ask("DELETE", f"stays/{stay}/delegates/{sent}", 202)
+
+    right = (await blue.ask("POST", "people", 201, json={"name": "Right customer"}))["id"]
+    for wrong in (green.customer, place.person):
+        await blue.ask("POST", f"stays/{stay}/reassign", 404, json={"recipient": wrong})
+    await blue.ask("POST", f"stays/{stay}/reassign", 202, json={"recipient": right})
+    await place.wall.sync()
+    assert (await blue.ask("GET", f"stays/{stay}"))["recipient_name"] == "Right customer"
 
 
 async def in_line(place: Town, stay: str, position: int) -> None:

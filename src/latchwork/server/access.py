@@ -142,8 +142,17 @@ RIGHTS: Final = (
         note="A party only its own, and for its own customers.",
     ),
     right(
-        "ask_room", "Ask for room, and count on it", (OWNER, MANAGER, ATTENDANT),
-        "POST banks/{}/availability", "POST banks/{}/soft-reservations", "DELETE soft-reservations/{}",
+        "ask_room", "Ask whether there is room", (OWNER, MANAGER, ATTENDANT, CARRIER, SHOP),
+        "POST banks/{}/availability",
+    ),
+    right(
+        "count_on_room", "Count on room before anything is announced", (OWNER, MANAGER, ATTENDANT),
+        "POST banks/{}/soft-reservations", "DELETE soft-reservations/{}",
+        note="It takes room from everybody, so a party announces what it wants room for.",
+    ),
+    right(
+        "reserve", "Have room reserved for a thing, or wait for it", (OWNER, MANAGER, ATTENDANT, CARRIER, SHOP),
+        "POST stays/{}/reservation", "DELETE stays/{}/reservation",
     ),
     right(
         "see_stays", "See stays, their stories and receipts", (OWNER, MANAGER, ATTENDANT, AUDITOR, CARRIER, SHOP),
@@ -160,15 +169,15 @@ RIGHTS: Final = (
         "DELETE stays/{}", "POST stays/{}/extend", "POST stays/{}/hold", "POST stays/{}/block", "POST stays/{}/unblock",
     ),
     right(
-        "move_stays", "Redirect things, and queue for room", (OWNER, MANAGER, ATTENDANT),
-        "POST stays/{}/redirect", "POST stays/{}/reservation", "DELETE stays/{}/reservation",
+        "move_stays", "Redirect things", (OWNER, MANAGER, ATTENDANT), "POST stays/{}/redirect",
         "GET /operator/stays/{}/change", "POST /operator/stays/{}/change",
     ),
     right(
         "hand_over", "Give a stay to another recipient, or let somebody else fetch it",
-        (OWNER, MANAGER, Audience.RECIPIENT),
+        (OWNER, MANAGER, CARRIER, SHOP, Audience.RECIPIENT),
         "POST stays/{}/reassign", "GET stays/{}/delegates", "POST stays/{}/delegates", "DELETE stays/{}/delegates/{}",
-        note="It makes a code for somebody else, so whoever helps at the wall may not.",
+        note="It makes a code for somebody else, so whoever helps at the wall may not. A party only its own things, to "
+        "its own customers.",
     ),
     right(
         "see_collections", "See what a carrier takes out", (OWNER, MANAGER, ATTENDANT, CARRIER, SHOP),

@@ -179,7 +179,7 @@ async def hold_until_day(office: Office, who: Who, stay: str, day: date, days_ma
 
 
 async def delegates(office: Office, who: Who, stay: str) -> list[Delegate]:
-    row = await stays.row(office, stay, who.organisation)
+    office, row = await _at_wall(office, who, stay)
     return [x.shown(office) for x in await office.tables.all(DelegateRow, "delegates", row.known)]
 
 
@@ -189,7 +189,7 @@ async def delegate(
     """One person for one stay until a time, once for one `key`. They need no account: the code comes by mail, or is
     passed on."""
     who.needs("hand_over")
-    row = await stays.row(office, stay, who.organisation)
+    office, row = await _at_wall(office, who, stay)
     if row.ended_at is not None:
         raise Declined(409, "parcel_not_available", "There is nothing to fetch: it is {state}.", state=row.state)
     stays.in_time(office.now(), until, DELEGATE_DAYS_MAX, "until")
@@ -208,7 +208,7 @@ async def delegate(
 
 async def dismiss(office: Office, who: Who, stay: str, pass_id: str) -> Asked:
     """Their code opens nothing any more, as soon as the wall has heard of it."""
-    row = await stays.row(office, stay, who.organisation)
+    office, row = await _at_wall(office, who, stay)
     if pass_id not in {x.id for x in await delegates(office, who, stay)}:
         raise not_found("delegate")
     return await passes.take_back(office, who, row.bank, pass_id)
@@ -276,6 +276,12 @@ async def _same_code(office: Office, who: Who, row: stays.Row, bank: str, stay: 
 def again(row: stays.Row, bank: str) -> stays.NewStay:
     """The same thing at another bank."""
     return stays.NewStay(bank, row.service, row.recipient, row.party, row.thing, row.tracking, row.size, row.in_reach)
+
+
+async def _at_wall(office: Office, who: Who, stay: str) -> tuple[Office, stays.Row]:
+    """A stay that they see. Who else may fetch it is kept for whoever runs its wall."""
+    row = await stays.row(office, stay, who.organisation)
+    return office.acting(who.organisation), row
 
 
 async def _here(office: Office, who: Who, stay: str, states: frozenset[StayState]) -> stays.Row:

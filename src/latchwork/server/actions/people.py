@@ -192,7 +192,7 @@ async def people(
 
 
 async def person(office: Office, who: Who, person_id: str) -> Person:
-    found = await office.tables.one(Person, "person", who.organisation, person_id) if is_id(person_id) else None
+    found = await office.tables.one(Person, "person", who.everywhere, person_id) if is_id(person_id) else None
     if found is None:
         raise not_found("person")
     await looks.record(office, who, looks.What.PERSON, [found.id])

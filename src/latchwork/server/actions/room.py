@@ -119,14 +119,14 @@ class _Waiting:
 
 
 async def availability(office: Office, who: Who, new: stays.NewStay) -> Availability:
-    """Whether something would find room, without booking it."""
+    """Whether something would find room, without booking it. To a party no other wall is named."""
     bank, rules = await banks.bank(office, who, new.bank), await banks.rules(office, who, new.bank)
-    service = stays.chosen(
-        await stays.facts_of(office, who, new.bank), replace(new, recipient=new.recipient or "anybody")
-    )
+    asked = replace(stays.theirs(who, new), recipient=new.recipient or "anybody")
+    service = stays.chosen(await stays.facts_of(office, who, new.bank), asked)
     wanted = About(service.id, size=new.size, in_reach=new.in_reach)
-    seen = await _seen(office, who, bank.id)
-    line = await office.tables.all(_Waiting, "queue", office.now(), bank.id)
+    house, runs = _unseen(office, who)
+    seen = await _seen(house, runs, bank.id)
+    line = await house.tables.all(_Waiting, "queue", office.now(), bank.id)
     left = _less(seen, map(about, line))
     found, free = policy.choose(left, wanted), len(policy.suitable(left, wanted))
     return Availability(
@@ -139,7 +139,7 @@ async def availability(office: Office, who: Who, new: stays.NewStay) -> Availabi
         waiting=len(line),
         reason=found if isinstance(found, Reason) else None,
         fallbacks=rules.fallbacks,
-        neighbour=rules.neighbour,
+        neighbour=None if who.party else rules.neighbour,
     )
 
 
@@ -149,10 +149,9 @@ async def announce(office: Office, who: Who, new: stays.NewStay, key: str, reque
     if new.wait_minutes is not None and new.reserve_until is None:
         raise Declined(422, "no_reservation", "`wait` needs `reserve_until`: how long a compartment shall be kept.")
     if new.reserve_until is not None:
-        service = stays.chosen(await stays.facts_of(office, who, new.bank), new)
-        # A party sees neither the wall's other things nor who else waits, and stands behind them all the same.
-        house, runs = office.acting(who.organisation), replace(who, party=None)
-        ahead = await _others_first(house, runs, new.bank, About(service.id, size=new.size, in_reach=new.in_reach))
+        service = stays.chosen(await stays.facts_of(office, who, new.bank), stays.theirs(who, new))
+        ahead = await _others_first(office, who, new.bank, About(service.id, size=new.size, in_reach=new.in_reach))
+        house, _ = _unseen(office, who)
         if ahead and not await house.tables.value("was_answered", who.organisation, stays.own(who, key)):
             if new.wait_minutes is None:
                 raise _queued()
@@ -162,11 +161,17 @@ async def announce(office: Office, who: Who, new: stays.NewStay, key: str, reque
 
 async def _others_first(office: Office, who: Who, bank: str, wanted: About) -> bool:
     """Whether whoever waits already would have the room that this one wants."""
+    office, who = _unseen(office, who)
     line = await office.tables.all(_Waiting, "queue", office.now(), bank)
     if not line:
         return False
     seen = await _seen(office, who, bank)
     return isinstance(policy.choose(_less(seen, map(about, line)), wanted), Reason)
+
+
+def _unseen(office: Office, who: Who) -> tuple[Office, Who]:
+    """A party sees neither a wall's other things nor who else waits, and is counted with them all the same."""
+    return office.acting(who.organisation), replace(who, party=None)
 
 
 def _queued() -> Declined:

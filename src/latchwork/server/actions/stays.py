@@ -252,15 +252,23 @@ class _EntryRow:
     raw: bytes
 
 
+def theirs(who: Who, new: NewStay) -> NewStay:
+    """What a party announces, or asks about, is its own. Declines with 422."""
+    if who.party is not None and new.party not in (None, who.party):
+        raise Declined(422, "unknown_party", "There is no such party.")
+    return replace(new, party=new.party or who.party)
+
+
 async def announce(office: Office, who: Who, new: NewStay, key: str, request: bytes) -> Reply:
     """Expect a thing. `request` identifies what was asked under `key`: the same again gets the same answer."""
+    new = theirs(who, new)
     facts = await facts_of(office, who, new.bank)
     service = chosen(facts, new)
     stay, now = StayId(office.new_id()), office.now()
     label = office.vault.label(new.bank, facts.code_generation, new.tracking) if new.tracking else None
     about = About(
         service.id,
-        PartyId(party) if (party := new.party or who.party) else None,
+        PartyId(new.party) if new.party else None,
         ThingId(new.thing) if new.thing else None,
         PersonId(new.recipient) if new.recipient else None,
         label,
@@ -284,7 +292,7 @@ async def announce(office: Office, who: Who, new: NewStay, key: str, request: by
             new.bank,
             stay,
             service.id,
-            new.party or who.party,
+            new.party,
             new.thing,
             new.recipient,
             label,

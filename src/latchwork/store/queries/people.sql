@@ -20,8 +20,9 @@ WHERE organisation = $1 AND id = $2
 RETURNING true
 
 -- name: person
+-- Of an organisation, or ($1 NULL) of the party that asks.
 SELECT id, name, email, unit, site, language, external_id, kind, other_emails, phones, contact, created_at, away_until
-FROM people WHERE organisation = $1 AND id = $2
+FROM people WHERE ($1::text IS NULL OR organisation = $1) AND id = $2
 
 -- name: people
 -- Of whom each word is a part of something, after whom the last page ended with.
