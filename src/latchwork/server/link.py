@@ -1,7 +1,6 @@
 """The banks' end of the wire: a WebSocket endpoint that carries the exchange, and wakes banks that have work.
 
-It decides nothing that `exchange` decides. Run uvicorn with `ws_per_message_deflate=False` and `ws_max_size` of
-`MESSAGE_BYTES_MAX`, see `UVICORN`.
+It decides nothing that `exchange` decides. Run uvicorn with the settings of `UVICORN`.
 """
 
 import asyncio
@@ -43,7 +42,13 @@ from latchwork.sync.exchange import (
 log = logging.getLogger(__name__)
 
 PATH: Final = "/bank"
-UVICORN: Final[dict[str, Any]] = {"ws_per_message_deflate": False, "ws_max_size": MESSAGE_BYTES_MAX}
+KEEP_ALIVE_SECONDS: Final = 75
+"""Longer than a proxy or a client keeps a connection that is idle: none is closed while the next request comes in."""
+UVICORN: Final[dict[str, Any]] = {
+    "ws_per_message_deflate": False,
+    "ws_max_size": MESSAGE_BYTES_MAX,
+    "timeout_keep_alive": KEEP_ALIVE_SECONDS,
+}
 HELLO_SECONDS_MAX: Final = 15.0
 SEND_SECONDS_MAX: Final = 20.0
 LOOK_SECONDS: Final = 1.0
