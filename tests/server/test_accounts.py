@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 from tests.server.offices import NOON, Clock, an_office
 
 from latchwork.server.actions import access, accounts, factors, guesses, links, passwords, sessions
@@ -68,6 +69,14 @@ def test_what_everybody_tries_first_is_no_password(weak: str) -> None:
         passwords.check(weak, EMAIL, "Grace Hopper")
     assert told.value.reason == "weak_password"
     passwords.check(GOOD, EMAIL, "Grace Hopper")
+
+
+async def test_passwords_are_kept_at_a_price(real_hasher: PasswordHasher) -> None:
+    stored = real_hasher.hash(GOOD)
+    assert stored.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+    assert await passwords.fits(stored, GOOD)
+    assert not await passwords.fits(stored, GOOD + "!")
+    assert not await passwords.fits(None, GOOD)
 
 
 async def test_the_first_owner_comes_by_a_link_that_works_once(database: str, tmp_path: Path) -> None:

@@ -57,7 +57,9 @@ async def until(ask: Callable[[], Awaitable[bool]]) -> None:
 
 async def second_bank(place: Town, name: str = "Yard") -> tuple[str, WallBank]:
     invited = await place.ask("POST", "banks", json={"site": place.site, "name": name})
-    wall = WallBank(id=BankId(invited["bank"]), doors=2, url=place.url, now=datetime.now(UTC))
+    wall = WallBank(
+        id=BankId(invited["bank"]), doors=2, url=place.url, store=place.cloud.office.store, now=datetime.now(UTC)
+    )
     code = invited["enrolment_code"]
     signature = wall.key.sign(keys.enrol_text(code, wall.public)).hex()
     body = {"code": code, "public_key": wall.public.hex(), "signature": signature}

@@ -21,12 +21,24 @@ from latchwork.server import catcher
 from latchwork.server.link import UVICORN
 from latchwork.server.main import TOKEN_FILE, Cloud, Settings, _greet_first, running
 from latchwork.server.ports import Server, listen
+from latchwork.store.postgres import PostgresStore
 from latchwork.store.roles import make_login
 from latchwork.sync import keys
 from latchwork.sync.codec import read_instruction
 from latchwork.sync.exchange import Challenge, Down, pack, unpack
 
-QUIET_S = 0.4
+QUIET_S = 0.05
+PATIENCE_S = 60.0
+SETTLED = """
+    SELECT b.size = $2 AND NOT EXISTS (
+        SELECT FROM instructions i
+        WHERE i.bank = b.id AND i.answered_at IS NULL AND NOT (i.unsigned AND coalesce(i.not_after > now(), true))
+    ) AND NOT EXISTS (
+        SELECT FROM documents d WHERE d.bank = b.id AND d.version > coalesce((b.documents ->> d.name)::bigint, 0)
+    )
+    FROM banks b WHERE b.id = $1
+"""
+"""The server has all that the bank wrote, and the bank has answered all that it may be sent."""
 
 
 @dataclass
@@ -35,6 +47,8 @@ class WallBank(FakeBank):
 
     code_key: bytes = b""
     url: str = ""
+    store: PostgresStore | None = None
+    """The server's, to know when it has heard all."""
     offered: str | None = None
 
     def offer(self, pass_id: str | None = None) -> c.Offer:
@@ -52,9 +66,11 @@ class WallBank(FakeBank):
         self.offered = None
 
     async def sync(self) -> None:
-        """One connection, until neither side has had anything to say for a while."""
+        """One connection, until neither side has anything that the other lacks."""
+        assert self.store is not None
         self.now = max(self.now, datetime.now(UTC))
-        async with connect(f"{self.url.replace('http', 'ws', 1)}/bank", proxy=None) as socket:
+        url = f"{self.url.replace('http', 'ws', 1)}/bank"
+        async with asyncio.timeout(PATIENCE_S), connect(url, proxy=None) as socket:
             challenge = unpack(await _bytes(socket.recv()))
             assert isinstance(challenge, Challenge)
             await socket.send(pack(self.hello(challenge.nonce)))
@@ -62,7 +78,9 @@ class WallBank(FakeBank):
                 try:
                     message = unpack(await asyncio.wait_for(_bytes(socket.recv()), QUIET_S))
                 except TimeoutError:
-                    return
+                    if self.end is not None and (await self.store.fetch(SETTLED, self.id, self.journal.size))[0][0]:
+                        return
+                    continue
                 assert isinstance(message, Down), message
                 await self.hear(message)
                 while (up := self.up()) is not None:
@@ -134,6 +152,7 @@ class Town:
         invited = await self.ask("POST", "banks", json={"site": self.site, "name": "Lobby"})
         self.bank = invited["bank"]
         self.wall = WallBank(id=BankId(self.bank), doors=12, url=self.url, now=datetime.now(UTC))
+        self.wall.store = self.cloud.office.store
         code = invited["enrolment_code"]
         signature = self.wall.key.sign(keys.enrol_text(code, self.wall.public))
         enrolment = {"code": code, "public_key": self.wall.public.hex(), "signature": signature.hex()}
@@ -155,13 +174,14 @@ class Town:
 
     async def mails(self, count: int, to: str = "ada@example.org") -> list[dict[str, Any]]:
         """The mails caught, the newest first, once there are so many."""
-        async with httpx.AsyncClient(base_url=self.mail_url) as client:
-            for _ in range(100):
-                found: list[dict[str, Any]] = (await client.get("/mails", params={"to": to})).json()
-                if len(found) >= count:
-                    return found
-                await asyncio.sleep(0.1)
-        raise AssertionError(f"{len(found)} mails instead of {count}")
+        found: list[dict[str, Any]] = []
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_S), httpx.AsyncClient(base_url=self.mail_url, timeout=None) as client:
+                while len(found) < count:
+                    found = (await client.get("/mails", params={"to": to})).json()
+                    await asyncio.sleep(0.05)
+        assert len(found) >= count, f"{len(found)} mails instead of {count}"
+        return found
 
 
 @asynccontextmanager
@@ -201,7 +221,7 @@ async def town(
         )
         serving = asyncio.create_task(server.serve(sockets=[sock]))
         root = (folder / TOKEN_FILE).read_text().strip()
-        async with httpx.AsyncClient(base_url=url, timeout=20) as client:
+        async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_S) as client:
             try:
                 yield Town(cloud, url, client, root, mail_url=f"http://127.0.0.1:{mails[1]}" if mails else "")
             finally:

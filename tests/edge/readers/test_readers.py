@@ -6,7 +6,7 @@ import os
 import pty
 import tty
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -149,11 +149,16 @@ def scanner(link: Path) -> Iterator[int]:
 
 async def opened(ours: int, marker: bytes, screen: Screen, scan: Scan) -> None:
     """Nobody tells when the other end of a pty is opened: scan until it is heard, then forget that."""
+    written = 0
     async with asyncio.timeout(30):
         while scan not in screen.scans:
-            os.write(ours, marker)
+            written += os.write(ours, marker) // len(marker)
             await asyncio.sleep(0.1)
-    await asyncio.sleep(0.2)
+    # What was written before it was opened may be lost, or not.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(0.5):
+            while len(screen.scans) < written:
+                await asyncio.sleep(0.01)
     screen.scans.clear()
 
 

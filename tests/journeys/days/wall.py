@@ -5,6 +5,7 @@ they are jammed, and stay open until somebody shuts them. Time runs on by itself
 """
 
 import asyncio
+import itertools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -37,6 +38,7 @@ LOOK_S = 0.03
 STEP_S = 0.4
 """So much further is the walls' time at each look: locks rest between two pulses."""
 LOOKS_MAX = 100
+"""No further: nobody at the screen is thought to have gone while a slow machine is waited for."""
 SMALL, LARGE = Size(380, 100, 640), Size(380, 410, 640)
 PARCEL: dict[str, Any] = {"id": "parcel", "deposit_by": "courier", "collect_by": "person", "pickup_hours_max": 72}
 
@@ -194,17 +196,18 @@ class Person:
         return self.screen
 
     async def shows(self, *screens: str) -> str:
-        for _ in range(LOOKS_MAX):
-            if self.now and self.screen in screens:
+        looks = itertools.count()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_S):
+                while not self.now or self.screen not in screens:
+                    if next(looks) < LOOKS_MAX:
+                        self.wall.time.ahead_s += STEP_S
+                    self.wall.desk.stir()
+                    await asyncio.sleep(LOOK_S)
+                    self.now = (await self._http.get("/screen")).json()
                 return self.screen
-            self.wall.time.ahead_s += STEP_S
-            self.wall.desk.stir()
-            await asyncio.sleep(LOOK_S)
-            self.now = (await self._http.get("/screen")).json()
-        if self.screen not in screens:
-            said = (self.screen, self.now["refusal"], self.now["values"])
-            raise AssertionError(f"not {' or '.join(screens)} but {said}")
-        return self.screen
+        said = (self.screen, self.now["refusal"], self.now["values"])
+        raise AssertionError(f"not {' or '.join(screens)} but {said}")
 
     async def then(self, do: str, *screens: str, **more: Any) -> dict[str, Any]:
         """Press, wait for one of these screens, and what is on it."""
