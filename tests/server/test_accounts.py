@@ -10,6 +10,7 @@ from tests.server.offices import NOON, Clock, an_office
 
 from latchwork.server.actions import access, accounts, factors, guesses, links, passwords, sessions
 from latchwork.server.actions.accounts import Account
+from latchwork.server.actions.common_passwords import is_common
 from latchwork.server.actions.links import Link, Purpose
 from latchwork.server.actions.office import Declined, Office
 from latchwork.server.actions.sessions import Session, Stage
@@ -77,6 +78,25 @@ async def test_passwords_are_kept_at_a_price(real_hasher: PasswordHasher) -> Non
     assert await passwords.fits(stored, GOOD)
     assert not await passwords.fits(stored, GOOD + "!")
     assert not await passwords.fits(None, GOOD)
+
+
+_MOST_USED = """
+    q1w2e3r4t5y6 1qaz2wsx3edc 111222tianya 1q2w3e4r5t6y qwerty123456 123qweasdzxc polniypizdec0211 123456qwerty
+    megaparol12345 Megaparol12345 123456654321 Telechargement 123456123456 YfDbUfNjH10305070 justinbieber
+    PolniyPizdec110211 1q2w3e4r5t6y7u8i9o0p qwertyqwerty 123456789123 112233445566 123456789987654321 startfinding
+    MaprCheM56458 qazwsxedcrfv N8ZGT5P0sHw= PE#5GZ29PTZMSE Sojdlg123aljg administrator theworldinyourhand
+    admintelecom
+"""
+COMMON = _MOST_USED.split()
+"""Those of twelve characters and more among the four thousand that people use most, by two public counts."""
+
+
+def test_a_password_that_many_use_is_refused_without_a_list_of_them() -> None:
+    made = ("Summer2024!!!", "iloveyou12345", "Letmein@2025!", "welcomewelcome", "M0nkeyDr4gon1", "abcabcabcabc1",
+            "Correct Horse Battery Staple", "adminadmin123", "football-2019")  # fmt: skip
+    good = (GOOD, "nine yellow kettles hum", "kX9#tq0Lm2vWz", "zuckerwatte im regen", "a duck, a plan, panama")
+    taken = [word for word in (*COMMON, *made) if len(word) >= 12 and not is_common(word)]
+    assert (taken, [word for word in good if is_common(word)]) == ([], [])
 
 
 async def test_the_first_owner_comes_by_a_link_that_works_once(database: str, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from playwright.async_api import Page
 from tests.server.test_pages import DESK, PHONE, browsing, looking, shot
 from tests.server.town import Town, town
 
-from latchwork.server.actions import factors
+from latchwork.server.actions import events, factors
 from latchwork.server.main import OWNER_FILE
 
 GOOD = "seven purple teapots sing"
@@ -96,6 +96,12 @@ async def test_an_owner_begins_invites_and_signs_in_again(database: str, tmp_pat
         await page.get_by_role("button", name="Mail me no alarms").click()
         await page.get_by_role("button", name="Mail me alarms").click()
         await page.get_by_role("button", name="Mail me no alarms").wait_for()
+        await page.get_by_role("button", name="Make new recovery codes").click()
+        await page.get_by_role("heading", name="Your recovery codes").wait_for()
+        told = (await place.mails(1, "grace@example.org"))[0]
+        assert "new recovery codes made" in told["subject"] and f"{place.url}/operator/account" in told["text"]
+        await page.goto(f"{place.url}/operator/account")
+        await page.get_by_role("heading", name="What happened").wait_for()
         await shot(page, "sign-in-account-1280")
         await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
         await shot(page, "sign-in-account-390")
@@ -121,6 +127,12 @@ async def test_an_owner_begins_invites_and_signs_in_again(database: str, tmp_pat
         await page.get_by_role("button", name="Go on").click()
         await page.get_by_role("heading", name="Banks").wait_for()
         assert codes and len(set(codes)) == 10
+        await page.goto(f"{place.url}/operator/account")
+        happened = page.get_by_role("region", name="What happened")
+        told_of = await happened.locator("tbody td:nth-child(2)").all_inner_texts()
+        assert told_of[:3] == ["signed in", "wrong code as the second factor", "wrong password"]
+        assert set(told_of[3:]) == {"new recovery codes made", "signed in", "authenticator app taken into use"}
+        await shot(page, "sign-in-events-390")
 
 
 async def test_the_cookie_is_new_at_each_step_and_dies_at_signing_out(database: str, tmp_path: Path) -> None:
@@ -189,6 +201,12 @@ async def test_who_has_an_account_is_told_to_nobody(database: str, tmp_path: Pat
             ]
             assert said[0] == said[1]
             assert sorted(answers[0].headers) == sorted(answers[1].headers)
+        rows = await place.cloud.office.store.fetch("SELECT account FROM sign_in_events WHERE what = 'wrong password'")
+        assert [row["account"] is None for row in rows] == [False, True], "the same row, and so the same work"
+        await place.cloud.office.store.fetch("UPDATE sign_in_events SET at = at - interval '3 days'")
+        await events.sweep(place.cloud.office)
+        rows = await place.cloud.office.store.fetch("SELECT account FROM sign_in_events")
+        assert rows and all(row["account"] for row in rows)
 
 
 async def test_signing_in_leads_to_no_other_place(database: str, tmp_path: Path) -> None:

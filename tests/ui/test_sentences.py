@@ -12,7 +12,7 @@ from jinja2 import nodes
 
 from latchwork.domain.words import Purpose
 from latchwork.server import access
-from latchwork.server.actions import people, roster, tasks
+from latchwork.server.actions import events, people, roster, tasks
 from latchwork.server.web import render, routes, story
 from latchwork.server.web.operator import roster as roster_page
 from latchwork.server.web.operator import walls
@@ -24,7 +24,15 @@ TOLD = {"Declined": 2, "_bad": 0, "tell": 0, "Sentence": 0, "not_found": 0}
 """Which argument of what is a sentence."""
 SAME = {"UTC", "cm"}
 """In every language."""
-HOW = ("password", "password and app", "password and passkey", "password and recovery code", "passkey", "link")
+HOW = (
+    "password",
+    "password and app",
+    "password and passkey",
+    "password and recovery code",
+    "passkey",
+    "link",
+    "a link by mail",
+)
 """How somebody signed in, as their sessions keep it."""
 
 
@@ -62,7 +70,7 @@ def in_tables() -> Iterator[str]:
     yield from (text for pair in tasks.WORDS.values() for text in pair)
     for table in (story.WORDS, walls.ASKED, roster_page.NAMES, people.CALLED, routes.TITLES):
         yield from table.values()
-    yield from (*HOW, *get_args(people.Kind), *get_args(roster.What), *map(str, Purpose))
+    yield from (*HOW, *events.What, *get_args(people.Kind), *get_args(roster.What), *map(str, Purpose))
     yield from (routes.LOST, routes.AWAY, routes.BROKEN, routes.NOTHING)
 
 

@@ -3,7 +3,18 @@
 import logging
 from collections.abc import Awaitable, Callable
 
-from latchwork.server.actions import alarms, changes, overflow, privacy, reminders, room, sessions, tasks, visits
+from latchwork.server.actions import (
+    alarms,
+    changes,
+    events,
+    overflow,
+    privacy,
+    reminders,
+    room,
+    sessions,
+    tasks,
+    visits,
+)
 from latchwork.server.actions.office import Office, Unavailable
 
 STEPS: tuple[Callable[[Office], Awaitable[None]], ...] = (
@@ -19,6 +30,7 @@ STEPS: tuple[Callable[[Office], Awaitable[None]], ...] = (
     sessions.sweep,
     privacy.forget,
     visits.sweep,
+    events.sweep,
 )
 
 SELDOM: tuple[Callable[[Office], Awaitable[None]], ...] = (reminders.remind, privacy.erase_late_pictures)

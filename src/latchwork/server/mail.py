@@ -84,6 +84,8 @@ def compose_link(letter: LinkLetter, sender: str, now: datetime) -> EmailMessage
         "organisation": letter.organisation,
         "role": w.tell(letter.role) if letter.role else "",
         "address": letter.address,
+        "what": w.tell(letter.about) if letter.about else "",
+        "at": letter.created_at.strftime(w.say("mail.moment")),
     }
     said = {key: w.say(f"mail.link.{letter.purpose}.{key}", **named) for key in ("subject", "about", "act", "mistake")}
     message["Subject"] = " ".join(said["subject"].split())

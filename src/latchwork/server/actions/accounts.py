@@ -167,7 +167,7 @@ async def token_session(office: Office, link: Link, device: str) -> str:
 # Of a signed-in person
 
 
-async def change_password(office: Office, session: Session, password: str | None) -> None:
+async def change_password(office: Office, session: Session, password: str | None) -> Account:
     """Every other session ends. None: passkeys only, from now on."""
     sessions.check_recent(office, session)
     account = await own(office, session)
@@ -177,6 +177,7 @@ async def change_password(office: Office, session: Session, password: str | None
         passwords.check(password, account.email, account.name)
     await _set_password(office, account, await passwords.hashed(password) if password else None)
     await sessions.end_others(office, session)
+    return account
 
 
 async def _set_password(office: Office, account: Account, stored: str | None) -> None:

@@ -24,6 +24,8 @@ class Purpose(StrEnum):
     SIGN_IN = "sign_in"
     CODE = "code"
     """No link: a recipient gets six digits, see `visits`."""
+    NEWS = "news"
+    """No link either: what happened to an account."""
 
 
 LIFE = {
@@ -32,6 +34,7 @@ LIFE = {
     Purpose.RESET: timedelta(hours=1),
     Purpose.RECOVERY: timedelta(days=1),
     Purpose.SIGN_IN: timedelta(hours=12),
+    Purpose.NEWS: timedelta(days=2),
 }
 
 
@@ -45,7 +48,9 @@ class Link:
     token: str | None
     email: str | None
     role: str | None
+    about: str | None
     name: str | None
+    created_at: datetime
     expires_at: datetime
     language: str
 
@@ -98,7 +103,7 @@ async def find(office: Office, token: str) -> Link:
     link_id = office.vault.one_time_id(token)
     found = await office.tables.one(Link, "link", link_id, office.now()) if link_id else None
     fits = found is not None and hmac.compare_digest(office.vault.one_time(found.purpose, found.id), token)
-    if found is None or not fits or found.purpose == Purpose.CODE:
+    if found is None or not fits or found.purpose in (Purpose.CODE, Purpose.NEWS):
         office.guessed("link")
         raise Declined(404, "not_found", "This link was used already, or its time is over. Ask for a new one.")
     return found
@@ -112,9 +117,11 @@ class Letter:
     name: str
     organisation: str
     role: str | None
+    about: str | None
+    created_at: datetime
     expires_at: datetime
     address: str
-    """Or the digits of a code."""
+    """Or the digits of a code, or where the account is."""
     language: str
 
 
@@ -123,20 +130,33 @@ async def letter(office: Office, link_id: str) -> Letter | None:
     found = await office.tables.one(Link, "link", link_id, office.now())
     if found is None or found.email is None:
         return None
-    code = found.purpose == Purpose.CODE
-    there = office.vault.mailed_code(found.id) if code else address(office, found.purpose, found.id)
-    named = found.name or ""
+    if found.purpose == Purpose.CODE:
+        there = office.vault.mailed_code(found.id)
+    elif found.purpose == Purpose.NEWS:
+        there = f"{office.public_url}/operator/account"
+    else:
+        there = address(office, found.purpose, found.id)
     return Letter(
         found.id,
         found.purpose,
         found.email,
-        named,
+        found.name or "",
         found.organisation_name,
         found.role,
+        found.about,
+        found.created_at,
         found.expires_at,
         there,
         found.language,
     )
+
+
+async def tell(office: Office, organisation: str, account: str, what: str, language: str) -> None:
+    """By mail, where mails go out."""
+    if office.mails:
+        now = office.now()
+        row = (office.new_id(), organisation, account, what, now, now + LIFE[Purpose.NEWS], language)
+        await office.tables.do("make_news", *row)
 
 
 async def use(office: Office, link: Link) -> None:

@@ -200,15 +200,16 @@ async def ask_to_show(office: Office, account: str | None = None, purpose: str =
 # What comes of it
 
 
-async def make(office: Office, session: Session, cookie: str, answer: str, name: str) -> None:
+async def make(office: Office, session: Session, cookie: str, answer: str, name: str) -> Account:
     if session.stage == Stage.FULL:
         sessions.check_recent(office, session)
-    account = (await accounts.own(office, session)).id
-    key = await made(office, "make passkey", account, cookie, answer)
+    account = await accounts.own(office, session)
+    key = await made(office, "make passkey", account.id, cookie, answer)
     name = " ".join(name.split())[:NAME_CHARACTERS_MAX] or session.device
-    row = (key.id, session.organisation, account, key.public_key, key.sign_count, name, office.now())
+    row = (key.id, session.organisation, account.id, key.public_key, key.sign_count, name, office.now())
     if not await office.tables.do("make_passkey", *row, KEYS_MAX):
         raise Declined(409, "passkey_known", "This passkey is known already, or there are too many.")
+    return account
 
 
 async def made(office: Office, purpose: str, holder: str, cookie: str, answer: str) -> Made:
@@ -247,7 +248,7 @@ async def of(office: Office, account: str) -> list[Passkey]:
     return await office.tables.all(Passkey, "passkeys", account)
 
 
-async def remove(office: Office, session: Session, passkey: str) -> None:
+async def remove(office: Office, session: Session, passkey: str) -> Account:
     """Not the last way in."""
     sessions.check_recent(office, session)
     account = await accounts.own(office, session)
@@ -259,6 +260,7 @@ async def remove(office: Office, session: Session, passkey: str) -> None:
     if not await office.tables.do("remove_passkey", passkey, account.id):
         raise not_found("passkey")
     office.note(Gone.PASSKEY, account.organisation, passkey)
+    return account
 
 
 def _parsed(answer: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from functools import cache
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from latchwork.server.actions.common_passwords import is_common
 from latchwork.server.actions.office import Declined
 
 CHARACTERS_MIN = 12
@@ -27,7 +28,7 @@ def check(password: str, *words: str) -> None:
         why = "Use {least} to {most} characters. A few unrelated words make a good password."
     elif len(set(small)) < DIFFERENT_MIN:
         why = "Use at least {different} different characters. A few unrelated words make a good password."
-    elif any(word in small for word in (*_PLAIN, *known)):
+    elif any(word in small for word in (*_PLAIN, *known)) or is_common(small, *known):
         why = (
             "Leave out your name, your address and words that everybody tries first. "
             "A few unrelated words make a good password."

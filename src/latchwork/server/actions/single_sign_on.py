@@ -71,6 +71,17 @@ class Person:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class Back:
+    """Who it is, by which provider, and where they wanted to go."""
+
+    account: Account
+    provider: str
+    to: str
+    connected: bool
+    """They were signed in, and may sign in by this provider from now on."""
+
+
 # Setting up
 
 
@@ -138,8 +149,7 @@ async def begin(office: Office, provider_id: str, to: str, account: str | None =
     return f"{about.authorize}{'&' if '?' in about.authorize else '?'}{urlencode(asked)}", cookie
 
 
-async def finish(office: Office, provider_id: str, cookie: str, answer: Mapping[str, str]) -> tuple[Account, str, str]:
-    """Who it is, how they signed in, and where they wanted to go."""
+async def finish(office: Office, provider_id: str, cookie: str, answer: Mapping[str, str]) -> Back:
     state, nonce, verifier = _drawn(office, cookie)
     if not hmac.compare_digest(state.encode(), answer.get("state", "").encode()):
         raise Declined(403, "no_fit", _NO)
@@ -160,7 +170,7 @@ async def finish(office: Office, provider_id: str, cookie: str, answer: Mapping[
         ) from None
     except (JoseError, ValueError, TypeError, KeyError) as error:
         raise Declined(403, "no_fit", _NO) from error
-    return await _account(office, provider, person, account or None), provider.name, to
+    return Back(await _account(office, provider, person, account or None), provider.name, to, bool(account))
 
 
 async def _token(office: Office, provider: Provider, about: About, code: str, verifier: str) -> str:

@@ -118,6 +118,11 @@ INSERT INTO links (
 )
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, CASE WHEN $11::bool THEN $9::timestamptz END, $12)
 
+-- name: make_news
+-- A mail about what happened: there is nothing to use.
+INSERT INTO links (id, purpose, organisation, account, about, created_at, expires_at, due_at, language)
+VALUES ($1, 'news', $2, $3, $4, $5, $6, $5, $7)
+
 -- name: make_reset
 -- One statement whether there is such an account or not: it takes as long.
 INSERT INTO links (id, purpose, organisation, account, email, created_at, expires_at, due_at, language)
@@ -125,7 +130,8 @@ SELECT $1, 'reset', organisation, id, email, $3, $4, $3, $5 FROM accounts WHERE 
 
 -- name: link
 SELECT l.id, l.purpose, l.organisation, o.name AS organisation_name, l.account, l.token,
-    coalesce(l.email, a.email) AS email, l.role, a.name, l.expires_at, l.language
+    coalesce(l.email, a.email) AS email, l.role, l.about, a.name, l.created_at, l.expires_at,
+    l.language
 FROM links l JOIN organisations o ON o.id = l.organisation LEFT JOIN accounts a ON a.id = l.account
 LEFT JOIN tokens t ON t.id = l.token
 WHERE l.id = $1 AND l.used_at IS NULL AND l.expires_at > $2 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $2)
@@ -224,6 +230,22 @@ UPDATE passkeys SET sign_count = $2, used_at = $3 WHERE id = $1 AND (sign_count 
 
 -- name: remove_passkey
 DELETE FROM passkeys WHERE id = $1 AND account = $2 RETURNING true
+
+-- name: note_event
+INSERT INTO sign_in_events (id, organisation, account, at, what, how, device) VALUES ($1, $2, $3, $4, $5, $6, $7)
+
+-- name: note_wrong_password
+-- One row whether anybody has this address or not: it takes as long.
+INSERT INTO sign_in_events (id, organisation, account, at, what, how, device)
+SELECT $1, a.organisation, a.id, $3, $4, '', $5
+FROM (SELECT $2::text AS email) tried LEFT JOIN accounts a ON a.email = tried.email AND a.password IS NOT NULL
+
+-- name: events
+SELECT at, what, how, device FROM sign_in_events WHERE account = $1 ORDER BY at DESC, id LIMIT $2
+
+-- name: sweep_events
+WITH old AS (DELETE FROM sign_in_events WHERE at < $1)
+DELETE FROM sign_in_events WHERE account IS NULL AND at < $2
 
 -- name: sweep_sign_in
 -- What nobody needs any more: sessions that ended, links long used up or expired, answers and guesses of the past.

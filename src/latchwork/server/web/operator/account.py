@@ -6,7 +6,8 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
 
-from latchwork.server.actions import accounts, alarms, factors, passkeys, sessions, single_sign_on
+from latchwork.server.actions import accounts, alarms, events, factors, passkeys, sessions, single_sign_on
+from latchwork.server.actions.events import What
 from latchwork.server.actions.office import Declined, Office
 from latchwork.server.actions.sessions import Stage
 from latchwork.server.web.operator.session import (
@@ -17,9 +18,10 @@ from latchwork.server.web.operator.session import (
     Seal,
     cookie,
     cookie_name,
+    device,
     form_values,
 )
-from latchwork.server.web.operator.sign_in import signed_in
+from latchwork.server.web.operator.sign_in import changed, signed_in
 from latchwork.server.web.render import AnyRequest, TheOffice, drawn, page
 
 ACCOUNT = "/operator/account"
@@ -31,20 +33,24 @@ async def account_page(office: TheOffice, session: Here, seal: Seal) -> Response
 
 
 @post(f"{ACCOUNT}/password", include_in_schema=False)
-async def change_password(office: TheOffice, session: Here, seal: Seal, data: Form) -> Response[Any]:
+async def change_password(
+    request: AnyRequest, office: TheOffice, session: Here, seal: Seal, data: Form
+) -> Response[Any]:
     (password,) = form_values(data, "password")
     try:
-        await accounts.change_password(office, session, password)
+        account = await accounts.change_password(office, session, password)
     except Declined as declined:
         if declined.status != 422:
             raise
         return await _account(office, session, seal, declined)
+    await changed(request, office, account, What.PASSWORD)
     return Redirect(ACCOUNT, status_code=303)
 
 
 @post(f"{ACCOUNT}/password/remove", include_in_schema=False)
-async def remove_password(office: TheOffice, session: Here) -> Redirect:
-    await accounts.change_password(office, session, None)
+async def remove_password(request: AnyRequest, office: TheOffice, session: Here) -> Redirect:
+    account = await accounts.change_password(office, session, None)
+    await changed(request, office, account, What.NO_PASSWORD)
     return Redirect(ACCOUNT, status_code=303)
 
 
@@ -53,7 +59,9 @@ async def make_passkey(request: AnyRequest, office: TheOffice, session: Here, se
     """The first factor beside a password comes with recovery codes."""
     answer, name = data.get("answer", ""), data.get("name", "")
     try:
-        await passkeys.make(office, session, request.cookies.get(cookie_name(office, "question"), ""), answer, name)
+        account = await passkeys.make(
+            office, session, request.cookies.get(cookie_name(office, "question"), ""), answer, name
+        )
     except Declined as declined:
         if session.stage == Stage.SETUP:
             return await _app(office, session, seal, declined)
@@ -61,15 +69,17 @@ async def make_passkey(request: AnyRequest, office: TheOffice, session: Here, se
             raise
         return await _account(office, session, seal, declined)
     if session.stage != Stage.SETUP:
+        await changed(request, office, account, What.PASSKEY)
         return Redirect(ACCOUNT, status_code=303)
-    account = await accounts.own(office, session)
+    await events.note(office, account, What.PASSKEY, device(request))
     codes = _codes(await accounts.new_codes(office, account))
     return await signed_in(request, office, account, "password and passkey", PLACE, instead_of=session, answer=codes)
 
 
 @post(f"{ACCOUNT}/passkeys/{{passkey:str}}/remove", include_in_schema=False)
-async def remove_passkey(office: TheOffice, session: Here, passkey: FromPath[str]) -> Redirect:
-    await passkeys.remove(office, session, passkey)
+async def remove_passkey(request: AnyRequest, office: TheOffice, session: Here, passkey: FromPath[str]) -> Redirect:
+    account = await passkeys.remove(office, session, passkey)
+    await changed(request, office, account, What.PASSKEY_REMOVED)
     return Redirect(ACCOUNT, status_code=303)
 
 
@@ -80,8 +90,10 @@ async def want_alarms(office: TheOffice, session: Here, data: Form) -> Redirect:
 
 
 @post(f"{ACCOUNT}/codes", include_in_schema=False, status_code=200)
-async def new_codes(office: TheOffice, session: Here, seal: Seal) -> Response[str]:
-    return _codes(await accounts.recovery_codes(office, session))
+async def new_codes(request: AnyRequest, office: TheOffice, session: Here) -> Response[str]:
+    codes = await accounts.recovery_codes(office, session)
+    await changed(request, office, await accounts.own(office, session), What.CODES)
+    return _codes(codes)
 
 
 @post(f"{ACCOUNT}/sessions/{{session_id:str}}/end", include_in_schema=False)
@@ -110,9 +122,11 @@ async def use_app(request: AnyRequest, office: TheOffice, session: Here, seal: S
         if declined.status != 422:
             raise
         return await _app(office, session, seal, declined)
-    answer = _codes(codes)
-    if session.stage == Stage.SETUP:
-        account = await accounts.own(office, session)
+    answer, account = _codes(codes), await accounts.own(office, session)
+    if session.stage != Stage.SETUP:
+        await changed(request, office, account, What.APP)
+    else:
+        await events.note(office, account, What.APP, device(request))
         await signed_in(request, office, account, "password and app", PLACE, instead_of=session, answer=answer)
     return answer
 
@@ -132,6 +146,8 @@ async def _account(office: TheOffice, session: Here, seal: Seal, declined: Decli
         mails=office.mails and bool(account) and alarms.concerns(session.role),
         providers=await single_sign_on.offered(office, session.organisation) if account else [],
         sessions=await sessions.all_of(office, session),
+        events=await events.of(office, session) if account else [],
+        kept_days=events.KEPT.days,
         declined=declined,
     )
     return _asking(office, answer, question)

@@ -6,7 +6,8 @@ from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
-from latchwork.server.actions import accounts, links, passkeys, sessions, single_sign_on
+from latchwork.server.actions import accounts, events, links, passkeys, sessions, single_sign_on
+from latchwork.server.actions.events import What
 from latchwork.server.actions.links import Link, Purpose
 from latchwork.server.actions.office import Declined, Office
 from latchwork.server.actions.sessions import Session, Stage
@@ -51,6 +52,7 @@ async def sign_in(request: AnyRequest, office: TheOffice, data: Form) -> Respons
     except Declined as declined:
         return await _sign_in(office, inside(to), email, declined)
     if account is None:
+        await events.wrong_password(office, email, device(request))
         wrong = Declined(403, "wrong_password", "Address and password do not fit together.")
         return await _sign_in(office, inside(to), email, wrong)
     stage = Stage.SECOND if account.second_factor else Stage.SETUP
@@ -76,6 +78,8 @@ async def second(request: AnyRequest, office: TheOffice, session: Here, seal: Se
     except Declined as error:
         how, declined = None, error
     if how is None:
+        if declined and declined.status == 403:
+            await events.note(office, account, What.WRONG_CODE, device(request))
         return await _second(office, session, seal, inside(to), declined)
     return await signed_in(request, office, account, how, inside(to), instead_of=session)
 
@@ -90,6 +94,8 @@ async def second_passkey(
             raise Declined(403, "too_late", "You are signed in already.")
         account = await passkeys.show(office, asked, data.get("answer", ""), session.account)
     except Declined as declined:
+        if declined.reason == "wrong_passkey":
+            await events.note(office, await accounts.own(office, session), What.WRONG_PASSKEY, device(request))
         return await _second(office, session, seal, to, declined)
     return await signed_in(request, office, account, "password and passkey", to, instead_of=session)
 
@@ -106,6 +112,10 @@ async def sign_in_passkey(request: AnyRequest, office: TheOffice, data: Form) ->
     return await signed_in(request, office, account, "passkey", to)
 
 
+async def changed(request: AnyRequest, office: Office, account: accounts.Account, what: What, how: str = "") -> None:
+    await events.changed(office, account, what, device(request), reader().language, how)
+
+
 async def signed_in(
     request: AnyRequest,
     office: Office,
@@ -118,6 +128,7 @@ async def signed_in(
     """A new session with a new secret, and a mark for the browser; the half-finished session ends."""
     if instead_of is not None:
         await sessions.end(office, instead_of, instead_of.id)
+    await events.note(office, account, What.SIGNED_IN, device(request), how)
     begun = await accounts.begin_session(office, account, how, device(request), Stage.FULL)
     answer = answer or Redirect(to, status_code=303)
     answer.set_cookie(cookie(office, "session", begun))
@@ -165,6 +176,8 @@ async def use_link(request: AnyRequest, office: TheOffice, token: FromPath[str],
             account = await accounts.accept(office, link, name, email, password)
         else:
             account = await accounts.new_password(office, link, password)
+            what = What.BEGAN_ANEW if link.purpose == Purpose.RECOVERY else What.PASSWORD
+            await changed(request, office, account, what, "a link by mail")
     except Declined as declined:
         if declined.status == 422 or declined.reason == "address_taken":
             return _link(link, token, declined, name, email)

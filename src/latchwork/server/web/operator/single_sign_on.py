@@ -7,6 +7,7 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
 from latchwork.server.actions import accounts, sessions, single_sign_on
+from latchwork.server.actions.events import What
 from latchwork.server.actions.office import Declined, Office
 from latchwork.server.web.operator.session import (
     Form,
@@ -17,7 +18,7 @@ from latchwork.server.web.operator.session import (
     form_values,
     inside,
 )
-from latchwork.server.web.operator.sign_in import signed_in
+from latchwork.server.web.operator.sign_in import changed, signed_in
 from latchwork.server.web.render import AnyRequest, TheOffice, page
 
 PAGE = "/operator/single-sign-on"
@@ -32,8 +33,10 @@ async def go(office: TheOffice, provider: FromPath[str], to: FromQuery[str | Non
 @get(f"{GO}/{{provider:str}}/callback", include_in_schema=False)
 async def come_back(request: AnyRequest, office: TheOffice, provider: FromPath[str]) -> Response[Any]:
     asked, answer = request.cookies.get(cookie_name(office, "sso"), ""), dict(request.query_params)
-    account, how, to = await single_sign_on.finish(office, provider, asked, answer)
-    return await signed_in(request, office, account, how, to)
+    back = await single_sign_on.finish(office, provider, asked, answer)
+    if back.connected:
+        await changed(request, office, back.account, What.CONNECTED, back.provider)
+    return await signed_in(request, office, back.account, back.provider, back.to)
 
 
 @get(f"{PAGE}/{{provider:str}}/connect", include_in_schema=False)
