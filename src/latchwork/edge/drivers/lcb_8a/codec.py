@@ -115,7 +115,7 @@ def contacts_in(frame: Frame) -> dict[int, bool]:
         return {}
     if frame.data[-1] != _READ:
         return {frame.data[0]: frame.data[1] == CLOSED} if frame.data[0] else {}
-    if len(frame.data) == 2:  # a request, or its echo
+    if len(frame.data) == 2 and frame.data[0] <= WAYS[-1]:  # a request, or its echo
         return {}
     bits = int.from_bytes(frame.data[:-1], "big")
     return {lock + 1: bool(bits >> lock & 1) for lock in range(8 * (len(frame.data) - 1))}
