@@ -407,10 +407,26 @@ def test_the_last_one_in_reach_is_kept_for_whoever_needs_it() -> None:
     w.do(c.Fit(tuple(Fitting(x.id, x.fitting.size, reach_mm=reach[x.id]) for x in w.bank.compartments.values())))
     w.instruct(c.Adopt(2, Policy((PARCEL,), in_reach_kept=1)))
     chosen = policy.choose(w.bank, about())
-    assert not isinstance(chosen, Reason) and chosen[0].id == LARGE
+    assert not isinstance(chosen, Reason) and (chosen[0].id, chosen[1]) == (LARGE, Reason.IN_REACH_KEPT)
+    assert policy.places(w.bank, about()) == 1
     needs = About(PARCEL.id, DHX, recipient=PersonId("p1"), in_reach=True)
     assert put_in(w, needs) and w.state(SMALL) is CompartmentState.OCCUPIED
     assert policy.choose(w.bank, needs) is Reason.NONE_IN_REACH
+
+
+def test_what_is_said_of_an_expected_thing_at_the_wall_stands_with_why_it_went_where_it_did() -> None:
+    w = wall()
+    stay = StayId("s")
+    w.instruct(c.Expect(stay, about()))
+    session = w.sign_in("courier")
+    opening, _ = w.deposit(session, stay, about(size=Size(300, 300, 300)))
+    claimed = w.last(e.Claimed)
+    assert isinstance(claimed, e.Claimed)
+    assert (claimed.compartment, claimed.why, claimed.about.size) == (LARGE, Reason.SMALLEST_FIT, Size(300, 300, 300))
+    w.do(c.Abandon(session, opening))
+    w.instruct(c.Expect(StayId("low"), about()))
+    low = About(PARCEL.id, DHX, recipient=PersonId("another"), in_reach=True)
+    assert why(w.deposit(session, StayId("low"), low)[1]) is Reason.NONE_IN_REACH
 
 
 def test_compartments_set_aside_serve_their_services_only() -> None:
@@ -604,7 +620,7 @@ def test_out_of_service_at_once_or_when_it_is_empty() -> None:
     w.instruct(c.Withdraw(now=True))
     assert {w.state(SMALL), w.state(LARGE)} == {CompartmentState.OUT_OF_SERVICE}
     session = w.sign_in(pickup_of(w, stay))
-    assert why(w.do(c.Collect(session, OpeningId("o"), stay))) is Reason.COMPARTMENT_BROKEN
+    assert why(w.do(c.Collect(session, OpeningId("o"), stay))) is Reason.OUT_OF_SERVICE
     w.instruct(c.Withdraw(back=True))
     assert w.state(SMALL) is CompartmentState.OCCUPIED and w.state(LARGE) is CompartmentState.VACANT
     w.door(open_for(w, session, stay), DoorState.CLOSED)

@@ -160,8 +160,9 @@ class Town:
         self.wall.code_key = bytes.fromhex(answer.json()["code_key"])
         await self.wall.build()
         granted = await self.ask("POST", "passes", json={"bank": self.bank, "role": "courier", "party": self.party})
-        await self.wall.sync()
-        self.courier = (await self.ask("GET", f"passes/{granted['id']}"))["digits"]
+        while not self.courier:  # on a slow machine a connection may seem quiet too early
+            await self.wall.sync()
+            self.courier = (await self.ask("GET", f"passes/{granted['id']}"))["digits"] or ""
         return self
 
     async def sign_in_link(self) -> str:

@@ -93,8 +93,9 @@ class SignOut:
 class Deposit:
     """Somebody has a thing in hand. `stay` is an expected one, or the id that a new one shall get.
 
-    `about` says what is known of a thing that nobody announced; `prefer` is a door that the depositor picked;
-    `apart` wants a compartment of its own where it might share one.
+    `about` says what is known of a thing that nobody announced; of an expected one its size, where that was not
+    announced, and that it shall be in reach. `prefer` is a door that the depositor picked; `apart` wants one of its own
+    where it might share one.
     """
 
     session: SessionId

@@ -62,14 +62,26 @@ def choose(
         if not _vacant(picked) or prefer in _in_use(bank):
             return Reason.COMPARTMENT_OCCUPIED
         return picked, Reason.PREFERRED
-    found = suitable(bank, about, volume_min_mm3)
+    fitting, spare = _fitting(bank, about, volume_min_mm3)
+    low = [c for c in fitting if _in_reach(c)]
     if about.in_reach:
-        return (_smallest(found), Reason.IN_REACH) if found else Reason.NONE_IN_REACH
-    return (_smallest(found), Reason.SMALLEST_FIT) if found else Reason.NO_SUITABLE_COMPARTMENT
+        return (_smallest(low), Reason.IN_REACH) if low else Reason.NONE_IN_REACH
+    found = fitting if spare else [c for c in fitting if not _in_reach(c)]
+    if not found:
+        return Reason.NO_SUITABLE_COMPARTMENT
+    smallest = _smallest(found)
+    return smallest, Reason.SMALLEST_FIT if smallest is _smallest(fitting) else Reason.IN_REACH_KEPT
 
 
-def suitable(bank: Bank, about: About, volume_min_mm3: int = 0) -> list[Compartment]:
-    """The vacant compartments that this may have."""
+def places(bank: Bank, about: About) -> int:
+    """How many things like this would find room, one after another."""
+    fitting, spare = _fitting(bank, about)
+    low = sum(map(_in_reach, fitting))
+    return low if about.in_reach else len(fitting) - low + min(low, spare)
+
+
+def _fitting(bank: Bank, about: About, volume_min_mm3: int = 0) -> tuple[list[Compartment], int]:
+    """The vacant compartments that it fits into; and how many in reach need not be kept for those who need one."""
     size, service, in_use = about.size, bank.services[about.service], _in_use(bank)
     vacant = [c for c in bank.compartments.values() if _vacant(c) and c.id not in in_use]
     fitting = [
@@ -79,11 +91,11 @@ def suitable(bank: Bank, about: About, volume_min_mm3: int = 0) -> list[Compartm
         and (size is None or size.fits_into(c.fitting.size))
         and c.fitting.size.volume_mm3 >= volume_min_mm3
     ]
-    if about.in_reach:
-        return [c for c in fitting if c.fitting.reach_mm in REACH_MM]
-    if sum(c.fitting.reach_mm in REACH_MM for c in vacant) <= bank.policy.in_reach_kept:
-        return [c for c in fitting if c.fitting.reach_mm not in REACH_MM]
-    return fitting
+    return fitting, max(0, sum(map(_in_reach, vacant)) - bank.policy.in_reach_kept)
+
+
+def _in_reach(compartment: Compartment) -> bool:
+    return compartment.fitting.reach_mm in REACH_MM
 
 
 def _smallest(compartments: Iterable[Compartment]) -> Compartment:

@@ -163,6 +163,8 @@ class Reason(StrEnum):
     DOOR_NOT_OPENED = "door_not_opened"
     DOOR_WILL_NOT_CLOSE = "door_will_not_close"
     NONE_IN_REACH = "none_in_reach"
+    OUT_OF_SERVICE = "out_of_service"
+    """Something is inside, and only staff takes it out."""
     BUSY = "busy"
     # About the bank
     STATION_BROKEN = "station_broken"
@@ -176,6 +178,8 @@ class Reason(StrEnum):
     SMALLEST_FIT = "smallest_fit"
     PREFERRED = "preferred"
     IN_REACH = "in_reach"
+    IN_REACH_KEPT = "in_reach_kept"
+    """The smaller ones that fit are kept for those who need one in reach."""
     RESERVED = "reserved"
     SHARED = "shared"
     RECOVERED = "recovered"

@@ -33,7 +33,11 @@ STEPS: tuple[Callable[[Office], Awaitable[None]], ...] = (
     events.sweep,
 )
 
-SELDOM: tuple[Callable[[Office], Awaitable[None]], ...] = (reminders.remind, privacy.erase_late_pictures)
+SELDOM: tuple[Callable[[Office], Awaitable[None]], ...] = (
+    reminders.remind,
+    privacy.erase_late_pictures,
+    tasks.find_stranded,
+)
 """What looks at many rows, and is in no hurry."""
 
 log = logging.getLogger(__name__)

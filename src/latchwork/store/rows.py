@@ -230,6 +230,8 @@ class Task(StrEnum):
     UNKNOWN_RECIPIENT = "unknown_recipient"
     UNCLAIMED = "unclaimed"
     """Expired, and staff's to send back or to throw away."""
+    STRANDED = "stranded"
+    """Its compartment was taken out of service with it inside."""
     RECOVERED = "recovered"
     """A controller began a new life: nobody can vouch for what was empty."""
     CLONED = "cloned"

@@ -339,6 +339,29 @@ class Days:
 
         return await self.see(look, last)  # type: ignore[no-any-return]
 
+    async def moved(self, stay: str, wall: Wall) -> None:
+        """To another wall, which expects it."""
+
+        async def there() -> bool | None:
+            found = await self.stay(stay)
+            return (found["bank"] == wall.bank and found["confirmed"]) or None
+
+        await self.see(there)
+
+    async def told(self, subject: str) -> None:
+        """By mail, as it begins."""
+
+        async def so() -> bool | None:
+            return any(mail["subject"].startswith(subject) for mail in await self.place.mails(0)) or None
+
+        await self.see(so)
+
+    async def waits(self, stay: str, position: int) -> None:
+        async def so() -> bool | None:
+            return (await self.stay(stay))["waiting_position"] == position or None
+
+        await self.see(so)
+
     async def compartment(self, door: str, state: str) -> None:
         """In the cloud's eyes."""
         last: dict[str, str] = {}

@@ -37,6 +37,9 @@ def may_take(bank: Bank, session: Session, stay: Stay) -> bool:
         # Their code may be spent by now: while the thing is still here, whoever signed in with it may try again.
         return theirs and in_time and session.purpose is not Purpose.DEPOSIT and service.collect_by is Role.PERSON
     if session.role is Role.COURIER:
+        where = bank.compartments.get(stay.compartment) if stay.compartment else None
+        if where is not None and where.state is CompartmentState.OUT_OF_SERVICE:
+            return False
         if session.party not in (None, stay.about.party):
             return False
         if stay.state is StayState.EXCEPTION:
@@ -55,14 +58,14 @@ def collect(bank: Bank, session: Session, cmd: c.Collect, now: datetime) -> Deci
         return no(Reason.PARCEL_NOT_AVAILABLE)
     if stay.state is StayState.BLOCKED:
         return no(Reason.BLOCKED)
+    if bank.compartments[stay.compartment].state is CompartmentState.OUT_OF_SERVICE:
+        return no(Reason.OUT_OF_SERVICE)
     if not may_take(bank, session, stay):
         return no(Reason.NO_ACCESS)
     service = bank.services[stay.about.service]
     until = policy.opens_at(bank, service, now)
     if until is not None and session.role is Role.PERSON:
         return no(Reason.OUTSIDE_HOURS, until)
-    if bank.compartments[stay.compartment].state is CompartmentState.OUT_OF_SERVICE:
-        return no(Reason.COMPARTMENT_BROKEN)
     if busy(bank, stay):
         return no(Reason.BUSY)
     recall = session.role is Role.COURIER and service.collect_by is not Role.COURIER

@@ -1,5 +1,6 @@
 """Putting in: a courier's parcels, a person's return, a thing for a shelf."""
 
+import dataclasses
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -55,7 +56,11 @@ def _in_hand(
 ) -> _InHand | Decision:
     """`now` None: at whatever hour."""
     known = bank.stays.get(stay_id)
-    about = known.about if known else about
+    if known is not None and about is not None:  # of an expected thing the announcement may not say it
+        low = known.about.in_reach or about.in_reach
+        about = dataclasses.replace(known.about, size=known.about.size or about.size, in_reach=low)
+    elif known is not None:
+        about = known.about
     if about is None:
         return no(Reason.PARCEL_NOT_AVAILABLE)
     if known is None and about.label is not None and about.label in bank.labels:
@@ -144,7 +149,7 @@ def shelve(bank: Bank, session: Session, cmd: c.Shelve, now: datetime) -> Decisi
     if shelf is None or not shelf.fitting.shelf:
         return no(Reason.UNKNOWN_COMPARTMENT)
     if shelf.withdrawn:
-        return no(Reason.COMPARTMENT_BROKEN)
+        return no(Reason.OUT_OF_SERVICE)
     if _is_for_nobody(hand) and not hand.service.holds_unknown:
         return no(Reason.UNKNOWN_RECIPIENT)
     given: Grant | None = None
@@ -218,7 +223,9 @@ def replace(bank: Bank, session: Session, cmd: c.Replace, now: datetime) -> Deci
     released = release(bank, opening, state, cmd.because)
     moves = claim.moves is not None
     given = None if moves else grant_of(bank, stay.pickup)
-    claimed = e.Claimed(cmd.new_claim, compartment.id, stay.id, stay.about, stay.announced, why, given, moves=moves)
+    # Then what was said of its size was wrong.
+    about = dataclasses.replace(stay.about, size=None) if too_big and alone else stay.about
+    claimed = e.Claimed(cmd.new_claim, compartment.id, stay.id, about, stay.announced, why, given, moves=moves)
     return yes(released, claimed, _want_deposit(cmd.new_opening, claimed, session))
 
 

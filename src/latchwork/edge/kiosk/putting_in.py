@@ -230,29 +230,14 @@ async def deposit(at: At, turn: Turn, press: p.Deposit) -> Turn:
     return replace(turn, photo=draft.photo if draft else None) if turn.draft is None else turn
 
 
-_TRIES_MAX = 8
-
-
 async def _want_door(at: At, turn: Turn, stay: StayId, about: About | None, size: Size | None) -> Turn:
-    """An expected thing of unknown size goes into a door that was picked for it; that door may be gone meanwhile."""
     desk = at.desk
     assert turn.session is not None
-    for _ in range(_TRIES_MAX):
-        prefer: CompartmentId | None = None
-        known = desk.bank.stays.get(stay)
-        if known is not None and known.about.service in desk.bank.services and known.claim is None:
-            low = turn.in_reach or known.about.in_reach
-            if (size is not None and known.about.size is None) or low != known.about.in_reach:
-                wanted = replace(known.about, size=known.about.size or size, in_reach=low)
-                chosen = policy.choose(desk.bank, wanted)
-                if isinstance(chosen, Reason):
-                    return refused(turn, chosen)
-                prefer = chosen[0].id
-        opening, claim = OpeningId(desk.new_id()), ClaimId(desk.new_id())
-        decision = await desk.do(c.Deposit(turn.session, opening, claim, stay, desk.offer(), about, prefer))
-        if not (prefer and decision.refusal and decision.refusal.reason is Reason.COMPARTMENT_OCCUPIED):
-            break
-    return watching(turn, decision)
+    known = desk.bank.stays.get(stay)
+    if known is not None:
+        about = replace(known.about, size=size, in_reach=turn.in_reach)
+    opening, claim = OpeningId(desk.new_id()), ClaimId(desk.new_id())
+    return watching(turn, await desk.do(c.Deposit(turn.session, opening, claim, stay, desk.offer(), about)))
 
 
 async def _shelve(at: At, turn: Turn) -> Turn:
@@ -366,7 +351,7 @@ async def intake(at: At, turn: Turn, press: p.Intake) -> Turn:
     if shelf is None or not shelf.fitting.shelf:
         return refused(turn, Reason.UNKNOWN_COMPARTMENT)
     if shelf.withdrawn:
-        return refused(turn, Reason.COMPARTMENT_BROKEN)
+        return refused(turn, Reason.OUT_OF_SERVICE)
     party = PartyId(press.party) if press.party and session.role is Role.STAFF else None
     turn = replace(turn, mode=Mode.INTAKE, shelf=shelf.id, party=party, draft=None, door=None)
     behind = shelf.fitting.behind

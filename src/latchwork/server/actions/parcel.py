@@ -67,6 +67,8 @@ class Parcel:
     left: timedelta | None = None
     pending: tuple[str, ...] = ()
     """What its wall was asked and has not answered."""
+    out_of_service: bool = False
+    """Its compartment is: no code opens it."""
     same_code: bool = False
     """Whether a code that they have at another bank opens it too."""
     events: tuple[stays.Event, ...] = ()
@@ -121,6 +123,7 @@ def told(office: Office, row: stays.Row, events: tuple[stays.Event, ...] = ()) -
         left=row.deadline - office.now() if row.deadline and row.state == StayState.DEPOSITED else None,
         pending=tuple(row.pending),
         help=row.state in (StayState.BLOCKED, StayState.EXCEPTION) and row.fallback is None,
+        out_of_service=row.out_of_service and row.state in stays.WAITING,
         same_code=row.same_code,
         events=tuple(_local(event, local(event.at)) for event in events),
     )

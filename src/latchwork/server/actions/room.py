@@ -128,7 +128,7 @@ async def availability(office: Office, who: Who, new: stays.NewStay) -> Availabi
     seen = await _seen(house, runs, bank.id)
     line = await house.tables.all(_Waiting, "queue", office.now(), bank.id)
     left = _less(seen, map(about, line))
-    found, free = policy.choose(left, wanted), len(policy.suitable(left, wanted))
+    found, free = policy.choose(left, wanted), policy.places(left, wanted)
     return Availability(
         bank=bank.id,
         as_of=bank.heard_at,

@@ -106,6 +106,8 @@ class Stay:
     in_reach: bool
     fallback: str | None
     """Where it went when it could not be delivered: neighbour, shelf, desk, carrier, or none of them."""
+    out_of_service: bool
+    """Its compartment is: nothing opens it but staff at the wall."""
     waiting_position: int | None
     """Its place in the queue of a full bank, from 1."""
     offered_until: datetime | None
@@ -205,6 +207,7 @@ class Row:
     in_reach: bool
     fallback: str | None
     offered_until: datetime | None
+    out_of_service: bool
     waiting_position: int | None
     pending: list[str]
     same_code: bool
@@ -467,6 +470,7 @@ def shown(office: Office, who: Who, row: Row) -> Stay:
         drop_off_digits=drop_off_digits(office, row) if codes else None,
         in_reach=row.in_reach,
         fallback=row.fallback,
+        out_of_service=row.out_of_service,
         waiting_position=row.waiting_position,
         offered_until=row.offered_until,
         page=page(office, row.id) if codes else None,

@@ -49,6 +49,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "refused": ("{stay}: its recipient left it inside", "Its carrier takes it back, or you do at the wall."),
     "unknown_recipient": ("{stay}: nobody knows whose it is", "Find out, and give it to its recipient."),
     "unclaimed": ("{stay}: nobody collected it in time", "Take it out at the wall."),
+    "stranded": (
+        "{stay} lies in a compartment that is out of service",
+        "Take it out or move it at the wall, or bring the door back into service.",
+    ),
     "no_place": (
         "{stay}: no bank takes it",
         "Send it to a bank that does, or ask its carrier where it is. Then close this with a reason.",
@@ -120,6 +124,11 @@ async def take(office: Office, who: Who, task_id: str, by: str | None = None) ->
 async def find_wrong_flats(office: Office) -> None:
     """What a courier put in for somebody else than it was announced for afterwards."""
     await office.tables.do("wrong_flats", office.now())
+
+
+async def find_stranded(office: Office) -> None:
+    """What lies where only staff can take it out."""
+    await office.tables.do("stranded", office.now())
 
 
 async def close(office: Office, who: Who, task_id: str, why: str, by: str | None = None) -> None:

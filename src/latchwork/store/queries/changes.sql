@@ -153,5 +153,7 @@ WHERE s.bank = $1 AND s.ended_at IS NULL AND ($2::text IS NULL OR s.party = $2) 
     (s.state = 'exception' AND s.reason IN ('refused', 'damaged'))
     OR (v.collect_by = 'courier' AND s.state IN ('deposited', 'expired'))
     OR (v.collect_by = 'person' AND s.state = 'expired' AND coalesce(v.more ->> 'at_end', 'courier') = 'courier')
+) AND NOT EXISTS (  -- only staff takes that out
+    SELECT FROM compartments c WHERE c.bank = s.bank AND c.id = s.compartment AND c.state = 'out_of_service'
 )
 ORDER BY length(s.compartment), s.compartment, s.id LIMIT $3

@@ -21,6 +21,9 @@ SELECT s.id, s.organisation, s.bank, b.name AS bank_name, t.name AS site_name, t
     s.asked_at, s.expected_at, s.reserved_at, s.deposited_at, s.expired_at, s.ended_at, s.epoch, s.linked_to,
     s.in_reach, s.fallback, w.offered_until,
     EXISTS (
+        SELECT FROM compartments c WHERE c.bank = s.bank AND c.id = s.compartment AND c.state = 'out_of_service'
+    ) AS out_of_service,
+    EXISTS (
         SELECT FROM passes x WHERE x.stay = s.id AND x.state = 'live' AND x.digits = 0
     ) AS same_code,
     CASE WHEN w.stay IS NOT NULL AND s.state <> 'reserved' AND (w.instruction IS NULL OR w.again_at > '-infinity') THEN 1 + (

@@ -21,6 +21,23 @@ UPDATE tasks t SET closed_at = $5, closed_by = $3, closed_why = $4 FROM banks b
 WHERE b.id = t.bank AND b.organisation = $1 AND t.id = $2 AND t.closed_at IS NULL
 RETURNING true
 
+-- name: stranded
+-- What lies in a compartment that is out of service, which only staff can take out; until it is out, or the compartment
+-- is back in service.
+WITH over AS (
+    UPDATE tasks t SET closed_at = $1
+    FROM stays s LEFT JOIN compartments c ON c.bank = s.bank AND c.id = s.compartment
+    WHERE t.kind = 'stranded' AND t.closed_at IS NULL AND s.id = t.about
+        AND (s.ended_at IS NOT NULL OR c.state IS DISTINCT FROM 'out_of_service')
+)
+INSERT INTO tasks (id, bank, kind, about, detail, epoch, seq, opened_at)
+SELECT notice_id(s.bank, s.epoch, s.seq, s.id, concat_ws(' ', 'stranded', $1::timestamptz)), s.bank, 'stranded', s.id,
+    c.id, s.epoch, s.seq, $1
+FROM compartments c JOIN stays s ON s.bank = c.bank AND s.compartment = c.id AND s.ended_at IS NULL
+    AND s.state IN ('deposited', 'expired', 'blocked', 'exception')
+WHERE c.state = 'out_of_service'
+ON CONFLICT DO NOTHING
+
 -- name: wrong_flats
 -- Things that were announced for another recipient than the one they were put in for, while they are still here.
 WITH linked AS (
