@@ -11,7 +11,7 @@ from latchwork.domain import commands as c
 from latchwork.domain import entries as e
 from latchwork.domain.bank import Policy
 from latchwork.domain.words import CompartmentId, DoorState, InstructionId
-from latchwork.edge.talk import Talk
+from latchwork.edge.talk import NUMBERS_SKIPPED_MAX, Talk
 from latchwork.sync.codec import Unreadable, encode_instruction
 from latchwork.sync.custody import EMPTY_ROOT, Frontier
 from latchwork.sync.exchange import HEARTBEAT_SECONDS, Challenge, Configuration, Down, Order, Up, pack, unpack
@@ -145,6 +145,18 @@ async def test_a_server_that_states_another_history_is_not_obeyed(line: Line) ->
     await line.say(3, line.edge.journal.frontier(3).root(), None, order)
     assert not line.talk.server_differs and len(line.edge.bodies(e.Adopted)) == 1
     assert line.edge.loop.bank.at is not None and line.edge.loop.bank.at > T0
+
+
+async def test_a_server_cannot_use_up_the_numbers_of_instructions(line: Line) -> None:
+    await line.greet()
+    through = line.edge.loop.bank.instructions_through
+    adopt = encode_instruction(c.Adopt(1, Policy((PARCEL,))))
+    size, root = line.edge.journal.size, line.edge.loop.frontier.root()
+    for number in (2**53, through + NUMBERS_SKIPPED_MAX + 1):
+        await line.say(size, root, None, Order(number, InstructionId("9" * 32), adopt))
+    assert line.edge.loop.bank.instructions_through == through
+    await line.say(size, root, None, Order(through + NUMBERS_SKIPPED_MAX, InstructionId("9" * 32), adopt))
+    assert len(line.edge.bodies(e.Adopted)) == 1
 
 
 async def test_another_configuration_is_told_at_once_and_only_once(line: Line) -> None:

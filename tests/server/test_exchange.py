@@ -286,13 +286,16 @@ async def test_an_unknown_kind_is_stored_and_becomes_a_task(cloud: Cloud) -> Non
     assert (task["kind"], task["about"]) == ("unreadable_entry", "Levitated")
 
 
-async def test_an_entry_that_no_column_can_hold_is_stored_and_becomes_a_task(database: str) -> None:
+async def test_an_entry_that_no_column_can_hold_or_that_contradicts_itself_is_stored_and_becomes_a_task(
+    database: str,
+) -> None:
     async with await PostgresStore.connect(database) as cloud:
         exchange, bank, _ = await connected(cloud)
         seq = bank.journal.size
         bodies: tuple[e.Body, ...] = (
             e.Adopted(2**60, adopt().policy),
             e.Expected(StayId("".join(f"{7**n:x}" for n in range(160))), About(PARCEL.id)),
+            e.ItemSensed({}, (CompartmentId("01"),)),
             e.ClockDoubted(),
         )
         raws = [encode_entry(e.Entry(bank.id, 1, seq + i, T0, body)) for i, body in enumerate(bodies)]
@@ -301,7 +304,7 @@ async def test_an_entry_that_no_column_can_hold_is_stored_and_becomes_a_task(dat
         assert bank.end is not None
         answer = await exchange.take(bank.id, bank.end.up(seq, raws, bank.frontier.root(), {}))
         assert isinstance(answer, Down) and answer.size == seq + len(raws)
-        assert [task["kind"] for task in await read(cloud, "tasks")] == ["unreadable_entry"] * 2
+        assert [task["kind"] for task in await read(cloud, "tasks")] == ["unreadable_entry"] * 3
         head = await cloud.head(bank.id)
         assert head is not None and head.root == bank.frontier.root()
 

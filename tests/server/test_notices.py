@@ -217,6 +217,17 @@ async def test_slow_sendings_leave_the_rest_to_the_lease() -> None:
     assert taken == ["n1"]
 
 
+async def test_one_that_cannot_be_written_holds_up_no_other() -> None:
+    async def write(notice: DueNotice) -> str:
+        if notice.id == "n1":
+            raise OverflowError("date value out of range")
+        return notice.id
+
+    shelf, taken = Shelf([due("n1", TRIES_MAX), due("n2")]), list[str]()
+    assert await Dispatcher(shelf, write, Post(taken), lambda: T0).step() == 2
+    assert taken == ["n2"] and shelf.failed == [("n1", "date value out of range", T0 + delay(TRIES_MAX), True)]
+
+
 async def test_nothing_to_say_is_not_a_failure() -> None:
     async def silent(notice: DueNotice) -> str:
         raise NothingToSay("no_address")

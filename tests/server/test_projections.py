@@ -442,6 +442,26 @@ def test_what_cannot_be_read_is_a_task_and_an_entry() -> None:
     assert [row.state for row in rows.openings] == ["shut"]
 
 
+@pytest.mark.parametrize(
+    ("at", "deadline"),
+    [
+        ("9999-12-31T23:59:59Z", "2026-03-01T08:00:00Z"),
+        ("0001-01-01T00:00:00Z", "2026-03-01T08:00:00Z"),
+        ("2026-03-01T08:00:00Z", "9999-12-31T23:59:59Z"),
+        ("2026-03-01T08:00:00Z", "0001-01-01T00:00:00Z"),
+        ("2026-03-01T08:00:00Z", "2026-03-01T08:00:00"),
+        ("2026-03-01T08:00:00Z", "\\u0039999-12-31T23:59:59Z"),
+    ],
+)
+def test_a_time_that_no_page_could_show_is_a_task_and_an_entry(at: str, deadline: str) -> None:
+    entry = '[1,"%s",2,10,"%s","Expired",{"stay":"s","deadline":"%s"}]'
+    good = (entry % (BANK, "1970-01-01T00:00:07Z", "2026-03-01T08:00:00+01:00")).encode()
+    rows = projections.rows(ORGANISATION, [good], [b""], NOW)
+    assert len(rows.entries) == len(rows.stays) == 1 and rows.tasks == []
+    rows = projections.rows(ORGANISATION, [(entry % (BANK, at, deadline)).encode()], [b""], NOW)
+    assert [row.kind for row in rows.tasks] == ["unreadable_entry"] and len(rows.entries) == 1 and rows.stays == []
+
+
 @pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
 def test_a_time_outside_the_calendar_is_not_an_entry(at: str) -> None:
     with pytest.raises(Unreadable):

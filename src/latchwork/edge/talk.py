@@ -3,6 +3,7 @@
 Imports no asyncio: `link` carries its messages over a socket, the simulator over a pretend wire.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Protocol
@@ -29,6 +30,10 @@ from latchwork.sync.notes import signed_checkpoint
 
 CHECKPOINT_SECONDS_MIN = 1.0
 """Between two checkpoints."""
+NUMBERS_SKIPPED_MAX = 1000
+"""Numbers are given at sending, so hardly any is skipped. A server that could use them all up would be the last one."""
+
+log = logging.getLogger(__name__)
 
 
 class Shelf(Pile, Protocol):
@@ -120,6 +125,9 @@ class Talk:
                 self._heed(document.name, document.body)
                 self._shelf.put_document(document.name, document.version, document.body)
         for order in () if self.server_differs else down.orders:
+            if order.number > self._loop.bank.instructions_through + NUMBERS_SKIPPED_MAX:
+                log.error("instruction %d is numbered far beyond the last: no server of ours did that", order.number)
+                break
             refusal = (await self._loop.obey(order)).refusal
             if refusal is not None and refusal.reason is Reason.DISK_FULL:
                 break  # it was not answered, so nothing after it may be: they come again together

@@ -371,21 +371,21 @@ class Exchange:
         return None
 
     async def _grow(self, line: _Line, growth: Growth) -> Farewell | None:
-        rows = projections.rows(line.organisation, growth.new, growth.nodes, self._clock())
         try:
+            rows = projections.rows(line.organisation, growth.new, growth.nodes, self._clock())
             return await self._append(line, growth.frontier, rows)
-        except Failed as error:
+        except (Failed, projections.Incoherent) as error:
             log.error("entries of bank %s are stored one by one: %s", line.bank, error)
             return await self._grow_singly(line, growth)
 
     async def _grow_singly(self, line: _Line, growth: Growth) -> Farewell | None:
-        """Whatever the database refuses of an entry's rows, its bytes are stored and acknowledged (rule 5)."""
+        """Whatever is wrong with an entry's rows, its bytes are stored and acknowledged (rule 5)."""
         for raw, nodes in zip(growth.new, growth.nodes, strict=True):
             frontier = line.frontier.append(raw)[0]
             try:
                 rows = projections.rows(line.organisation, (raw,), (nodes,), self._clock())
                 farewell = await self._append(line, frontier, rows)
-            except Failed as error:
+            except (Failed, projections.Incoherent) as error:
                 rows = projections.bare(line.organisation, raw, nodes, self._clock(), str(error))
                 farewell = await self._append(line, frontier, rows)
             if farewell is not None or line.frontier.size != frontier.size:

@@ -94,20 +94,28 @@ class Dispatcher(Generic[M]):
         except NothingToSay as why:
             await self._outbox.notice_failed(notice.id, str(why), self._clock(), True)
         except Undelivered as error:
-            dead = error.for_good or notice.tries >= TRIES_MAX
-            again = self._clock() + delay(notice.tries)
-            log.log(
-                logging.ERROR if dead else logging.WARNING,
-                "notice %s (%s) %s: %s",
-                notice.id,
-                notice.kind,
-                "was given up" if dead else f"waits until {again:%H:%M:%S}",
-                error,
-            )
-            await self._outbox.notice_failed(notice.id, str(error)[:_ERROR_CHARACTERS_MAX], again, dead)
+            await self._put_off(notice, error, for_good=error.for_good)
+        except Unavailable:
+            raise
+        except Exception as error:  # a mistake of ours, with this one: it must not hold up the others
+            log.exception("notice %s (%s) cannot be written", notice.id, notice.kind)
+            await self._put_off(notice, error)
         else:
             try:
                 await self._outbox.notices_sent([notice.id], self._clock())
             except Unavailable:
                 self._unmarked.append(notice.id)
                 raise
+
+    async def _put_off(self, notice: DueNotice, error: Exception, *, for_good: bool = False) -> None:
+        dead = for_good or notice.tries >= TRIES_MAX
+        again = self._clock() + delay(notice.tries)
+        log.log(
+            logging.ERROR if dead else logging.WARNING,
+            "notice %s (%s) %s: %s",
+            notice.id,
+            notice.kind,
+            "was given up" if dead else f"waits until {again:%H:%M:%S}",
+            error,
+        )
+        await self._outbox.notice_failed(notice.id, str(error)[:_ERROR_CHARACTERS_MAX], again, dead)

@@ -30,7 +30,15 @@ from latchwork.store.rows import (
     Task,
     TaskRow,
 )
-from latchwork.sync.codec import KIND_CHARACTERS_MAX, Envelope, Unreadable, read_body, read_envelope
+from latchwork.sync.codec import (
+    KIND_CHARACTERS_MAX,
+    Envelope,
+    Unreadable,
+    is_plausible,
+    read_body,
+    read_envelope,
+    tells_implausible_times,
+)
 
 _STAYS_DOUBTS = (Task.WRONG_RECIPIENT, Task.REFUSED, Task.UNKNOWN_RECIPIENT, Task.UNCLAIMED)
 """Settled when the stay ends, or somebody has changed it."""
@@ -40,8 +48,15 @@ _TAKERS_DOUBTS = (*_DOORS_DOUBTS, Task.MISSING, Task.MISMATCH, Task.RECOVERED, T
 _LOOKERS_DOUBTS = (*_TAKERS_DOUBTS, Task.FORCED_DOOR, Task.LEFT_OPEN)
 
 
+class Incoherent(Exception):
+    """An entry that can be read, and whose parts do not fit each other; says which."""
+
+
 def rows(organisation: str, raws: Iterable[bytes], nodes: Iterable[bytes], now: datetime) -> Rows:
-    """The rows of consecutive entries of one bank. `now` is the server's. Raises Unreadable for bad framing only."""
+    """The rows of consecutive entries of one bank. `now` is the server's.
+
+    Raises Unreadable for bad framing only, and Incoherent.
+    """
     page = _Page(organisation, now)
     for raw, completed in zip(raws, nodes, strict=True):
         page.turn(raw, completed)
@@ -90,9 +105,15 @@ class _Page:
         except Unreadable as error:
             self.unreadable(envelope.kind, str(error))
             return
+        if not is_plausible(envelope.at) or tells_implausible_times(envelope.body):
+            self.unreadable(envelope.kind, "it tells a time outside the calendar")
+            return
         project = _PROJECT.get(type(body))
         if project is not None:
-            project(self, body)
+            try:
+                project(self, body)
+            except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+                raise Incoherent(f"{envelope.kind} {self.epoch}/{self.seq}: {error!r}") from error
             told = notice(body)
             about: str | None = getattr(body, "stay", None)
             if told is not None and about is not None:

@@ -5,6 +5,7 @@ envelope and lenient about unknown body fields, so that an old reader survives a
 is `Unreadable`: whoever reads decides what that means (the cloud stores it and raises a task, a bank stops).
 """
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -21,8 +22,12 @@ ENTRY_BYTES_MAX = 16 * 1024
 KIND_CHARACTERS_MAX = 64
 """Of a kind's name, so much is kept in a column beside the entry."""
 _EPOCH_MAX, _SEQ_MAX = 2**31 - 1, 2**53
-YEARS = range(2000, 2200)
-"""Times outside these are nobody's: a server that states one is not to be reckoned with."""
+YEARS = range(1970, 2200)
+"""Times outside these are nobody's, and not to be reckoned with."""
+_IMPLAUSIBLE = re.compile(
+    rb'"(?:0\d|1[0-8]|19[0-6]|2[2-9]|[3-9]\d)\d+-\d\d-\d\d[Tt ]|"\d{4}-\d\d-\d\d[Tt ][\d:.]*"|\\u00[2-7]'
+)
+"""A time outside `YEARS`, or without a zone, as it stands in JSON; or what hides one, and nobody has to write so."""
 NUMBER_MAX = 10_000_000
 """In an instruction; so many hours can still be added to a time."""
 
@@ -130,6 +135,11 @@ def _covers(known: Any, said: Any) -> bool:
 
 def is_plausible(at: datetime) -> bool:
     return at.tzinfo is not None and at.year in YEARS
+
+
+def tells_implausible_times(body: msgspec.Raw) -> bool:
+    """Of an entry, which whoever pretends to be a bank may have made up."""
+    return _IMPLAUSIBLE.search(body) is not None
 
 
 def _can_be_reckoned(value: Any) -> bool:
