@@ -221,6 +221,10 @@ def test_a_bad_line_delays_the_truth_and_never_bends_it() -> None:
     everywhere(story, lines=["pty"], faults=faults)
 
 
+READ_WHOLE = [name for name in KINDS if not name.endswith("lock by lock")]
+"""Lock by lock there is no "at once"."""
+
+
 def test_every_contact_of_a_board_that_opens_at_once_is_one_broken_wire() -> None:
     async def story(stand: Stand) -> None:
         await stand.until_all(CLOSED)
@@ -239,8 +243,36 @@ def test_every_contact_of_a_board_that_opens_at_once_is_one_broken_wire() -> Non
         await stand.until_all(CLOSED, ours[1:])
         assert stand.believed[ours[0]] is OPEN
 
-    # Lock by lock there is no "at once".
-    everywhere(story, [name for name in KINDS if not name.endswith("lock by lock")])
+    everywhere(story, READ_WHOLE)
+
+
+def test_nor_is_it_believed_after_a_silence_or_where_contacts_are_the_other_way_round() -> None:
+    async def story(stand: Stand) -> None:
+        await stand.until_all(CLOSED)
+        number, ours = stand.kind.numbers[0], stand.of(0)
+        doors = [stand.wall.doors[channel] for channel in ours]
+        stand.boards.silent.add(number)
+        await stand.until_all(UNKNOWN, ours)
+        for door in doors:
+            door.broken_wire = True
+        stand.boards.silent.clear()
+        await until(stand.reads(30))
+        assert {stand.believed[channel] for channel in ours} == {UNKNOWN} and len(stand.losses) == 1
+        for door in doors:
+            door.broken_wire = False
+        await stand.until_all(CLOSED, ours)
+        for channel in ours:
+            stand.hand(stand.wall.force, channel)
+            await stand.until_door(channel, OPEN)
+        for door in doors:
+            door.stuck_contact = True
+        await stand.until_all(UNKNOWN, ours)
+        assert [("common wire" in loss.why) for loss in stand.losses] == [False, True]
+        doors[1].stuck_contact = False
+        await stand.until_door(ours[1], OPEN)
+        assert stand.believed[ours[0]] is CLOSED
+
+    everywhere(story, READ_WHOLE, ["pty"])
 
 
 def test_a_contact_that_bounces_is_unknown_once_and_spoils_no_other() -> None:

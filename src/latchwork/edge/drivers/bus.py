@@ -39,7 +39,8 @@ BITS_PER_CHARACTER = 10
 SECOND_ANSWER_S = 0.1
 """How long to listen on for a second board of the same address, where there is a reason to."""
 DOORS_AT_ONCE = 4
-"""So many shut doors, and no other, do not open between two reads: their common wire does."""
+"""So many shut doors, and no other, do not open between two reads: their common wire does. Nor do all doors of a board
+shut: contacts that work the other way round say so when the board sees them all closed."""
 RECONNECT_FIRST_S = 0.25
 RECONNECT_MAX_S = 10.0
 
@@ -131,8 +132,10 @@ class _Board:
     """What was told of things inside since it was last lost."""
     items_before: Mapping[int, bool] = field(default_factory=dict)
     """What the last answer said of them."""
-    doubted: frozenset[int] = frozenset()
-    """Channels that opened all at once: until one of them is seen shut, nothing that they say is believed."""
+    told_before: Mapping[int, DoorState] = field(default_factory=dict)
+    """What was told until it was last lost."""
+    doubted: Mapping[int, DoorState] = field(default_factory=dict)
+    """What channels said that moved all at once: until one of them says it again, none is believed."""
 
     @property
     def misses_max(self) -> int:
@@ -397,15 +400,15 @@ class SerialBus:
     def _see(self, read: _Read, states: Mapping[int, DoorState]) -> None:
         board = read.board
         if board.doubted:
-            if not any(states.get(channel) is DoorState.CLOSED for channel in board.doubted):
+            if not any(states.get(channel) is state for channel, state in board.doubted.items()):
                 return
-            board.doubted = frozenset()
-        shut = [channel for channel, state in board.told.items() if state is DoorState.CLOSED]
-        if len(shut) >= DOORS_AT_ONCE and all(states.get(channel) is DoorState.OPEN for channel in shut):
-            self._lose(
-                [board], f"board {board.number} says that every shut door opened at once: look at their common wire"
-            )
-            board.doubted = frozenset(shut)
+            board.doubted = {}
+        elif doubted := _moved_at_once(board.told, states) or _opened_at_once(board.told_before, states):
+            why = f"board {board.number} says that every shut door opened at once: look at their common wire"
+            if board.lost:  # which was told with another reason
+                log.warning("%s", why)
+            self._lose([board], why)
+            board.doubted = doubted
             return
         board.now.update(states)
         if len(board.now) < len(board.channels):
@@ -419,7 +422,7 @@ class SerialBus:
                 self._watch(channel)
         board.told.update(changed)
         if board.lost:
-            board.lost = False
+            board.lost, board.told_before = False, {}
             # What brought it back may have brought back others.
             for each in self._boards:
                 if each.lost:
@@ -501,6 +504,7 @@ class SerialBus:
         lost = [board for board in boards if not board.lost]
         for board in lost:
             board.lost = True
+            board.told_before = dict(board.told)
             board.now.clear()
             board.told.clear()
             board.items.clear()
@@ -575,6 +579,19 @@ class SerialBus:
                 await self._wake.wait()
         except TimeoutError:
             pass
+
+
+def _opened_at_once(before: Mapping[int, DoorState], states: Mapping[int, DoorState]) -> dict[int, DoorState]:
+    """All that were shut, if there are many and they are open now; else empty."""
+    shut: dict[int, DoorState] = {channel: state for channel, state in before.items() if state is DoorState.CLOSED}
+    at_once = len(shut) >= DOORS_AT_ONCE and all(states.get(channel) is DoorState.OPEN for channel in shut)
+    return shut if at_once else {}
+
+
+def _moved_at_once(before: Mapping[int, DoorState], states: Mapping[int, DoorState]) -> dict[int, DoorState]:
+    turned = set(before.values()) == {DoorState.OPEN} and set(states.values()) == {DoorState.CLOSED}
+    whole = len(before) >= DOORS_AT_ONCE and before.keys() == states.keys()
+    return dict(before) if turned and whole else _opened_at_once(before, states)
 
 
 def _now() -> float:
