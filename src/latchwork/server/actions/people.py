@@ -108,13 +108,21 @@ def wrong(told: Mapping[str, Any], emails: Sequence[str], no_phones: Sequence[st
 
 def e164(number: str, calling_code: str = "") -> str | None:
     """None for what is no telephone number, or does not say of which country and no `calling_code` does."""
-    digits = re.sub(r"[\s()./\u2010-\u2015-]", "", number.replace("(0)", "", 1) if number[0] in "+0" else number)
+    number = re.sub(r"^[^\d+(]+|\s*\(?[^\W\d_]+\.?\)?$", "", number).replace("+ ", "+")  # "Tel. 030 1234567 (home)"
+    number = re.sub(r"^([+0].*?)\(0\)", r"\1", number)
+    digits = re.sub(r"[\s()./\u2010-\u2015-]", "", number)
     if digits.startswith("00"):
         digits = f"+{digits[2:]}"
     if calling_code and not digits.startswith("+"):
         # Spreadsheets like to drop the leading zero. In Italy it is dialled from abroad, too.
         digits = f"+{calling_code}{digits if calling_code == '39' else digits.removeprefix('0')}"
     return digits if re.fullmatch(PHONE, digits) else None
+
+
+def apart(numbers: str) -> list[str]:
+    """Telephone numbers of one cell, which had a line each: the next begins with a zero or a plus."""
+    found = re.split(r"(?<=\d)\s+(?=\+|0)", numbers)
+    return found if all(sum(map(str.isdigit, x)) >= 7 for x in found) else [numbers]
 
 
 async def create_person(office: Office, who: Who, new: Details) -> Person:
@@ -184,7 +192,7 @@ async def people(
         "people",
         who.organisation,
         min(limit, LIST_MAX),
-        re.findall(r"[^\s,]+", words.lower())[:WORDS_MAX],
+        re.findall(r"[^\s,\0]+", words.lower())[:WORDS_MAX],
         after,
     )
     await looks.record(office, who, looks.What.LIST, [person.id for person in found])

@@ -37,7 +37,8 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`row`: of the spreadsheet; None for somebody who is in none. `person`: None for nobody that we keep."""
+    """`row`: of the spreadsheet; None for somebody who is in none. `person`: None for nobody that we keep. `why`: it is
+    refused; else what of it was left out."""
 
     row: int | None
     outcome: What
@@ -72,7 +73,8 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Face:
-    """What somebody is known again by. Case and blanks do not count."""
+    """What somebody is known again by. Case, blanks, and the leading zeros that a spreadsheet drops from an id do not
+    count."""
 
     external_id: str
     email: str
@@ -90,6 +92,8 @@ class _Row:
     face: _Face
     why: str | None
     """It is refused."""
+    note: str | None
+    """A number is left out: nobody stays without parcels for one."""
     held: Held | None = None
     id: str = ""
 
@@ -160,14 +164,14 @@ def _read(row: spreadsheet.Row, site: str | None, calling_code: str) -> _Row:
     cells = row.cells
     told: dict[str, Any] = {"name": cells["name"]}
     emails = _each(cells, "email", "other_emails")
-    numbers = _each(cells, "mobile", "phone")
-    phones = [people.e164(number, calling_code) for number in numbers]
+    numbers = [x for cell in _each(cells, "mobile", "phone") for x in people.apart(cell)]
+    phones = {number: people.e164(number, calling_code) for number in numbers}
     if "email" in cells:
         told["email"] = emails[0] if emails else None
     if "other_emails" in cells or len(emails) > 1:
         told["other_emails"] = emails[1:]
     if cells.keys() & {"mobile", "phone"}:
-        told["phones"] = phones
+        told["phones"] = list(dict.fromkeys(x for x in phones.values() if x))
     if "unit" in cells:
         told["unit"] = cells["unit"]
     if cells.get("external_id"):
@@ -178,8 +182,12 @@ def _read(row: spreadsheet.Row, site: str | None, calling_code: str) -> _Row:
         told["kind"] = kind
     if site is not None:
         told["site"] = site
-    why = people.wrong(told, emails, [number for number, right in zip(numbers, phones, strict=True) if right is None])
-    return _Row(row.number, told, cells.get("contact", ""), _face(told), why)
+    why = people.wrong(told, emails, ())
+    none = next((number for number, right in phones.items() if right is None), None)
+    note = none and Sentence(
+        "“{number}” is no telephone number, or does not say of which country: left out.", number=none[:60]
+    )
+    return _Row(row.number, told, cells.get("contact", ""), _face(told), why, note)
 
 
 def _each(cells: Mapping[str, str], *names: str) -> list[str]:
@@ -267,15 +275,17 @@ def _outcome(row: _Row, plan: Plan) -> Outcome:
         return Outcome(row.number, "refused", name, unit, held.id if held else None, why=row.why)
     if held is None:
         plan.created.append(Held(id=row.id, **told))
-        return Outcome(row.number, "created", name, unit, row.id)
-    if (told.get("email") or "").casefold() == (held.email or "").casefold():
-        told.pop("email", None)
+        return Outcome(row.number, "created", name, unit, row.id, why=row.note)
+    was = _face(asdict(held))
+    for field in ("email", "external_id"):  # another way to write the same is no change
+        if getattr(row.face, field) == getattr(was, field):
+            told.pop(field, None)
     person = replace(held, **told)
     changes = [Change(x, _said(held, x), _said(person, x)) for x in told if _said(held, x) != _said(person, x)]
     if not changes:
-        return Outcome(row.number, "unchanged", name, unit, held.id)
+        return Outcome(row.number, "unchanged", name, unit, held.id, why=row.note)
     plan.changed.append(person)
-    return Outcome(row.number, "changed", name, unit, held.id, changes)
+    return Outcome(row.number, "changed", name, unit, held.id, changes, row.note)
 
 
 def _said(person: Held, name: str) -> str | None:
@@ -284,7 +294,8 @@ def _said(person: Held, name: str) -> str | None:
 
 
 def _face(told: Mapping[str, Any]) -> _Face:
-    return _Face(*(_plain(told.get(x) or "") for x in ("external_id", "email", "name", "unit")))
+    external_id, *others = (_plain(told.get(x) or "") for x in ("external_id", "email", "name", "unit"))
+    return _Face(external_id.lstrip("0") or external_id, *others)
 
 
 def _plain(text: str) -> str:

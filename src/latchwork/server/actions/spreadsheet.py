@@ -17,6 +17,8 @@ ROWS_MAX = 10_000
 HEAD_ROWS = 10
 """So far down the headings are looked for."""
 DELIMITERS = ",;\t|"
+NOTHING = {"-", "–", "—", "/", "?", "n/a", "none", "null", "unknown", "kein", "keine", "keiner", "k.a.", "unbekannt"}
+"""What people write where there is nothing, but for a name."""
 WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 
@@ -30,8 +32,8 @@ HEADINGS: Mapping[str, str] = {
     "unit": "unit unit_number flat flat_number apartment apartment_number apt room room_number suite "
     "wohnung wohnungsnummer wohnungsnr whg whg_nr wohneinheit einheit zimmer zimmernummer zimmer_nr appartement",
     "external_id": "id external_id person_id resident_id student_id student_number employee_id employee_number "
-    "tenant_id member_id matriculation_number personalnummer matrikelnummer mieternummer bewohnernummer "
-    "kundennummer externe_id",
+    "tenant_id tenant_number member_id matriculation_number personalnummer personal_nr pers_nr matrikelnummer "
+    "matrikel_nr mieternummer mieter_nr bewohnernummer bewohner_nr kundennummer kunden_nr externe_id",
     "language": "language lang preferred_language sprache",
     "other_emails": "email_2 e_mail_2 mail_2 second_email other_email private_email zweite_e_mail weitere_e_mail",
     "mobile": "mobile mobile_phone mobile_number cell cell_phone handy handynummer mobil mobiltelefon mobilnummer",
@@ -70,7 +72,7 @@ def read(data: bytes) -> Sheet:
     for number, cells in enumerate(_table(text, delimiter), 1):
         if number == at:
             unused = [heading for cell in cells if (heading := _clean(cell)) and _plain(heading) not in _FIELDS]
-        row = {field: _clean(cells[place]) for field, place in columns.items() if place < len(cells)}
+        row = {field: _told(field, cells[place]) for field, place in columns.items() if place < len(cells)}
         if number <= at or not any(row.values()):
             continue
         if len(rows) == ROWS_MAX:
@@ -135,6 +137,12 @@ def _whole_name(cells: Mapping[str, str]) -> dict[str, str]:
     if first or last:
         told["name"] = f"{first} {last or told.get('name', '')}".strip()
     return {"name": "", **told}
+
+
+def _told(field: str, cell: str) -> str:
+    text = _clean(cell)
+    named = field in ("name", "first", "last")
+    return "" if not named and text.casefold().replace(" ", "") in NOTHING else text
 
 
 def _clean(cell: str) -> str:

@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 
 from latchwork.domain.words import Climate, Ending, Reason, Role, Shares
 from latchwork.server.actions.people import EMAIL, OTHERS_MAX, PHONE, Kind
+from latchwork.ui.words import languages
 
 # Printable, in any script; a line may break only in an address or a note.
 Line = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -112,7 +113,7 @@ class NewPerson(Struct, frozen=True, forbid_unknown_fields=True):
     email: Email | None = None
     unit: Short = ""
     site: Id | None = None
-    language: Literal["en", "de"] = "en"
+    language: Annotated[str, Meta(pattern=f"^({'|'.join(languages())})$")] = "en"
     external_id: Annotated[str, Meta(min_length=1, max_length=60, pattern=r"^[^\x00-\x1f\x7f]*$")] | None = None
     kind: Kind = "resident"
     other_emails: Annotated[list[Email], Meta(max_length=OTHERS_MAX)] = []

@@ -35,6 +35,7 @@ from latchwork.server.web.render import STATIC, AnyRequest, TheOffice, hear, lis
 from latchwork.server.web.resident import me, parcel
 from latchwork.server.web.verify import verify_page
 from latchwork.ui.pages import STATIC as SHARED
+from latchwork.ui.words import languages
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ async def security_txt(request: AnyRequest, office: TheOffice) -> Response[str]:
     lines = (
         f"Contact: {contact}",
         f"Expires: {expires:%Y-%m-%dT%H:%M:%SZ}",
-        "Preferred-Languages: en, de",
+        f"Preferred-Languages: {', '.join(languages())}",
         f"Canonical: {office.public_url}/.well-known/security.txt",
     )
     return Response("".join(f"{line}\n" for line in lines), media_type="text/plain")
