@@ -13,7 +13,7 @@ from latchwork.domain import commands as c
 from latchwork.domain.words import BankId, InstructionId
 from latchwork.server.actions import banks
 from latchwork.server.actions.office import LIST_MAX, Asked, Declined, Office, Who, ask, is_id, not_found
-from latchwork.sync.codec import Signature, Signed, body_hash, encode_signed, read_signed
+from latchwork.sync.codec import Signature, Signed, body_hash, encode_signed, is_plausible, read_signed
 from latchwork.sync.keys import instruction_text, signed_in_hex
 
 
@@ -49,7 +49,7 @@ class _Row:
 
 async def guards(office: Office, who: Who, bank_id: str) -> list[str]:
     await banks.bank(office, who, bank_id)
-    return msgspec.json.decode(await office.tables.value("guards", who.organisation, bank_id), type=list[str])
+    return _keys(await office.tables.value("guards", who.organisation, bank_id))
 
 
 async def ask_guard(office: Office, who: Who, bank_id: str, keys: list[str]) -> Asked:
@@ -80,11 +80,11 @@ async def sign(
     if found is None:
         raise not_found("instruction that waits for a signature")
     had = _signed(found)
-    until = until.astimezone(UTC).replace(microsecond=0)
+    until = until.astimezone(UTC).replace(microsecond=0) if is_plausible(until) else office.now()
     if until <= office.now() or (had.signatures and until != had.until):
         raise Declined(422, "expired", "`until` lies ahead, and is the same for all signatures of an instruction.")
     text = instruction_text(BankId(found.bank), InstructionId(found.id), until, had.body)
-    if key not in msgspec.json.decode(found.guards) or not signed_in_hex(key, signature, text):
+    if key not in _keys(found.guards) or not signed_in_hex(key, signature, text):
         raise Declined(422, "unsigned", "This is not a signature over it by a key that guards this wall.")
     others = tuple(s for s in had.signatures if s.key != key)
     raw = encode_signed(Signed(had.body, until, (*others, Signature(key, signature))))
@@ -92,6 +92,14 @@ async def sign(
     if await office.tables.value("sign", *changed) is None:
         raise Declined(409, "changed_meanwhile", "Somebody else signed it just now. Read it again.")
     office.wake(found.bank)
+
+
+def _keys(said: str) -> list[str]:
+    """The guards of a wall, where what it says of them can be read."""
+    try:
+        return msgspec.json.decode(said, type=list[str])
+    except msgspec.ValidationError:
+        return []
 
 
 def _signed(row: _Row) -> Signed:
@@ -109,7 +117,7 @@ def _shown(row: _Row) -> ToSign:
         row.asked_at,
         row.asked_by,
         row.not_after,
-        msgspec.json.decode(row.guards),
+        _keys(row.guards),
         [s.key for s in had.signatures],
         had.until if had.signatures else None,
     )
