@@ -352,7 +352,7 @@ class Days:
         """By mail, as it begins."""
 
         async def so() -> bool | None:
-            return any(mail["subject"].startswith(subject) for mail in await self.place.mails(0)) or None
+            return any(mail["subject"].startswith(subject) for mail in await self.place.mails(1)) or None
 
         await self.see(so)
 
