@@ -526,6 +526,15 @@ def test_a_day_ends_at_its_own_minute_whatever_the_clocks_do(since: datetime, en
     assert policy.deadline(bank, service, since) == end
 
 
+def test_midnight_is_the_end_of_the_day_before() -> None:
+    """So that a day more is one day more."""
+    bank = Bank(BankId("b"), policy=Policy(utc_offsets=BERLIN))
+    service = Service(ServiceId("s"), Role.COURIER, Role.PERSON, 24, day_ends=1440)
+    end = policy.deadline(bank, service, datetime(2026, 6, 1, 12, tzinfo=UTC))
+    assert end == datetime(2026, 6, 2, 22, tzinfo=UTC)
+    assert policy.deadline(bank, service, end) == end + timedelta(days=1)
+
+
 def test_a_minute_that_does_not_exist_is_the_change_itself() -> None:
     bank = Bank(BankId("b"), policy=Policy(utc_offsets=BERLIN))
     assert policy.at_local(bank, datetime.fromisoformat("2026-03-29T02:30")) == datetime(2026, 3, 29, 1, tzinfo=UTC)

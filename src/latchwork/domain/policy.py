@@ -199,8 +199,10 @@ def deadline(bank: Bank, service: Service, since: datetime, hours: int | None = 
     if service.day_ends is None:
         return end
     there = local(bank, end)
-    day = there.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(minutes=service.day_ends)
-    return at_local(bank, day if there <= day else day + timedelta(days=1))
+    day = there.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(minutes=service.day_ends, days=-1)
+    while day < there:  # midnight is the end of the day before
+        day += timedelta(days=1)
+    return at_local(bank, day)
 
 
 def next_midnight(bank: Bank, now: datetime) -> datetime:
