@@ -12,7 +12,7 @@ from tests.server.test_sign_in_pages import GOOD, HERE, _seal
 from tests.server.test_single_sign_on import a_stage
 from tests.server.test_visits import ADA
 
-from latchwork.server.main import OWNER_FILE
+from latchwork.server.main import OWNER_FILE, Lines
 
 
 async def test_secrets_are_in_no_log(database: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -51,5 +51,7 @@ async def test_secrets_are_in_no_log(database: str, tmp_path: Path, caplog: pyte
             assert (await browser.get("/operator/account")).status_code == 500, "what we did not expect is logged too"
     assert any(record.levelno >= logging.ERROR for record in caplog.records)
     assert len(secrets) > 8 and all(len(secret) >= 6 for secret in secrets)
+    record = logging.LogRecord("x", logging.INFO, "", 0, "said %s", ("a\r\n2026 x forged\x1b[2J é",), None)
+    assert Lines("%(message)s").format(record) == "said a\\r\\n2026 x forged\\x1b[2J é", "a line each, whoever speaks"
     said = caplog.text
     assert [secret for secret in secrets if secret in said] == []

@@ -160,6 +160,12 @@ async def test_over_tls_the_cookie_is_for_this_host_alone(database: str, tmp_pat
             answer = await place.http.get(path)
             assert answer.headers["strict-transport-security"].startswith("max-age=31536000"), path
             assert answer.headers["x-content-type-options"] == "nosniff", path
+            policy = answer.headers["content-security-policy"]
+            for part in ("base-uri 'none'", "object-src 'none'", "frame-ancestors 'none'"):
+                assert part in policy, path
+            assert "unsafe" not in policy and answer.headers["referrer-policy"] == "no-referrer", path
+        for method in ("TRACE", "PROPFIND"):
+            assert (await place.http.request(method, "/operator/sign-in")).status_code == 405, method
 
 
 async def test_a_link_in_a_mail_is_not_used_up_by_who_only_looks(database: str, tmp_path: Path) -> None:

@@ -273,6 +273,11 @@ async def test_only_an_owner_names_providers(database: str, tmp_path: Path) -> N
         seal = _seal((await stage.browser.get("/operator/team")).text)
         form = {"seal": seal, "name": "Mine", "issuer": stage.provider.url, "client": CLIENT, "secret": SECRET}
         assert (await stage.browser.post("/operator/single-sign-on", data=form, headers=HERE)).status_code == 403
+        owner = Who("0" * 32, "0" * 32, "Grace", root=False)
+        with pytest.raises(Declined, match="nobody as an owner"):
+            await single_sign_on.add(
+                stage.place.cloud.office, owner, "Mine", stage.provider.url, CLIENT, SECRET, "owner"
+            )
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import secrets
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from copy import copy
@@ -66,6 +67,12 @@ LEDGER = "gone.jsonl"
 """Keep it, and back it up, apart from the database."""
 OWNER_FILE = "first-owner"
 HSTS = "max-age=31536000; includeSubDomains"
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; object-src 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+"""Of whatever says no others: pages have their own."""
 
 T = TypeVar("T")
 
@@ -140,11 +147,22 @@ def settings(args: argparse.Namespace, environment: Mapping[str, str]) -> Settin
     )
 
 
+class Lines(logging.Formatter):
+    """A line for each message, whatever others put into it, with its time in UTC."""
+
+    converter = staticmethod(time.gmtime)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the library calls it so
+        return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in super().formatMessage(record))
+
+
 def run(args: argparse.Namespace) -> int:
     if args.roles_sql:
         print(roles.script(args.roles_sql), end="")
         return 0
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    lines = logging.StreamHandler()
+    lines.setFormatter(Lines("%(asctime)sZ %(name)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[lines])
     try:
         import uvloop
 

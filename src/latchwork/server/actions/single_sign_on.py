@@ -96,6 +96,8 @@ async def add(office: Office, who: Who, name: str, issuer: str, client: str, sec
         raise Declined(422, "incomplete", "Fill in name, issuer, client and secret.")
     if adds_as is not None:
         accounts.check_role(adds_as)
+    if adds_as == "owner":
+        raise Declined(422, "unknown_role", "A provider adds nobody as an owner.")
     issuer = issuer.strip()
     try:
         await _about(office, issuer)
