@@ -389,6 +389,13 @@ async def test_the_last_owner_stays_even_when_two_leave_at_once(database: str, t
         assert len([each for each in done if isinstance(each, Declined)]) == 1
         assert [member.role for member in await accounts.team(office, who)].count("owner") == 1
 
+        made = await accounts.invite(office, who, "t@example.org", "technician")
+        assert made.link is not None
+        third = await accounts.accept(office, await _found(office, made.link), "Third", "", GOOD)
+        signed_in = await accounts.begin_session(office, third, "x", FIREFOX, Stage.FULL)
+        await accounts.remove(office, who, third.id)
+        assert await sessions.find(office, signed_in) is None, "whoever is removed is signed out"
+
 
 async def test_the_team_of_another_organisation_does_not_exist(database: str, tmp_path: Path) -> None:
     async with an_office(database, tmp_path, Clock()) as office:

@@ -145,7 +145,8 @@ async def test_the_cookie_is_new_at_each_step_and_dies_at_signing_out(database: 
         assert "HttpOnly" in told and "SameSite=lax" in told and "Path=/" in told and "Domain" not in told
         page = await browser.get("/operator/account")
         assert "You signed in with the link of an API token." in page.text
-        await browser.post("/operator/sign-out", data={"seal": _seal(page.text)})
+        out = await browser.post("/operator/sign-out", data={"seal": _seal(page.text)})
+        assert "storage" in out.headers["clear-site-data"]
         browser.cookies.set("latchwork-session", mine)
         assert (await browser.get("/operator")).status_code == 303
 
@@ -163,6 +164,7 @@ async def test_over_tls_the_cookie_is_for_this_host_alone(database: str, tmp_pat
             policy = answer.headers["content-security-policy"]
             for part in ("base-uri 'none'", "object-src 'none'", "frame-ancestors 'none'"):
                 assert part in policy, path
+            assert "access-control-allow-origin" not in answer.headers, "no other site reads our answers"
             assert "unsafe" not in policy and answer.headers["referrer-policy"] == "no-referrer", path
         for method in ("TRACE", "PROPFIND"):
             assert (await place.http.request(method, "/operator/sign-in")).status_code == 405, method

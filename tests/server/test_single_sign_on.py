@@ -312,6 +312,11 @@ async def test_what_a_provider_sends_is_bounded_and_where_it_sends_us_is_not_fol
         stage.provider.about = {"filler": "x" * outward.BYTES_MAX}
         with pytest.raises(outward.NotReached, match="sent too much"):
             await outward.ask(office, f"{stage.provider.url}/.well-known/openid-configuration")
+        stage.provider.about = {"issuer": "https://evil.example"}
+        office.seen.clear()
+        owner = Who("0" * 32, "0" * 32, "Grace", root=False)
+        with pytest.raises(Declined, match="calls itself"):
+            await single_sign_on.add(office, owner, "Again", stage.provider.url, CLIENT, SECRET, None)
         redirecting = f"{stage.provider.url}/authorize?state=1&redirect_uri={stage.provider.url}/keys"
         with pytest.raises(outward.NotReached, match="answered 303"):
             await outward.ask(office, redirecting)

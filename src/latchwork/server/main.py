@@ -328,7 +328,8 @@ async def _harden(message: Message, scope: Scope) -> None:
     """What every answer carries, files and errors too."""
     if message["type"] == "http.response.start":
         headers = MutableScopeHeaders.from_message(message)
-        headers.setdefault("X-Content-Type-Options", "nosniff")
+        for name, value in HEADERS.items():
+            headers.setdefault(name, value)
         office: Office = scope["litestar_app"].state.office
         if office.public_url.startswith("https:"):
             headers["Strict-Transport-Security"] = HSTS
