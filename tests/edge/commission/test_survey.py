@@ -96,6 +96,16 @@ def test_what_is_wrong_is_named_and_left_out(answers: tuple[s.Answer, ...], says
     assert s.question(survey) == s.Finished() and s.compartments(survey, EXPECTED) == ()
 
 
+@pytest.mark.parametrize(("moving", "how"), [((), "but no contact moves"), (PLACES[:3], "move together")])
+def test_contacts_that_fail_alike_have_one_cause(moving: tuple[s.Place, ...], how: str) -> None:
+    each = [(moved(*moving), s.Moved((f"0{number}",)), s.CameBack(True)) for number in (1, 2, 3)]
+    survey = told(begun(), s.Yes(), *(answer for answers in each for answer in answers), moved(), s.Moved())
+    assert survey.probes[3].place == D and set(s.problems(survey)) == set(PLACES)
+    shared, other = words.wrong(survey)
+    assert shared.startswith("Channels 0, 1, 2 (bus 0, board 0) open their doors") and how in shared
+    assert "Channel 3 (bus 0, board 0) is dead" in other
+
+
 def test_a_repaired_channel_is_tried_again_after_all_doors_are_shut() -> None:
     survey = told(begun(), s.Yes(), moved(), s.Moved(), s.PassOver(rest=True))
     survey = s.again(survey, 0)

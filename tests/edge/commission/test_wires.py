@@ -1,15 +1,17 @@
 """Whatever a wall's boards speak: they are found at their addresses, and one pulse shows which contact moves."""
 
+import asyncio
 import sys
 
 import pytest
 from msgspec.structs import replace
-from tests.edge.drivers.bench import KINDS, Stand, everywhere
+from tests.edge.drivers.bench import KINDS, Stand, everywhere, until
 
 from latchwork.domain.words import DoorState
 from latchwork.edge.commission.survey import Place
 from latchwork.edge.commission.wires import running, scan
 from latchwork.edge.config import BusTable
+from latchwork.edge.drivers.protocol import Fault
 from latchwork.simulator.boards.boards import Faults
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="ptys as Linux has them")
@@ -86,3 +88,25 @@ def test_what_boards_are_also_delivered_with_is_tried_where_nobody_answers() -> 
         assert not (await scan(as_told)).boards
 
     everywhere(story, ["winnsen lock by lock"], ["pty"])
+
+
+def test_a_pulse_whose_board_says_nothing_to_be_believed_teaches_nothing() -> None:
+    async def story(stand: Stand) -> None:
+        await stand.driver.close()
+        found = await scan(bus_of(stand, stand.kind.numbers))
+        places = [Place(0, channel, board) for board, channels in found.boards.items() for channel in channels]
+        first, *_ = doors = [stand.wall.doors[place.channel] for place in places if place.board == places[0].board]
+        async with running([found.bus], places, rested=True) as wires:
+            pulse = asyncio.create_task(wires.pulse(places[0]))
+            await until(lambda: first.pulses > 0)
+            for door in doors:
+                door.broken_wire = True  # their common one, torn by the leaf
+            with pytest.raises(Fault, match="was pulsed, and what its board said"):
+                await pulse
+            with pytest.raises(Fault, match="was not pulsed"):
+                await wires.pulse(places[0])
+            (trouble,) = wires.troubles()
+            assert "common wire" in trouble
+        assert first.pulses == 1
+
+    everywhere(story, ["kerong-cu16"], ["pty"])

@@ -19,6 +19,7 @@ from latchwork.edge.commission import survey as rules
 from latchwork.edge.commission.survey import Answer, CameBack, Place, PulseNext, Question, Senseless, ShutAgain, Survey
 from latchwork.edge.commission.wires import Wires, running, scan
 from latchwork.edge.config import BadConfig, BusTable, Tables, check, read_tables, written
+from latchwork.edge.drivers.protocol import Fault
 from latchwork.edge.seal import Edition, edition, put_in_place
 from latchwork.store.sqlite import SqliteJournal
 from latchwork.sync.codec import Unreadable, read_entry
@@ -48,7 +49,11 @@ class Sitting:
         if self.question != PulseNext(place):
             raise Senseless(f"{place} is not what comes next")
         self._keep(rules.asked_for(self.survey, datetime.now(UTC)))
-        self.answer(await self._wires.pulse(place))
+        try:
+            self.answer(await self._wires.pulse(place))
+        except Fault:  # which does not say that no door has opened
+            self._keep(rules.resumed(self.survey))
+            raise
 
     async def shut(self) -> bool:
         """The installer has shut what had opened. Whether every contact that had changed is back."""

@@ -21,6 +21,10 @@ _OTHER = {
 }
 
 
+SHARED_MIN = 3
+"""So many contacts that fail in the same way have one cause."""
+
+
 class Place(msgspec.Struct, frozen=True, order=True):
     """Where a lock is wired."""
 
@@ -258,6 +262,28 @@ def sound(survey: Survey) -> Mapping[str, Probe]:
 def problems(survey: Survey) -> Mapping[Place, str]:
     """What is wrong with a channel that was tried, as a sentence."""
     return {probe.place: wrong for probe in survey.probes if (wrong := _wrong(probe, survey.probes))}
+
+
+def causes(survey: Survey) -> list[str]:
+    """What is wrong, a sentence for each cause: the contacts of several doors that move together, or not at all, have
+    one."""
+    wrong = dict(problems(survey))
+    alike: dict[tuple[int, int | None, frozenset[Place]], list[Place]] = {}
+    for probe in survey.probes:
+        moved = frozenset(move.place for move in probe.moves)
+        if probe.place in wrong and probe.doors and len(moved) != 1:
+            alike.setdefault((probe.place.bus, probe.place.board, moved), []).append(probe.place)
+    shared = []
+    for (_, _, moved), places in alike.items():
+        if len(places) < SHARED_MIN:
+            continue
+        for place in places:
+            del wrong[place]
+        channels = ", ".join(str(place.channel) for place in places)
+        where = str(places[0]).partition("(")[2]
+        how = "and their contacts move together" if moved else "but no contact moves"
+        shared.append(f"channels {channels} ({where} open their doors, {how}. Look at the wire that they share.")
+    return [*shared, *wrong.values()]
 
 
 def _wrong(probe: Probe, probes: Sequence[Probe]) -> str | None:

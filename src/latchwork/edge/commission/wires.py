@@ -213,7 +213,7 @@ class Wires:
 
     async def pulse(self, place: Place) -> Pulsed:
         """One pulse to one lock, and what the contacts did. Raises Fault where it could not be sent, and where a board
-        that had answered does not now."""
+        that had answered does not before it or after it."""
         assert place in self._places
         # It says when, and may say later when it is asked again.
         while (wait_s := self._governor.not_before(place) - self._monotonic()) > 0:  # noqa: ASYNC110
@@ -228,6 +228,8 @@ class Wires:
         if await self._until(lambda: place.channel in self._lines[place.bus].moved, OPEN_S):
             await asyncio.sleep(SETTLE_S)
         await self._look()  # at the others too: the wires may be crossed
+        if self.state(place) is DoorState.UNKNOWN and self._lines[place.bus].is_known(place.channel):
+            raise Fault(f"{place} was pulsed, and what its board said then is not to be believed")
         return Pulsed(self._lines[place.bus].before[place.channel], tuple(self._moves(sent_at)))
 
     async def are_shut(self, before: Mapping[Place, DoorState]) -> bool:

@@ -14,8 +14,8 @@ from latchwork.edge.commission.survey import (
     ShutAgain,
     Survey,
     WhichMoved,
+    causes,
     compartments,
-    problems,
 )
 from latchwork.edge.commission.wires import Found
 from latchwork.edge.config import CompartmentTable
@@ -103,7 +103,7 @@ def summary(survey: Survey, expected: Sequence[Contact]) -> list[str]:
 
 
 def wrong(survey: Survey) -> list[str]:
-    return [_upper(problem) for problem in problems(survey).values()]
+    return [_upper(problem) for problem in causes(survey)]
 
 
 def place_of(text: str) -> tuple[int, int]:
