@@ -147,6 +147,8 @@ async def test_it_rejects_what_the_other_verifier_rejects(chromium_path: str) ->
     ]
     written.append(stories.receipt(bank, json.loads(good)["stays"][0], witness=None))
     changed = [good.replace(b'"epoch":1,', b'"epoch":2,"epoch":1,'), b"\xff" + good, b"", b"[]", b"null"]
+    changed += [re.sub(rb'("index":\d+)', rb"\1" + more, good, count=1) for more in (b".0", b"e0", b"E+0")]
+    changed.append(re.sub(rb'("checkpoint":")', rb"\1\\ud800", good, count=1))
     for change, _ in CHANGES:
         told: Any = json.loads(good)
         change(told)

@@ -273,7 +273,7 @@ def _signed(log: _Log, keys: Collection[bytes]) -> SignedLog:
         if witness is not None and witness.kind is not Kind.COSIGNATURE:
             raise BadNote("its witness has a key of another kind")
         at = found[witness].at if witness is not None else None
-    except BadNote as error:
+    except ValueError as error:  # BadNote, and a text that has no bytes
         raise BadReceipt(f"{where}: its checkpoint: {error}") from None
     checked = witness is not None and witness.public in keys
     return SignedLog(BankId(log.bank), log.epoch, checkpoint.size, checkpoint.root, public, witness, at, checked)
