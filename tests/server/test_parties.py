@@ -23,9 +23,11 @@ MONTH = f"{datetime.now(UTC):%Y-%m}"
 class Carrier:
     """A carrier's system. Its organisation keeps the party; the wall is somebody else's."""
 
-    def __init__(self, place: Town, token: str, party: str, customer: str = "") -> None:
+    def __init__(self, place: Town, token: str, party: str, customer: str = "", keeper: str = "") -> None:
         self.party = party
         self.customer = customer
+        self.keeper = keeper
+        """The token of the organisation that keeps the party."""
         self.courier = ""
         self.place = place
         self.token = token
@@ -48,8 +50,8 @@ async def carrier(place: Town, name: str) -> Carrier:
     party = (await place.ask("POST", "parties", json={"name": name}))["id"]
     asked = {"name": name, "role": "carrier", "party": party}
     token = (await place.ask("POST", "tokens", json=asked))["token"]
+    made = Carrier(place, token, party, keeper=place.token)
     place.token = mine
-    made = Carrier(place, token, party)
     made.customer = (await made.ask("POST", "people", 201, json={"name": f"Customer of {name}"}))["id"]
     return made
 
@@ -257,10 +259,34 @@ async def test_a_usage_statement_by_month_wall_and_size(database: str, tmp_path:
         assert (now["month"], now["deposits"]) == (MONTH, 1)
         (same,) = await place.ask("GET", path)
         assert (same["bank"], same["deposits"]) == (now["bank"], 1), "who runs the wall sees the same"
-        text = await blue.ask("GET", f"{path}.csv?since=2026-03&until=2026-03")
-        assert [row["deposits"] for row in csv.DictReader(io.StringIO(text))] == ["1"]
+        march = "since=2026-03&until=2026-04"
+        assert [row["deposits"] for row in await table(blue, f"{path}.csv?{march}")] == ["1", "0"]
+        things = await table(blue, f"{path}/things.csv?{march}")
+        assert [(x["tracking"], x["deposited_at"], x["compartment_hours"]) for x in things] == [
+            ("B-0", "2026-03-31 23:00:00", "1.0"),
+            ("B-0", "2026-03-31 23:00:00", "2.5"),
+        ]
+        assert sum(float(x["compartment_hours"]) for x in things) == sum(r["compartment_hours"] for r in rows)
+        for path_of_others in (f"{path}.csv", f"{path}/things.csv", path):
+            await green.ask("GET", path_of_others, 404)
         for bad in ("since=2026-13", "since=2026-04&until=2026-03", "since=2020-01&until=2026-01"):
             await blue.ask("GET", f"{path}?{bad}", 422)
+
+        # It is told to both sides after the carrier has gone, too.
+        await place.wall.collect(StayId(stays[1]))
+        await place.wall.sync()
+        await place.ask("DELETE", f"banks/{place.bank}/admissions/{blue.party}", 204)
+        assert await blue.ask("GET", "stays") == []
+        assert await blue.ask("GET", f"{path}?{march}") == rows == await place.ask("GET", f"{path}?{march}")
+        blue.token, green.token = blue.keeper, green.keeper
+        assert await blue.ask("GET", f"{path}?{march}") == rows
+        await green.ask("GET", f"{path}?{march}", 404)
+
+
+async def table(whose: Carrier, path: str) -> list[dict[str, str]]:
+    text = await whose.ask("GET", path)
+    assert text[0] == "\ufeff", "or else spreadsheets take it for Windows-1252"
+    return list(csv.DictReader(io.StringIO(text[1:])))
 
 
 async def test_a_party_is_admitted_on_a_page_and_so_are_couriers_who_see_their_list(

@@ -128,8 +128,8 @@ async def test_the_roles_are_what_they_should_be(owner: Connection, database: st
         for other in others:
             assert not await owner.fetchval("SELECT pg_has_role($1, $2, 'MEMBER')", role, other)
     by_owner = await owner.fetch("SELECT proname, pg_get_userbyid(proowner) AS by FROM pg_proc WHERE prosecdef")
-    assert {row["proname"]: row["by"] for row in by_owner} == dict.fromkeys(BATCHED | {"size_of"}, roles.BATCHES)
-    for role, calls in ((roles.PAGES, {"size_of"}), (roles.HOUSE, set()), (roles.LANES, BATCHED)):
+    assert {row["proname"]: row["by"] for row in by_owner} == dict.fromkeys(BATCHED | {"used"}, roles.BATCHES)
+    for role, calls in ((roles.PAGES, {"used"}), (roles.HOUSE, set()), (roles.LANES, BATCHED)):
         may = await owner.fetch(
             "SELECT proname FROM pg_proc WHERE prosecdef AND has_function_privilege($1, oid, 'EXECUTE')", role
         )

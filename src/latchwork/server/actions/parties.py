@@ -6,12 +6,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from latchwork.server.actions import banks, people
 from latchwork.server.actions.office import LIST_MAX, Declined, Office, Who, is_id, not_found
 from latchwork.server.ledger import Gone
 
+Line = TypeVar("Line")
 MONTHS_MAX = 24
+THINGS_MAX = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,25 @@ class Used:
     bank_name: str
     site_name: str
     size: str
+    deposits: int
+    compartment_hours: float
+
+
+@dataclass(frozen=True, slots=True)
+class UsedThing:
+    """One line of what the statement sums up. `compartment` and `size`: where it was last."""
+
+    month: str
+    bank: str
+    bank_name: str
+    site_name: str
+    stay: str
+    tracking: str | None
+    compartment: str | None
+    size: str
+    state: str
+    deposited_at: datetime
+    ended_at: datetime | None
     deposits: int
     compartment_hours: float
 
@@ -67,21 +89,43 @@ async def dismiss(office: Office, who: Who, bank: str, party: str) -> None:
 
 async def usage(office: Office, who: Who, party: str, since: str, until: str) -> list[Used]:
     """By month, such as 2026-11, both included."""
-    await people.party(office, who, party)
+    return await _used(office, who, Used, "usage", party, since, until)
+
+
+async def used_things(office: Office, who: Who, party: str, since: str, until: str) -> list[UsedThing]:
+    """Thing by thing. Declines with 413 where there are too many for one file."""
+    found = await _used(office, who, UsedThing, "used_things", party, since, until, THINGS_MAX + 1)
+    if len(found) > THINGS_MAX:
+        raise Declined(413, "too_large", "There are more than {n} things. Ask for fewer months.", n=THINGS_MAX)
+    return found
+
+
+async def _used(
+    office: Office, who: Who, kind: type[Line], query: str, party: str, since: str, until: str, *more: object
+) -> list[Line]:
     first, last = _month(since), _month(until)
     if not 0 <= (last.year - first.year) * 12 + last.month - first.month < MONTHS_MAX:
         raise Declined(422, "bad_month", "Ask for at most {n} months, the earlier one first.", n=MONTHS_MAX)
-    return await office.tables.all(Used, "usage", party, first, last, office.now())
+    found = await office.tables.all(kind, query, party, first, last, office.now(), *more) if is_id(party) else []
+    if not found:
+        await people.party(office, who, party)
+    return found
 
 
-def as_csv(rows: Sequence[Used]) -> str:
-    """With a mark in front of what a spreadsheet would take for a formula."""
-    out = io.StringIO()
+def as_csv(kind: "type[Used | UsedThing]", rows: "Sequence[Used | UsedThing]") -> str:
+    """As spreadsheets take it: marked as UTF-8, and with a mark in front of what they would take for a formula."""
+    out = io.StringIO("\ufeff")
+    out.seek(1)
     writer = csv.writer(out)
-    writer.writerow([field.name for field in fields(Used)])
-    for row in rows:
-        writer.writerow([f"'{x}" if str(x).startswith(("=", "+", "-", "@", "\t")) else x for x in asdict(row).values()])
+    writer.writerow([field.name for field in fields(kind)])
+    writer.writerows([_cell(x) for x in asdict(row).values()] for row in rows)
     return out.getvalue()
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    return f"'{value}" if str(value).startswith(("=", "+", "-", "@", "\t")) else value
 
 
 def this_month(office: Office) -> str:

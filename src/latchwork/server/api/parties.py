@@ -54,8 +54,27 @@ async def usage_csv(
 ) -> Response[str]:
     month = parties.this_month(office)
     rows = await parties.usage(office, who, party_id, since or month, until or month)
-    headers = {"Content-Disposition": f'attachment; filename="usage-{since or month}.csv"'}
-    return Response(parties.as_csv(rows), media_type="text/csv; charset=utf-8", headers=headers)
+    return _file("usage", since or month, parties.as_csv(parties.Used, rows))
 
 
-HANDLERS = [admissions, admit, dismiss, usage, usage_csv]
+@get(
+    "/parties/{party_id:str}/usage/things.csv", tags=TAG, media_type="text/csv", summary="Thing by thing, times in UTC"
+)
+async def usage_things(
+    office: TheOffice,
+    who: Asker,
+    party_id: FromPath[str],
+    since: FromQuery[str | None] = None,
+    until: FromQuery[str | None] = None,
+) -> Response[str]:
+    month = parties.this_month(office)
+    rows = await parties.used_things(office, who, party_id, since or month, until or month)
+    return _file("usage-things", since or month, parties.as_csv(parties.UsedThing, rows))
+
+
+def _file(name: str, since: str, text: str) -> Response[str]:
+    headers = {"Content-Disposition": f'attachment; filename="{name}-{since}.csv"'}
+    return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+HANDLERS = [admissions, admit, dismiss, usage, usage_csv, usage_things]

@@ -31,21 +31,13 @@ RETURNING true
 DELETE FROM admissions WHERE bank = $1 AND party = $2 AND admitted_at < $3 RETURNING true
 
 -- name: usage
--- Of a party, by month (UTC), wall and size of compartment. A thing that was moved counts where it was last.
-SELECT to_char(m.since AT TIME ZONE 'UTC', 'YYYY-MM') AS month, s.bank, b.name AS bank_name, z.name AS site_name,
-    coalesce(size_of(s.bank, s.compartment), 'unknown') AS size,
-    count(*) FILTER (WHERE s.deposited_at >= m.since) AS deposits,
-    round(sum(greatest(0, extract(
-        epoch FROM least(coalesce(s.ended_at, $4), m.until) - greatest(s.deposited_at, m.since)
-    )) / 3600), 2)::float8 AS compartment_hours
-FROM (
-    SELECT month AT TIME ZONE 'UTC' AS since, (month + interval '1 month') AT TIME ZONE 'UTC' AS until
-    FROM generate_series(
-        $2::timestamptz AT TIME ZONE 'UTC', $3::timestamptz AT TIME ZONE 'UTC', interval '1 month'
-    ) month
-) m
-JOIN stays s ON s.party = $1 AND s.deposited_at < m.until
-    AND (s.ended_at IS NULL OR s.ended_at > m.since)
-JOIN banks b ON b.id = s.bank
-JOIN sites z ON z.id = b.site
-GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 4, 3, 5
+-- Of a party, by month (UTC), wall and size of compartment.
+SELECT month, bank, bank_name, site_name, size, sum(deposits)::int AS deposits,
+    round(sum(compartment_hours), 2)::float8 AS compartment_hours
+FROM used($1, $2, $3, $4) GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 4, 3, 5, 2
+
+-- name: used_things
+-- Of what the statement is the sum.
+SELECT month, bank, bank_name, site_name, stay, tracking, compartment, size, state, deposited_at, ended_at, deposits,
+    round(compartment_hours, 4)::float8 AS compartment_hours
+FROM used($1, $2, $3, $4) ORDER BY 1, 4, 3, 2, deposited_at, stay LIMIT $5
