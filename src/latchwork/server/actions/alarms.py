@@ -29,7 +29,7 @@ KINDS = (
 SETTLE = timedelta(seconds=10)
 """What is over by then, as a plug that was pulled and put back, is mailed to nobody."""
 QUIET = timedelta(minutes=5)
-"""After a mail about a wall; what happens there meanwhile is in one mail after it."""
+"""After a mail about a wall; what happens there meanwhile of the same kind is in one mail after it."""
 
 
 @dataclass(frozen=True, slots=True)

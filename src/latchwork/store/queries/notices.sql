@@ -91,14 +91,15 @@ ON CONFLICT DO NOTHING
 DELETE FROM delegates WHERE until < $1
 
 -- name: tell_alarms
--- What cannot wait and nobody was told of, is older than $2 and not over: a mail for each wall that was quiet since $3,
--- to everybody whose role it is and who wants it. Rebuilt tasks make no second one, for it is named by the latest entry.
+-- What cannot wait and nobody was told of, is older than $2 and not over: a mail for each wall, to everybody whose role it
+-- is and who wants it. Where the last of its kind was told after $3, it waits. Rebuilt tasks make no second mail, for it
+-- is named by the latest entry.
 WITH loud AS (
-    SELECT DISTINCT bank FROM tasks WHERE told_at > $3
+    SELECT DISTINCT bank, kind FROM tasks WHERE told_at > $3
 ), news AS (
     UPDATE tasks t SET told_at = $1 FROM banks b
     WHERE t.kind = ANY ($4::text[]) AND t.told_at IS NULL AND t.closed_at IS NULL AND t.opened_at <= $2
-        AND b.id = t.bank AND t.bank NOT IN (SELECT bank FROM loud)
+        AND b.id = t.bank AND (t.bank, t.kind) NOT IN (SELECT bank, kind FROM loud)
     RETURNING t.bank, b.organisation, t.epoch, t.seq
 ), walls AS (
     SELECT DISTINCT ON (bank) bank, organisation, epoch, seq FROM news ORDER BY bank, epoch DESC, seq DESC
