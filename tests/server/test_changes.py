@@ -628,6 +628,25 @@ async def test_doors_go_out_of_service_and_come_back(database: str, tmp_path: Pa
         assert (said["state"], said["refusal"]) == ("refused", "unknown_compartment")
 
 
+async def test_a_bank_is_told_its_policy_again_before_its_clock_runs_out(database: str, tmp_path: Path) -> None:
+    async with town(database, tmp_path) as place:
+        await place.settle()
+        before = place.wall.bank.policy
+        connection = await asyncpg.connect(database)
+        await connection.execute("UPDATE banks SET policy_asked_at = now() - interval '13 months'")
+        await connection.close()
+
+        async def told() -> bool:
+            await place.wall.sync()
+            return place.wall.bank.policy_version == 2
+
+        await until(told)
+        assert place.wall.bank.policy.services == before.services
+        assert place.wall.bank.policy.utc_offsets[-1][0] > datetime.now(UTC) + timedelta(days=4 * 365)
+        await jobs.step(place.cloud.office)
+        assert (await place.ask("GET", f"banks/{place.bank}"))["policy_asked"] == 2, "and only once"
+
+
 async def test_a_carrier_sees_what_to_take_out(database: str, tmp_path: Path) -> None:
     async with town(database, tmp_path) as place:
         await place.settle()

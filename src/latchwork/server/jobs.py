@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from latchwork.server.actions import (
     alarms,
+    banks,
     changes,
     events,
     overflow,
@@ -37,6 +38,7 @@ SELDOM: tuple[Callable[[Office], Awaitable[None]], ...] = (
     reminders.remind,
     privacy.erase_late_pictures,
     tasks.find_stranded,
+    banks.renew,
 )
 """What looks at many rows, and is in no hurry."""
 

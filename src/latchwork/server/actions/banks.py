@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -19,6 +20,7 @@ from latchwork.sync import keys
 
 ENROLMENT_HOURS_MAX = 24
 SERVICES_MAX = 20
+RENEWED_AFTER = timedelta(days=365)
 
 
 DEFAULT_SERVICES = (
@@ -79,6 +81,12 @@ class ServiceRow:
 class _RulesRow:
     policy: str
     neighbour: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    bank: str
+    organisation: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +193,15 @@ async def _adopt(office: Office, who: Who, found: Bank, services: Sequence[Servi
     office.seen.pop(f"bank {found.id}", None)
     office.wake(found.id)
     return Asked(adopt.id, found.id, adopt.kind)
+
+
+async def renew(office: Office) -> None:
+    """Every bank is told its policy once a year: the site's clock stands in it for `places.YEARS_AHEAD` only."""
+    for due in await office.tables.all(_Due, "policies_due", office.now() - RENEWED_AFTER):
+        acting, who = office.acting(due.organisation), Who("", due.organisation, "renewal", False)
+        found, offered = await bank(acting, who, due.bank), await services(acting, who, due.bank)
+        with suppress(Declined):  # somebody changes it just now
+            await _adopt(acting, who, found, offered, await rules(acting, who, due.bank))
 
 
 async def invite(office: Office, who: Who, bank_id: str) -> Invitation:

@@ -21,8 +21,8 @@ SELECT $6, $2, bank.id, 'Adopt', $7, $8, $5, $9 FROM bank
 RETURNING true
 
 -- name: offer_services
-INSERT INTO services (bank, id, deposit_by, collect_by, pickup_hours_max, more)
-SELECT $1, s.* FROM unnest($2::text[], $3::text[], $4::text[], $5::int[], $6::jsonb[]) s
+INSERT INTO services (bank, id, deposit_by, collect_by, pickup_hours_max, more, place)
+SELECT $1, s.* FROM unnest($2::text[], $3::text[], $4::text[], $5::int[], $6::jsonb[]) WITH ORDINALITY s
 
 -- name: banks
 SELECT b.id, b.name, b.site, s.name AS site_name, s.address, s.time_zone, b.device_key IS NOT NULL AS enrolled,
@@ -36,7 +36,7 @@ ORDER BY s.name, b.name, b.id LIMIT $3
 SELECT jsonb_build_object(
     'id', id, 'deposit_by', deposit_by, 'collect_by', collect_by, 'pickup_hours_max', pickup_hours_max
 ) || more AS said
-FROM services WHERE bank = $1 ORDER BY id
+FROM services WHERE bank = $1 ORDER BY place, id
 
 -- name: rules
 SELECT policy, neighbour FROM banks WHERE id = $1
@@ -44,21 +44,25 @@ SELECT policy, neighbour FROM banks WHERE id = $1
 -- name: replace_policy
 -- Other services and rules from now on; nothing unless this is the next policy after those the caller saw.
 WITH bank AS (
-    UPDATE banks SET policy_asked = $14, policy = $15, neighbour = $16
+    UPDATE banks SET policy_asked = $14, policy_asked_at = $12, policy = $15, neighbour = $16
     WHERE id = $1 AND organisation = $2 AND policy_asked = $3 AND policy_version < $14
     RETURNING id
 ), gone AS (
     DELETE FROM services s USING bank WHERE s.bank = bank.id AND s.id <> ALL ($4::text[])
 ), offered AS (
-    INSERT INTO services (bank, id, deposit_by, collect_by, pickup_hours_max, more)
-    SELECT bank.id, s.* FROM bank, unnest($4::text[], $5::text[], $6::text[], $7::int[], $8::jsonb[]) s
+    INSERT INTO services (bank, id, deposit_by, collect_by, pickup_hours_max, more, place)
+    SELECT bank.id, s.* FROM bank, unnest($4::text[], $5::text[], $6::text[], $7::int[], $8::jsonb[]) WITH ORDINALITY s
     ON CONFLICT (bank, id) DO UPDATE SET
         deposit_by = excluded.deposit_by, collect_by = excluded.collect_by,
-        pickup_hours_max = excluded.pickup_hours_max, more = excluded.more
+        pickup_hours_max = excluded.pickup_hours_max, more = excluded.more, place = excluded.place
 )
 INSERT INTO instructions (id, organisation, bank, kind, body, sha256, asked_at, asked_by)
 SELECT $9, $2, bank.id, 'Adopt', $10, $11, $12, $13 FROM bank
 RETURNING true
+
+-- name: policies_due
+-- Last told before $1.
+SELECT id AS bank, organisation FROM banks WHERE policy_asked_at < $1 ORDER BY id LIMIT 50
 
 -- name: invite
 -- A further one-time code; the earlier ones end.

@@ -6,7 +6,7 @@ SELECT b.organisation, b.code_generation,
     ARRAY (
         SELECT (jsonb_build_object(
             'id', s.id, 'deposit_by', s.deposit_by, 'collect_by', s.collect_by, 'pickup_hours_max', s.pickup_hours_max
-        ) || s.more)::text FROM services s WHERE s.bank = b.id ORDER BY s.id
+        ) || s.more)::text FROM services s WHERE s.bank = b.id ORDER BY s.place, s.id
     ) AS services
 FROM banks b WHERE b.id = $1
 
