@@ -69,8 +69,8 @@ class Family:
             {"pulse_ms": self.manifest.capabilities.pulse_ms, **self.manifest.options, **bus.options}["pulse_ms"]
         )
 
-    def driver(self, bus: BusTable) -> Driver:
-        """Raises BadConfig."""
+    def driver(self, bus: BusTable, turned: frozenset[int] = frozenset()) -> Driver:
+        """`turned` as in `BusSettings`. Raises BadConfig."""
         defaults = self.manifest.options
         for name, value in bus.options.items():
             if name not in defaults:
@@ -87,7 +87,9 @@ class Family:
         if not 0 < self.pulse_ms(bus) <= PULSE_MS_MAX:
             raise BadConfig(f"bus {bus.port}: pulse_ms = {self.pulse_ms(bus)} is not from 1 to {PULSE_MS_MAX}")
         try:
-            return self.make(BusSettings(bus.port, bus.boards or self.manifest.boards, {**defaults, **bus.options}))
+            return self.make(
+                BusSettings(bus.port, bus.boards or self.manifest.boards, {**defaults, **bus.options}, turned)
+            )
         except ValueError as error:
             raise BadConfig(f"bus {bus.port}: {error}") from None
 

@@ -131,20 +131,24 @@ def wall_of(
 ) -> Wall:
     """Raises BadConfig for a driver that does not exist or cannot be so, or a channel that its bus does not have."""
     families = [registry.find(bus.driver) for bus in buses]
-    drivers = [family.driver(bus) for family, bus in zip(families, buses, strict=True)]
     inputs = inputs or Inputs()
     of_doors = [*wiring.items(), *inputs.leaves.items(), *inputs.items.items()]
     wired = [(f"compartment {door}", place) for door, place in of_doors]
     wired += [(f"switch {switch}", place) for switch, place in inputs.switches.items()]
-    for name, (index, channel) in wired:
+    for name, (index, _) in wired:
         if not 0 <= index < len(buses):
             raise BadConfig(f"{name}: there is no bus {index}")
-        channels = getattr(drivers[index], "channels", ())
-        if channels and channel not in channels:
-            raise BadConfig(f"{name}: bus {index} has no channel {channel}")
     expected = [family.manifest.capabilities.contact for family in families]
     made = {wiring[door]: contact for door, contact in (contacts or {}).items()} | dict(inputs.contacts)
     turned = {place for place, contact in made.items() if contact is not expected[place[0]]}
+    drivers = [
+        family.driver(bus, frozenset(channel for of, channel in turned if of == index))
+        for index, (family, bus) in enumerate(zip(families, buses, strict=True))
+    ]
+    for name, (index, channel) in wired:
+        channels = getattr(drivers[index], "channels", ())
+        if channels and channel not in channels:
+            raise BadConfig(f"{name}: bus {index} has no channel {channel}")
     each = [Coil(bus.supply, family.pulse_ms(bus) / 1000) for family, bus in zip(families, buses, strict=True)]
     coils = {door: each[index] for door, (index, _) in wiring.items()}
     return Wall(drivers, wiring, turned, max(x.pulse_s for x in each) + COIL_MARGIN_S, coils, inputs)

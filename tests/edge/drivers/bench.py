@@ -44,6 +44,8 @@ class Kind:
     lines: Sequence[str] = LINES
     simulated: Mapping[str, Any] = field(default_factory=dict)
     """What its boards are told when they are made."""
+    turned: bool = False
+    """Whether its locks' contacts work the other way round."""
 
 
 KINDS = {
@@ -169,6 +171,8 @@ async def stand_of(kind: Kind, line: str, faults: Faults | None = None) -> Async
     locks = family.locks[: kind.locks or family.locks_usual]
     channels = [family.channel(board, lock) for board in kind.numbers for lock in locks]
     wall = Wall(channels, pulse_s=family.pulse_s)
+    for each in wall:
+        each.reversed_contact = kind.turned
     boards = family(wall, kind.numbers, faults=faults, **kind.simulated)
     live = LiveWall(wall)
     with tempfile.TemporaryDirectory() as folder:
@@ -177,7 +181,7 @@ async def stand_of(kind: Kind, line: str, faults: Faults | None = None) -> Async
         )
         await front.open()
         bus = BusTable(kind.driver, front.port, kind.numbers, dict(kind.options))
-        driver = registry.find(kind.driver).driver(bus)
+        driver = registry.find(kind.driver).driver(bus, frozenset(channels if kind.turned else ()))
         readings: list[Reading] = []
         edge = EdgeWall(
             [_Overheard(driver, readings)],

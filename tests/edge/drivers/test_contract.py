@@ -5,6 +5,7 @@ import sys
 import tempfile
 import termios
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -248,31 +249,30 @@ def test_every_contact_of_a_board_that_opens_at_once_is_one_broken_wire() -> Non
 
 def test_nor_is_it_believed_after_a_silence_or_where_contacts_are_the_other_way_round() -> None:
     async def story(stand: Stand) -> None:
-        await stand.until_all(CLOSED)
+        shut, opened = (OPEN, CLOSED) if stand.kind.turned else (CLOSED, OPEN)
+        await stand.until_all(shut)
         number, ours = stand.kind.numbers[0], stand.of(0)
         doors = [stand.wall.doors[channel] for channel in ours]
+        fault = "stuck_contact" if stand.kind.turned else "broken_wire"
         stand.boards.silent.add(number)
         await stand.until_all(UNKNOWN, ours)
         for door in doors:
-            door.broken_wire = True
+            setattr(door, fault, True)
         stand.boards.silent.clear()
         await until(stand.reads(30))
         assert {stand.believed[channel] for channel in ours} == {UNKNOWN} and len(stand.losses) == 1
         for door in doors:
-            door.broken_wire = False
-        await stand.until_all(CLOSED, ours)
-        for channel in ours:
-            stand.hand(stand.wall.force, channel)
-            await stand.until_door(channel, OPEN)
+            setattr(door, fault, False)
+        await stand.until_all(shut, ours)
         for door in doors:
-            door.stuck_contact = True
+            setattr(door, fault, True)
         await stand.until_all(UNKNOWN, ours)
-        assert [("common wire" in loss.why) for loss in stand.losses] == [False, True]
-        doors[1].stuck_contact = False
-        await stand.until_door(ours[1], OPEN)
-        assert stand.believed[ours[0]] is CLOSED
+        assert ["common wire" in loss.why for loss in stand.losses] == [False, True]
+        setattr(doors[1], fault, False)
+        await stand.until_door(ours[1], shut)
+        assert stand.believed[ours[0]] is opened
 
-    everywhere(story, READ_WHOLE, ["pty"])
+    everywhere(story, [replace(KINDS[name], turned=turned) for name in READ_WHOLE for turned in (False, True)], ["pty"])
 
 
 def test_a_contact_that_bounces_is_unknown_once_and_spoils_no_other() -> None:

@@ -39,10 +39,13 @@ BITS_PER_CHARACTER = 10
 SECOND_ANSWER_S = 0.1
 """How long to listen on for a second board of the same address, where there is a reason to."""
 DOORS_AT_ONCE = 4
-"""So many shut doors, and no other, do not open between two reads: their common wire does. Nor do all doors of a board
-shut: contacts that work the other way round say so when the board sees them all closed."""
+"""So many shut doors, and no other, do not open between two reads: their common wire does."""
 RECONNECT_FIRST_S = 0.25
 RECONNECT_MAX_S = 10.0
+
+_SHUT = (DoorState.CLOSED, DoorState.OPEN)
+_OPEN = (DoorState.OPEN, DoorState.CLOSED)
+"""What a contact says of a door that is so, and what one says that is turned."""
 
 log = logging.getLogger(__name__)
 
@@ -191,6 +194,7 @@ class SerialBus:
         self._port = settings.port
         self._baud: int = settings.options["baud"]
         self._local_echo: bool = settings.options.get("local_echo", False)
+        self._turned = settings.turned
         self._numbers = numbers
         self._busy_s = busy_s
         self._boards: list[_Board] = []
@@ -403,7 +407,7 @@ class SerialBus:
             if not any(states.get(channel) is state for channel, state in board.doubted.items()):
                 return
             board.doubted = {}
-        elif doubted := _moved_at_once(board.told, states) or _opened_at_once(board.told_before, states):
+        elif doubted := self._opened_at_once(board.told or board.told_before, states):
             why = f"board {board.number} says that every shut door opened at once: look at their common wire"
             if board.lost:  # which was told with another reason
                 log.warning("%s", why)
@@ -429,6 +433,12 @@ class SerialBus:
                     each.reads[0].due = _now()
         if changed:
             self._tell(DoorsSeen(changed))
+
+    def _opened_at_once(self, before: Mapping[int, DoorState], states: Mapping[int, DoorState]) -> dict[int, DoorState]:
+        """All that were shut, if there are many and none is now; else empty."""
+        shut = {x: said for x, said in before.items() if said is _SHUT[x in self._turned]}
+        at_once = len(shut) >= DOORS_AT_ONCE and all(states.get(x) is _OPEN[x in self._turned] for x in shut)
+        return shut if at_once else {}
 
     def _miss(self, read: _Read) -> None:
         """A read that nobody answered. Is it the lock, the board, or the bus? One telling for one cause."""
@@ -579,19 +589,6 @@ class SerialBus:
                 await self._wake.wait()
         except TimeoutError:
             pass
-
-
-def _opened_at_once(before: Mapping[int, DoorState], states: Mapping[int, DoorState]) -> dict[int, DoorState]:
-    """All that were shut, if there are many and they are open now; else empty."""
-    shut: dict[int, DoorState] = {channel: state for channel, state in before.items() if state is DoorState.CLOSED}
-    at_once = len(shut) >= DOORS_AT_ONCE and all(states.get(channel) is DoorState.OPEN for channel in shut)
-    return shut if at_once else {}
-
-
-def _moved_at_once(before: Mapping[int, DoorState], states: Mapping[int, DoorState]) -> dict[int, DoorState]:
-    turned = set(before.values()) == {DoorState.OPEN} and set(states.values()) == {DoorState.CLOSED}
-    whole = len(before) >= DOORS_AT_ONCE and before.keys() == states.keys()
-    return dict(before) if turned and whole else _opened_at_once(before, states)
 
 
 def _now() -> float:

@@ -34,6 +34,9 @@ class BusSettings:
     boards: tuple[int, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     """All options that the manifest has, each of the type of its default."""
+    turned: frozenset[int] = frozenset()
+    """Channels whose contact works the other way round than the manifest says. They are told as the others are; it is
+    for whoever wants to know which doors are shut."""
 
 
 @dataclass(frozen=True, slots=True)
