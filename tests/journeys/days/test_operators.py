@@ -39,6 +39,12 @@ async def test_late_orders_meet_what_has_happened_meanwhile(database: str, tmp_p
         opened = await here.ask(
             "POST", f"banks/{wall.bank}/compartments/05/open", 202, json={"reason": "inspection", "note": "x"}
         )
+        granted = await here.ask("POST", "passes", 202, json={"bank": wall.bank, "role": "courier"})
+        orders = [*asked.values(), opened, granted, await here.ask("GET", f"instructions/{opened['instruction']}")]
+        heard = {order["heard_at"] for order in orders}
+        assert heard == {(await here.stay(there))["heard_at"]}, (
+            "whatever is asked of a wall says when that was last heard"
+        )
         await here.pass_time(minutes=10)
         wall.mend()
         await here.becomes(there, "collected")

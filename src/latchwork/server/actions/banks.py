@@ -192,7 +192,7 @@ async def _adopt(office: Office, who: Who, found: Bank, services: Sequence[Servi
         raise Declined(409, "changed_meanwhile", "Somebody changed this bank's policy just now. Read it again.")
     office.seen.pop(f"bank {found.id}", None)
     office.wake(found.id)
-    return Asked(adopt.id, found.id, adopt.kind)
+    return Asked(adopt.id, found.id, adopt.kind, None, found.heard_at)
 
 
 async def renew(office: Office) -> None:

@@ -226,10 +226,9 @@ async def withdraw(
     office: Office, who: Who, bank: str, compartments: list[str], *, back: bool = False, now: bool = False
 ) -> Asked:
     """Take compartments, or the whole bank, out of service or back into it."""
-    found = await banks.bank(office, who, bank)
+    await banks.bank(office, who, bank)
     body = c.Withdraw(tuple(map(CompartmentId, sorted(set(compartments)))), back, now)
-    asked = await ask(office, who, bank, body, compartments[0] if len(compartments) == 1 else bank)
-    return replace(asked, heard_at=found.heard_at)
+    return await ask(office, who, bank, body, compartments[0] if len(compartments) == 1 else bank)
 
 
 # By and by

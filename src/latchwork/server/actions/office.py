@@ -215,4 +215,4 @@ async def ask(
     )
     if not found:
         raise not_found("bank")
-    return Asked(asked.id, bank, asked.kind, not_after)
+    return Asked(asked.id, bank, asked.kind, not_after, await office.tables.value("heard_at", bank))

@@ -16,7 +16,8 @@ VALID_DAYS_MAX = 3650
 @dataclass(frozen=True, slots=True)
 class Pass:
     """`state`: asked, live, revoked or refused. `digits` are known once the wall has granted it. `predicted`: its code
-    changes daily, and the wall has not told today's yet: this is the one that it takes unless somebody there has it."""
+    changes daily, and the wall has not told today's yet: this is the one that it takes unless somebody there has it.
+    `heard_at`: when the wall was last heard."""
 
     id: str
     bank: str
@@ -28,6 +29,7 @@ class Pass:
     valid_until: datetime | None
     daily: bool
     asked_at: datetime | None
+    heard_at: datetime | None
     digits: str | None = None
     predicted: bool = False
 
@@ -44,6 +46,7 @@ class _PassRow:
     valid_until: datetime | None
     daily: bool
     asked_at: datetime | None
+    heard_at: datetime | None
     n: int | None
     digits: int | None
     generation: int | None
@@ -99,9 +102,9 @@ async def grant(office: Office, who: Who, new: NewPass, key: str | None = None) 
         lookup=lookup,
     )
     asked_at = await request(office, who, new.bank, body, holder=new.holder)
-    return Pass(
-        pass_id, new.bank, new.role, new.party, new.recipient, new.holder, "asked", new.valid_until, new.daily, asked_at
-    )
+    heard_at = await office.tables.value("heard_at", new.bank)
+    said = (new.party, new.recipient, new.holder, "asked", new.valid_until, new.daily, asked_at, heard_at)
+    return Pass(pass_id, new.bank, new.role, *said)
 
 
 def valid(office: Office, until: datetime | None) -> None:
@@ -193,6 +196,7 @@ def _shown(office: Office, row: _PassRow) -> Pass:
         row.valid_until,
         row.daily,
         row.asked_at,
+        row.heard_at,
         digits,
         predicted,
     )

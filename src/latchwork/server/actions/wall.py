@@ -63,7 +63,8 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """`state`: asked, sent, done, refused or void. Done says that the wall took it; `opening_state` what came of it."""
+    """`state`: asked, sent, done, refused or void. Done says that the wall took it; `opening_state` what came of it.
+    `heard_at`: when the wall was last heard."""
 
     id: str
     bank: str
@@ -76,6 +77,7 @@ class Instruction:
     answered_at: datetime | None
     opening_state: str | None
     opening_why: str | None
+    heard_at: datetime | None
 
 
 async def wall(office: Office, who: Who, bank_id: str) -> Wall:

@@ -32,6 +32,9 @@ FROM banks b JOIN sites s ON s.id = b.site
 WHERE ($1::text IS NULL OR b.organisation = $1) AND ($2::text IS NULL OR b.id = $2)
 ORDER BY s.name, b.name, b.id LIMIT $3
 
+-- name: heard_at
+SELECT greatest(heard_at, appended_at) AS value FROM banks WHERE id = $1
+
 -- name: services
 SELECT jsonb_build_object(
     'id', id, 'deposit_by', deposit_by, 'collect_by', collect_by, 'pickup_hours_max', pickup_hours_max
