@@ -11,7 +11,7 @@ from litestar.routes import ASGIRoute, HTTPRoute, WebSocketRoute
 from tests.server.town import Town, town
 
 from latchwork.server import access
-from latchwork.server.access import PARTIES, RIGHTS, ROLES, STAFF, Audience, right_to
+from latchwork.server.access import PARTIES, RIGHTS, ROLES, STAFF, Audience, may, right_to
 from latchwork.server.actions.access import token_hash
 
 NOBODY = "0" * 32
@@ -90,6 +90,30 @@ class Caller:
         data = {"seal": self._seal, "reason": "inspection", "seen": "empty"}
         return await http.request(method, real.replace("/events", ""), data=data, headers=headers)
 
+    async def dead_ends(self, role: str) -> list[str]:
+        """Links and forms of the operator's pages that lead to nothing but a no. The forms are sent without their seal,
+        so nothing happens."""
+        seen, todo, wrong = set[str](), ["/operator"], list[str]()
+        headers = {"Cookie": self._cookie, "Sec-Fetch-Site": "same-origin"}
+        while todo:
+            path = todo.pop()
+            if path in seen or path.endswith("/receipt"):
+                continue
+            seen.add(path)
+            answer = await self._place.http.get(path, headers=headers)
+            assert may(role, "see_stays") or "Ada Lovelace" not in answer.text, (role, path)
+            wrong += [path] if is_denied(answer) else []
+            todo += re.findall(r'href="(/operator[^"?#]*)', answer.text)
+            for form in re.findall(r'<form[^>]* method="post"[^>]*>', answer.text):
+                to = (re.findall(r'action="([^"]*)"', form) or [path])[0]
+                if f"POST {to}" not in seen:
+                    seen.add(f"POST {to}")
+                    answer = await self._place.http.post(to, headers=headers)
+                    assert answer.status_code == 403, (to, answer.text)
+                    wrong += [f"POST {to}"] if is_denied(answer) else []
+        assert len(seen) > 10
+        return wrong
+
 
 def is_denied(answer: httpx.Response) -> bool:
     return answer.status_code == 403 and "is not for the role" in answer.text
@@ -134,6 +158,8 @@ async def test_each_role_reaches_what_the_table_says_and_nobody_more(database: s
                 answer = await caller.call(method, path)
                 assert is_denied(answer) is (role not in row.who), (role, method, path, answer.status_code, answer.text)
                 assert answer.status_code < 500, (role, method, path, answer.text)
+            if role in STAFF:
+                assert await caller.dead_ends(role) == [], role
 
 
 async def test_nobody_and_the_wrong_tenant_find_nothing_on_any_route(database: str, tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 from markupsafe import Markup, escape
 from segno import make
 
+from latchwork.server import access
+from latchwork.server.access import Audience
 from latchwork.server.actions.live import Live
 from latchwork.server.actions.office import Declined, Office, Unavailable
 from latchwork.server.actions.receipts import Receipt
@@ -28,6 +30,7 @@ TheOffice = NamedDependency[Office]
 _pages = environment(HERE / "resident" / "templates", HERE / "operator" / "templates")
 _language: ContextVar[str] = ContextVar("language", default="")
 """Of whoever reads the page of this request."""
+_role: ContextVar[str] = ContextVar("role", default=Audience.ANYBODY)
 
 
 async def hear(request: AnyRequest) -> None:
@@ -86,7 +89,7 @@ def _left(left: timedelta) -> str:
     return tell("{n} hour left|{n} hours left", n=hours) if hours else tell("less than an hour left")
 
 
-_pages.globals["_"] = tell
+_pages.globals |= {"_": tell, "may": lambda key: access.may(_role.get(), key)}
 _pages.filters |= {
     "_": tell,
     "left": _left,
@@ -94,6 +97,11 @@ _pages.filters |= {
     "second": second,
     "day": lambda at: moment(at, pattern="day"),
 }
+
+
+def working_as(role: str) -> None:
+    """The page shows what this role may do, and leads nowhere else."""
+    _role.set(role)
 
 
 def html(template: str, **values: Any) -> str:

@@ -157,7 +157,8 @@ def excuse(error: Exception, request: AnyRequest) -> Response[Any]:
         log.error("a page could not be shown", exc_info=error)  # without its address, which may be a secret
     if status == 404 and request.url.path.startswith("/p/"):
         detail = tell(LOST)
+    back = session.PLACE if request.url.path.startswith(f"{session.PLACE}/") else None
     title = tell(TITLES.get(status, TITLES[500]))
-    answer = page("resident/excuse.html", status=status, layer="phone", title=title, detail=detail)
+    answer = page("resident/excuse.html", status=status, layer="phone", title=title, detail=detail, back=back)
     answer.headers.update(headers)
     return answer

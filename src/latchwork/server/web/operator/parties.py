@@ -18,7 +18,6 @@ async def show(office: TheOffice, who: Operator, bank_id: FromPath[str], seal: S
         seal=seal,
         bank=await banks.bank(office, who, bank_id),
         admitted=await parties.admissions(office, who, bank_id),
-        may=who.may("admit"),
     )
 
 

@@ -41,7 +41,6 @@ async def people_page(
         q=q,
         erased=erased is not None,
         now=office.now(),
-        who=who,
     )
 
 
@@ -157,7 +156,6 @@ async def _person(
         _status(declined),
         layer="operator",
         seal=seal,
-        who=who,
         person=person,
         contact=contact,
         looked_after=await people.looked_after(office, who, person.id),

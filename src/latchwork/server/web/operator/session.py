@@ -11,7 +11,7 @@ from litestar.params import URLEncodedBody
 from latchwork.server.actions import access, sessions
 from latchwork.server.actions.office import Declined, Office, Who, check_right
 from latchwork.server.actions.sessions import Session, Stage
-from latchwork.server.web.render import AnyRequest, TheOffice
+from latchwork.server.web.render import AnyRequest, TheOffice, working_as
 
 PLACE = "/operator"
 SIGN_IN = "/operator/sign-in"
@@ -43,6 +43,7 @@ async def any_session(request: AnyRequest) -> Session:
     if session is None:
         leads_back = request.method == "GET" and path == inside(path) != PLACE
         raise SignInFirst(f"{SIGN_IN}?to={path}" if leads_back else SIGN_IN)
+    working_as(session.who.role)
     check_right(session.who, request.method, request.scope["path_template"])
     if request.method not in ("GET", "HEAD"):
         same_site(request, office)

@@ -59,7 +59,6 @@ async def _team(office: Office, session: Here, seal: str, made: links.Made | Non
         members=await accounts.team(office, who),
         invitations=await links.invitations(office, who),
         roles=accounts.ROLES,
-        may=who.role == "owner",
         me=session.account,
         made=made,
     )

@@ -131,9 +131,7 @@ async def audit(office: TheOffice, who: Operator, bank_id: FromPath[str], seal: 
         bank=bank,
         zone=places.zone(bank.time_zone),
         compartments=sorted(doors, key=lambda x: (x.looked_at is not None, x.looked_at or bank.created_at)),
-        labels={
-            x.id: x.tracking for x in await stays.stays(office, who, bank_id, live=True, limit=LIST_MAX) if x.tracking
-        },
+        labels={x.id: x.tracking for x in await _stays(office, who, bank_id, live=True, limit=LIST_MAX) if x.tracking},
     )
 
 
@@ -141,14 +139,13 @@ async def _bank(office: Office, who: Who, bank_id: str) -> dict[str, Any]:
     bank = await banks.bank(office, who, bank_id)
     picture, here, todo, runs = await asyncio.gather(
         wall.wall(office, who, bank_id),
-        stays.stays(office, who, bank_id, live=False, limit=STAYS_SHOWN),
+        _stays(office, who, bank_id, live=False, limit=STAYS_SHOWN),
         tasks.tasks(office, who, bank_id),
         configuration.configuration(office, who, bank_id),
     )
     doors = [Door(c.id, c.width_mm, c.height_mm, c.state, c.door) for c in picture.compartments]
     return {
         "bank": bank,
-        "who": who,
         "sticker": banks.sticker(bank),
         "witness": banks.witness(office),
         "zone": places.zone(bank.time_zone),
@@ -158,6 +155,11 @@ async def _bank(office: Office, who: Who, bank_id: str) -> dict[str, Any]:
         "tasks": [task_told(task) for task in todo],
         "configuration": runs,
     }
+
+
+async def _stays(office: Office, who: Who, bank_id: str, *, live: bool, limit: int) -> list[stays.Brief]:
+    """None for those who keep the wall working and see nobody's name."""
+    return await stays.stays(office, who, bank_id, live, limit) if who.may("see_stays") else []
 
 
 async def _door(office: Office, who: Who, bank_id: str, door: str, asked: str | None) -> dict[str, Any]:
