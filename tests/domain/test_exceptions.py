@@ -241,6 +241,21 @@ def test_parcels_of_one_recipient_lie_together_and_come_out_together() -> None:
     holds(w)
 
 
+def test_of_several_one_was_not_there_and_somebody_looks_once_the_others_are_out() -> None:
+    w = wall()
+    first, second, third = (put_in(w, about(TOGETHER)) for _ in range(3))
+    session = w.sign_in(pickup_of(w, first))
+    opening = open_for(w, session, first)
+    w.do(c.Report(session, first, Reason.COMPARTMENT_EMPTY))
+    w.do(c.Report(session, third, Reason.LEFT_BEHIND))
+    w.door(opening, DoorState.CLOSED)
+    assert w.state(SMALL) is CompartmentState.OCCUPIED and set(w.bank.stays) == {third}
+    w.door(open_for(w, session, third), DoorState.CLOSED)
+    assert second not in w.bank.stays and w.state(SMALL) is CompartmentState.NEEDS_CHECK
+    assert w.bank.compartments[SMALL].why is Reason.COMPARTMENT_EMPTY
+    holds(w)
+
+
 def test_too_small_beside_another_parcel_leaves_that_one_where_it_is() -> None:
     w = wall()
     first = put_in(w, about(TOGETHER))

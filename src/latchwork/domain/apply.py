@@ -245,7 +245,12 @@ def _taken(bank: Bank, body: e.Collected | e.Recalled | e.Removed) -> Bank:
     if isinstance(body, e.Collected) and held is not None and stay is not None:
         took = (*held.took, stay)[-_TOOK_KEPT:]
         bank = replace(bank, passes=bank.passes.put(held.grant.pass_id, replace(held, took=took)))
-    return bank if body.claim is None else _set(bank, body.compartment, state=body.compartment_state, why=None)
+    if body.claim is None or body.compartment not in bank.compartments:
+        return bank
+    empty = body.compartment_state in (CompartmentState.VACANT, CompartmentState.OUT_OF_SERVICE)
+    missed = not empty and bank.compartments[body.compartment].why is Reason.COMPARTMENT_EMPTY
+    why = Reason.COMPARTMENT_EMPTY if missed else None
+    return _set(bank, body.compartment, state=body.compartment_state, why=why)
 
 
 def _reported(bank: Bank, body: e.Reported) -> Bank:

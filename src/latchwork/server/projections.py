@@ -466,8 +466,9 @@ def _taken(page: _Page, body: e.Collected | e.Recalled | e.Removed) -> None:
     page.settle(body.stay, _STAYS_DOUBTS)
     if body.claim is None:
         return
-    _left(page, body.compartment, body.compartment_state)
-    if body.compartment_state is not CompartmentState.NEEDS_CHECK:
+    doubted = body.compartment_state is CompartmentState.NEEDS_CHECK  # something else was not found in it before
+    _left(page, body.compartment, body.compartment_state, Reason.COMPARTMENT_EMPTY if doubted else None)
+    if not doubted:
         page.settle(body.compartment, _TAKERS_DOUBTS)
 
 

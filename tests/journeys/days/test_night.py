@@ -48,7 +48,7 @@ async def test_a_night_of_twenty_three_hours(database: str, tmp_path: Path) -> N
         assert datetime.fromisoformat(late.now["refusal"]["until"]) == datetime(2027, 3, 28, 5, tzinfo=UTC)
         await late.press("extend", stay=one)
         await late.press("sign_out")
-        assert wall.loop.bank.stays[one].deadline == midnight + timedelta(days=1)  # type: ignore[index]
+        assert wall.stay(one).deadline == midnight + timedelta(days=1)
 
         await at(here, 27, 23, 5)
         await wall.until(lambda: here.time.utc().hour == 23, "half past midnight")
@@ -74,7 +74,7 @@ async def test_a_night_of_twenty_three_hours(database: str, tmp_path: Path) -> N
         await here.pass_time(seconds=70)
         await wall.until(lambda: wall.loop.bank.clock_doubted, "the doubt")
         await at(here, 28, 22, 10)
-        assert wall.loop.bank.stays[two].state == "deposited"  # type: ignore[index]
+        assert wall.stay(two).state == "deposited"
         wall.off_s = 0.0
         wall.mend()
         await here.becomes(two, "expired")

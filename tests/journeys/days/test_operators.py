@@ -95,7 +95,7 @@ async def test_blocked_moved_withdrawn_and_audited(database: str, tmp_path: Path
         await wall.power_cut()
         await staff.shows("closed", "unresolved", "staff", "open")
         await staff.press("confirm")
-        assert wall.loop.bank.stays[two].compartment == new  # type: ignore[index]
+        assert wall.stay(two).compartment == new
         assert wall.state("02") == "out_of_service"
         await staff.press("back")
         done: list[str] = []
@@ -132,7 +132,7 @@ async def test_a_forced_door_is_told_when_the_network_is_back(database: str, tmp
     async with days(database, tmp_path) as here:
         wall = here.wall
         (stay,) = await delivered(here, "LW-1")
-        door = str(wall.loop.bank.stays[stay].compartment)  # type: ignore[index]
+        door = str(wall.stay(stay).compartment)
         await wall.cut()
         wall.force(door)
         await wall.until(lambda: wall.state(door) == "needs_check")

@@ -145,9 +145,9 @@ async def test_somebody_is_sent_a_household_comes_and_a_holiday_is_kept(database
         await ada.shows("open")
         wall.shut(ada.door)
         await ada.shows("mine", "thanks")
-        before = wall.loop.bank.stays[three].deadline  # type: ignore[index]
+        before = wall.stay(three).deadline
         await ada.press("extend", stay=three)
-        after = wall.loop.bank.stays[three].deadline  # type: ignore[index]
+        after = wall.stay(three).deadline
         assert before and after and after - before == timedelta(hours=48)
         await ada.press("sign_out")
         wall.mend()

@@ -86,6 +86,99 @@ async def test_returns_with_a_code_with_a_label_and_with_neither(database: str, 
         await here.tasks()
 
 
+async def test_a_gift_by_name_a_box_for_many_and_one_that_a_courier_does_not_find(
+    database: str, tmp_path: Path
+) -> None:
+    async with days(database, tmp_path, PARCEL, RETURN, {**GIFT, "walk_in": True}) as here:
+        wall, party = here.wall, here.place.party
+        services = [PARCEL, RETURN, {**GIFT, "walk_in": True}, {**BOX, "party": party}]
+        await here.ask("PUT", f"banks/{wall.bank}/services", json={"services": services})
+        await here.ask("PUT", f"parties/{party}/rule", json={"prefixes": ["RET"], "otherwise": "refuse"})
+        expected = (await here.place.announce("R-9", service="return"))["id"]
+        await here.becomes(expected, "expected")
+        await wall.until(lambda: b"RET" in (wall.desk.document("partner rules") or b""), "the partner's rule")
+        await wall.until(lambda: "box" in wall.loop.bank.services, "the box")
+        await wall.cut()
+
+        box = set()
+        for label in ("RET-1", "RET-2"):
+            walker = Person(wall)
+            await walker.then("walk_in", "bring", service="box")
+            await walker.press("no_label")
+            assert walker.refused == "refused", "a partner who takes only what it knows takes nothing without a label"
+            await walker.press("label", label="X-1")
+            assert walker.refused == "refused"
+            await walker.press("label", label=label)
+            if walker.screen == "size":
+                await walker.press("deposit")
+            box.add(await walker.put_in(label))
+            await walker.press("sign_out")
+        walker = Person(wall)
+        await walker.then("walk_in", "bring", service="box")
+        await walker.press("label", label="r-9")
+        if walker.screen == "size":
+            await walker.press("deposit")
+        brought = await walker.put_in("R-9")
+        await walker.press("sign_out")
+        assert len(box) == 1 and brought not in box
+
+        giver = Person(wall)
+        await giver.then("walk_in", "bring", service="gift")
+        await giver.then("no_label", "photo")
+        await giver.then("no_photo", "recipient")
+        await giver.name("hopper")
+        await giver.shows("open")
+        tight = giver.door
+        await giver.then("too_small", "open")
+        wall.shut(tight)
+        await wall.power_cut()  # before an open door; this browser still has its cookie
+        wall.shut(giver.door)
+        await giver.shows("closed", "unresolved")
+        await giver.press("confirm")
+        assert giver.values["end"] == "stored"
+        await giver.press("sign_out")
+        wall.mend()
+        await here.becomes(expected, "deposited")
+        listed = await here.see(lambda: here.listed(3))
+        assert {x["service"] for x in listed} == {"box", "return"}
+        (gift,) = [x["id"] for x in await here.ask("GET", "stays") if x["service"] == "gift"]
+
+        await wall.cut()
+        grace = await here.person(wall.pickup(gift))
+        await grace.shows("open")
+        await grace.press("report", what="not_mine")
+        wall.shut(grace.door)
+        await grace.shows("thanks")
+        await grace.press("sign_out")
+        courier = await here.courier()
+        await courier.then("take_out", "takeout")
+        assert len(courier.values["stays"]) == 3
+        inside = [x["stay"] for x in courier.values["stays"] if x["door"] in box]
+        await courier.then("take", "open", stay=inside[0])
+        assert set(courier.values["stays"]) == set(inside)
+        await courier.press("report", what="compartment_empty", stay=inside[1])
+        wall.shut(courier.door)
+        await courier.shows("takeout")
+        await courier.then("take", "open", stay=expected)
+        await courier.take()
+        counts = await courier.then("back", "courier")
+        assert (counts["taken"], counts["empty"], counts["undelivered"]) == (2, 1, 0)
+        await courier.press("sign_out")
+        wall.mend()
+        await here.becomes(expected, "collected")
+        await here.becomes(inside[0], "collected")
+        assert (await here.becomes(inside[1], "exception"))["reason"] == "compartment_empty"
+        assert await here.listed(0) == []
+        await here.tasks("wrong_recipient", "missing")
+        await here.ask("POST", f"stays/{gift}/reassign", 202, json={"recipient": here.place.person})
+        await here.becomes(gift, "deposited")
+        await wall.cut()
+        await (await here.person(wall.pickup(gift))).take()
+        wall.mend()
+        await here.becomes(gift, "collected")
+        await here.tasks("missing")
+
+
 async def test_the_pile_beside_the_wall_goes_onto_a_shelf_behind_a_gate(database: str, tmp_path: Path) -> None:
     async with days(database, tmp_path, TOGETHER) as here:
         wall = await here.build(TOGETHER, fittings=SHELVED)
@@ -127,6 +220,71 @@ async def test_the_pile_beside_the_wall_goes_onto_a_shelf_behind_a_gate(database
         await grace.take()
         await here.becomes(other, "collected")
         await here.tasks()
+
+
+async def test_staff_puts_the_pile_onto_a_numbered_shelf_and_everybody_is_told(database: str, tmp_path: Path) -> None:
+    """With the codes that stand in the mails, and nothing else."""
+    async with days(database, tmp_path, mail=True) as here:
+        held = {**PARCEL, "holds_unknown": True}
+        shelves = [Fitting(CompartmentId(x), LARGE, shelf=True) for x in ("S1", "S2")]
+        wall = await here.build(held, fittings=[Fitting(CompartmentId("01"), LARGE), *shelves])
+        here.place.bank = wall.bank
+        codes = [await here.grant("staff", wall, holder=name) for name in ("Sam", "Kim")]
+        known = await here.announce("LW-1")
+        await wall.cut()
+        staff = await here.person(codes[0], wall, "staff")
+        assert list((await staff.then("intake", "shelves"))["carriers"].values()) == ["Swift Parcels"]
+        await staff.then("intake", "intake", shelf="S2", party=here.place.party)
+        await staff.press("label", label="LW-1")
+        await staff.press("label", label="P-2")
+        await staff.name("grace hop")
+        assert (staff.screen, staff.values["stored"]) == ("intake", 2)
+        await wall.power_cut()
+        staff = await here.person(codes[0], wall, "staff")
+        await staff.then("intake", "intake", shelf="S2", party=here.place.party)
+        await staff.press("label", label="P-3")
+        await staff.press("unknown_recipient")
+        await staff.press("label", label="P-2")
+        assert staff.refused == "already_here"
+        assert staff.values["stored"] == 3, "what was put there before the power went counts"
+        await staff.press("sign_out")
+        wall.mend()
+
+        stays = {x["tracking"] or "": x for x in await here.see(lambda: here.stored(3))}
+        assert {x["compartment"] for x in stays.values()} == {"S2"}
+        (nobodys,) = await here.tasks("unknown_recipient")
+        assert (await here.stay(nobodys))["party"] == here.place.party
+        (told,) = await here.place.mails(1)
+        (graces,) = await here.place.mails(1, to="grace@example.org")
+        assert "Shelf:" in told["text"] and "S2" in told["text"] and "Door:" not in told["text"]
+        await here.ask("POST", f"stays/{nobodys}/reassign", 202, json={"recipient": here.people["Grace"]})
+        await here.tasks()
+        await here.place.mails(2, to="grace@example.org")
+
+        # Ada sends Bo while the wall cannot be heard. Bo hears of it when it can, and Ada's own code still works.
+        await wall.cut()
+        until = (here.time.utc() + timedelta(hours=8)).isoformat()
+        bo = {"name": "Bo", "email": "bo@example.org", "until": until}
+        asked = await here.ask("POST", f"stays/{known}/delegates", 202, json=bo)
+        assert asked["state"] == "asked" and asked["digits"] is None
+        wall.mend()
+        (sent,) = await here.place.mails(1, to="bo@example.org")
+        await wall.cut()
+        grace = await here.person(code_in(graces), wall, "thanks")
+        assert (grace.values["shelf"], grace.values["door"]) == (True, "S2")
+        assert len(grace.values["last"]["stays"]) == 2
+        await grace.press("report", what="compartment_empty", stay=nobodys)
+        await grace.press("sign_out")
+        await here.person(code_in(sent), wall, "thanks")
+        late = await here.person(code_in(told), wall)
+        assert not late.values.get("stays") and late.screen != "open", "Bo has it"
+        wall.mend()
+        await here.becomes(known, "collected")
+        assert (await here.becomes(nobodys, "exception"))["reason"] == "compartment_empty"
+
+
+def code_in(mail: dict[str, Any]) -> str:
+    return str(mail["text"].split("Your code: ")[1].splitlines()[0])
 
 
 async def test_a_full_bank_a_queue_and_another_bank(database: str, tmp_path: Path) -> None:

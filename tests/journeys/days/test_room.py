@@ -88,7 +88,7 @@ async def test_what_is_kept_what_overflows_and_a_bank_out_of_service(database: s
         assert ada.refused == "out_of_service"
         await ada.press("sign_out")
         await here.pass_time(hours=80)
-        await near.until(lambda: near.loop.bank.stays[one].state == "expired")  # type: ignore[index]
+        await near.until(lambda: near.stay(one).state == "expired")
         courier = await here.courier(near, code)
         assert (await courier.then("take_out", "takeout"))["stays"] == []
         await courier.press("sign_out")

@@ -26,14 +26,14 @@ async def test_what_nobody_fetched_goes_back_by_its_service(database: str, tmp_p
         (food,) = await delivered(here, "LW-3", service="food")
         await wall.cut()
         await here.pass_time(hours=30)
-        await wall.until(lambda: wall.loop.bank.stays[food].state == "expired")  # type: ignore[index]
+        await wall.until(lambda: wall.stay(food).state == "expired")
         late = await here.person(wall.pickup(food))
         assert late.refused is not None and late.screen != "open"
         await late.press("sign_out")
         await wall.power_cut()
         await here.pass_time(hours=60)
         assert wall.loop.bank.clock_doubted, "no server since the power cut: nothing is taken away"
-        assert wall.loop.bank.stays[parcel].state == "deposited"  # type: ignore[index]
+        assert wall.stay(parcel).state == "deposited"
         wall.mend()
         await here.becomes(parcel, "expired")
         await here.becomes(sent_back, "expired")
@@ -51,7 +51,7 @@ async def test_what_nobody_fetched_goes_back_by_its_service(database: str, tmp_p
         await courier.press("sign_out")
         staff = await here.staff()
         for stay in (sent_back, food):
-            door = wall.loop.bank.stays[stay].compartment  # type: ignore[index]
+            door = wall.stay(stay).compartment
             await staff.then("door", "why", door=door)
             await staff.then("thing", "thing", stay=stay)
             if stay == food:
@@ -80,9 +80,9 @@ async def test_a_day_with_twenty_five_hours_ends_at_midnight(database: str, tmp_
         await here.pass_time(hours=38, minutes=30)
         assert here.time.utc() < datetime(2027, 10, 31, 23, tzinfo=UTC)
         await here.pass_time(minutes=5)
-        assert here.wall.loop.bank.stays[stay].state == "deposited"  # type: ignore[index]
+        assert here.wall.stay(stay).state == "deposited"
         await here.pass_time(minutes=40)
-        await here.wall.until(lambda: here.wall.loop.bank.stays[stay].state == "expired")  # type: ignore[index]
+        await here.wall.until(lambda: here.wall.stay(stay).state == "expired")
         here.wall.mend()
         await here.becomes(stay, "expired")
 

@@ -19,7 +19,7 @@ import httpx
 from litestar import Litestar
 from tests.server.town import Town, town
 
-from latchwork.domain.bank import Fitting
+from latchwork.domain.bank import Fitting, Stay
 from latchwork.domain.commands import See
 from latchwork.domain.words import CompartmentId, DoorState, PassId, Size, StayId
 from latchwork.edge import identity
@@ -153,7 +153,11 @@ class Wall(httpx.AsyncBaseTransport):
         return digits_of(bytes.fromhex(self.who.code_key), pass_id, grant.n, grant.digits)
 
     def pickup(self, stay: str) -> str:
-        return self.code(self.loop.bank.stays[StayId(stay)].pickup)
+        return self.code(self.stay(stay).pickup)
+
+    def stay(self, stay: str) -> Stay:
+        """In the wall's own eyes."""
+        return self.loop.bank.stays[StayId(stay)]
 
     def _doors(self) -> list[CompartmentId]:
         return [x.id for x in self._fittings if not x.shelf]
@@ -242,6 +246,14 @@ class Person:
         await self.shows("closed")
         await self.press("confirm")
         return door
+
+    async def name(self, words: str) -> None:
+        """Whose it is, by what is typed; then on to a door."""
+        await self.press("search", text=words)
+        (found,) = self.values["people"]
+        await self.then("recipient", "confirm", id=found["id"])
+        while self.screen in ("confirm", "size"):
+            await self.press("agree" if self.screen == "confirm" else "deposit")
 
     async def deliver(self, label: str) -> str:
         """An announced parcel; which door it went into."""
@@ -361,6 +373,29 @@ class Days:
             return (await self.stay(stay))["waiting_position"] == position or None
 
         await self.see(so)
+
+    async def stored(self, count: int) -> list[dict[str, Any]] | None:
+        """What lies here, in the cloud's eyes, once it is so many."""
+        found = [x for x in await self.ask("GET", "stays") if x["state"] == "deposited"]
+        return found if len(found) == count else None
+
+    async def listed(self, count: int) -> list[dict[str, Any]] | None:
+        """What couriers are to take out, in the cloud's eyes, once it is so many."""
+        found: list[dict[str, Any]] = await self.ask("GET", f"banks/{self.wall.bank}/collections")
+        return found if len(found) == count else None
+
+    async def in_state(self, state: str, stays: Sequence[str]) -> list[str] | None:
+        """Which of these are so, in the cloud's eyes, once the wall has answered for all."""
+        found = [await self.stay(x) for x in stays]
+        return None if any(x["pending"] for x in found) else [x["id"] for x in found if x["state"] == state]
+
+    async def told_of(self, *stays: str) -> None:
+        """The cloud, of what nobody had announced."""
+
+        async def look() -> bool | None:
+            return set(stays) <= {x["id"] for x in await self.ask("GET", "stays")} or None
+
+        await self.see(look)
 
     async def compartment(self, door: str, state: str) -> None:
         """In the cloud's eyes."""

@@ -143,7 +143,10 @@ def emptied(bank: Bank, compartment_id: CompartmentId, *leaving: Stay) -> Compar
     claim = bank.claims.get(compartment.claim) if compartment.claim else None
     if claim is not None and set(claim.stays) - {stay.id for stay in leaving}:
         return CompartmentState.OCCUPIED
-    return CompartmentState.OUT_OF_SERVICE if compartment.withdrawn else CompartmentState.VACANT
+    if compartment.withdrawn:
+        return CompartmentState.OUT_OF_SERVICE
+    missed = claim is not None and compartment.why is Reason.COMPARTMENT_EMPTY  # somebody did not find theirs in it
+    return CompartmentState.NEEDS_CHECK if missed else CompartmentState.VACANT
 
 
 def lapse(bank: Bank, opening: Opening, why: Reason) -> tuple[e.Body, ...]:

@@ -43,6 +43,8 @@ class Parcel:
     language: str | None
     """The recipient's."""
     compartment: str | None
+    shelf: bool
+    """That is no door, but a place in the open or behind a gate."""
     pin: str | None
     """Digits to collect with."""
     drop_off_pin: str | None
@@ -78,7 +80,7 @@ async def parcel(office: Office, token: str, *, with_story: bool = True) -> Parc
     """Declines with 404 for a link that we did not make."""
     office, row = await stays.by_link(office, token)
     found = told(office, row, tuple(await stays.story(office, row)) if with_story else ())
-    if found.compartment is None:
+    if found.compartment is None or found.shelf:
         return found
     return replace(found, doors=tuple(await office.tables.all(Place, "places", row.bank, DOORS_MAX)))
 
@@ -108,6 +110,7 @@ def told(office: Office, row: stays.Row, events: tuple[stays.Event, ...] = ()) -
         recipient_name=row.recipient_name,
         language=row.language,
         compartment=row.compartment if row.state in _PLACED else None,
+        shelf=row.shelf,
         pin=pin,
         drop_off_pin=drop_off,
         qr=qr,

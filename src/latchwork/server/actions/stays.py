@@ -204,6 +204,8 @@ class Row:
     ended_at: datetime | None
     epoch: int | None
     linked_to: str | None
+    shelf: bool
+    """Whether it lies on a shelf, and behind no door of its own."""
     in_reach: bool
     fallback: str | None
     offered_until: datetime | None

@@ -20,6 +20,7 @@ SELECT s.id, s.organisation, s.bank, b.name AS bank_name, t.name AS site_name, t
     s.drop_off_pass, s.drop_off_n, s.drop_off_digits, s.drop_off_generation,
     s.asked_at, s.expected_at, s.reserved_at, s.deposited_at, s.expired_at, s.ended_at, s.epoch, s.linked_to,
     s.in_reach, s.fallback, w.offered_until,
+    EXISTS (SELECT FROM compartments c WHERE c.bank = s.bank AND c.id = s.compartment AND c.shelf) AS shelf,
     EXISTS (
         SELECT FROM compartments c WHERE c.bank = s.bank AND c.id = s.compartment AND c.state = 'out_of_service'
     ) AS out_of_service,
