@@ -52,6 +52,29 @@ def test_a_door_is_shut_when_its_latch_and_its_leaf_are() -> None:
     ]
 
 
+def test_every_shut_door_opening_at_once_is_one_wire_and_not_so_many_break_ins() -> None:
+    wiring = {CompartmentId(f"0{n}"): (0, n) for n in range(1, 7)}
+    shut = dict.fromkeys(range(1, 6), CLOSED)
+    board = Board(
+        DoorsSeen({**shut, 6: OPEN}),
+        DoorsSeen({1: OPEN}),
+        DoorsSeen({1: CLOSED}),
+        DoorsSeen(dict.fromkeys(shut, OPEN)),
+        DoorsSeen({6: CLOSED}),  # is not believed either
+        DoorsSeen({1: CLOSED, 2: CLOSED, 4: CLOSED, 5: CLOSED}),
+        DoorsSeen({2: OPEN}),
+    )
+    told = said(board, inputs=Inputs(), wiring=wiring)
+    assert told == [
+        See({**dict.fromkeys(wiring, CLOSED), CompartmentId("06"): OPEN}),
+        See({ONE: OPEN}),
+        See({ONE: CLOSED}),
+        See(dict.fromkeys(wiring, UNKNOWN), lost=True),
+        See({**dict.fromkeys(wiring, CLOSED), CompartmentId("03"): OPEN}),
+        See({TWO: OPEN}),
+    ]
+
+
 def test_things_inside_and_the_cabinet_are_told_apart_from_doors() -> None:
     board = Board(
         DoorsSeen({1: CLOSED, 2: OPEN, 3: CLOSED}),

@@ -11,12 +11,15 @@ from latchwork.domain.words import CompartmentId, DoorState
 from latchwork.edge import registry
 from latchwork.edge.config import BadConfig, BusTable, Inputs
 from latchwork.edge.contacts import BOUNCE_S, Contacts, Place
-from latchwork.edge.drivers.protocol import BoardLost, Contact, Driver, Reading
+from latchwork.edge.drivers.protocol import BoardLost, Contact, DoorsSeen, Driver, Reading
 from latchwork.edge.governor import Coil
 
 COIL_S = 0.6
 COIL_MARGIN_S = 0.5
 """A board may get its frame late, and time its pulse badly. Nobody shuts a door so soon but by mistake."""
+
+DOORS_AT_ONCE = 4
+"""So many shut doors, and no other, do not open between two looks of a driver: their common wire does."""
 
 Sense = SenseItems | SenseTamper
 
@@ -44,6 +47,10 @@ class Wall:
         self._items = {place: door for door, place in self._inputs.items.items()}
         self._switches = {place: switch for switch, place in self._inputs.switches.items()}
         self._contacts = Contacts(turned, coil_s)
+        self._said: list[dict[int, DoorState]] = [{} for _ in drivers]
+        """By bus: what its driver said last of each channel."""
+        self._doubted: dict[int, set[int]] = {}
+        """By bus: channels that opened all at once. Until one of them is shut, nothing that it says is believed."""
         self._says: dict[Place, DoorState] = {}
         self._told: dict[CompartmentId, DoorState] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -66,6 +73,7 @@ class Wall:
             self._stop_timer()
 
     def _hear(self, bus: int, tell: Callable[[See], None], sense: Callable[[Sense], None], reading: Reading) -> None:
+        reading = self._doubting(bus, reading)
         known = self._doors.keys() | self._items.keys() | self._switches.keys()
         if isinstance(reading, BoardLost):
             lost = {(bus, channel) for channel in reading.channels if (bus, channel) in known}
@@ -82,6 +90,30 @@ class Wall:
             if inside:
                 sense(SenseItems(inside))
         self._tell_news(tell, sense)
+
+    def _doubting(self, bus: int, reading: Reading) -> Reading:
+        """As if the board were lost, from when every shut door opens at once: one alarm for one wire."""
+        said, doubted = self._said[bus], self._doubted.get(bus)
+        if isinstance(reading, BoardLost):
+            for channel in reading.channels:
+                said.pop(channel, None)
+            self._doubted.pop(bus, None)
+            return reading
+        shut = {
+            channel for channel, state in said.items() if state is DoorState.CLOSED and (bus, channel) in self._doors
+        }
+        said.update(reading.doors)
+        if doubted:
+            if not any(said.get(channel) is DoorState.CLOSED for channel in doubted):
+                return DoorsSeen({}, reading.items)
+            del self._doubted[bus]
+            return DoorsSeen(dict(said), reading.items)
+        if len(shut) < DOORS_AT_ONCE or any(said[channel] is not DoorState.OPEN for channel in shut):
+            return reading
+        why = f"every shut door of bus {bus} opened at once: look at their common wire"
+        log.warning("%s", why)
+        self._doubted[bus] = shut
+        return BoardLost(None, tuple(said), why)
 
     def _tell_news(self, tell: Callable[[See], None], sense: Callable[[Sense], None]) -> None:
         loop = asyncio.get_running_loop()
