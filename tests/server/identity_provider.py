@@ -13,6 +13,9 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlencode
 
 import uvicorn
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
@@ -149,6 +152,26 @@ def with_its_own_key_inside(provider: IdentityProvider, claims: dict[str, Any]) 
 def changed_afterwards(provider: IdentityProvider, claims: dict[str, Any]) -> str:
     header, _, signature = honestly(provider, claims).split(".")
     return f"{header}.{_text(json.dumps(claims | {'sub': 'somebody-else'}).encode())}.{signature}"
+
+
+def encrypted_instead(provider: IdentityProvider, claims: dict[str, Any]) -> str:
+    """Five parts: a JWE, which anybody can make with a public key."""
+    header = {"alg": "RSA-OAEP", "enc": "A128GCM", "kid": provider.key.kid}
+    return ".".join([_text(json.dumps(header).encode()), *"abcd"])
+
+
+def in_a_list(provider: IdentityProvider, claims: dict[str, Any]) -> str:
+    header, _, signature = honestly(provider, claims).split(".")
+    return f"{header}.{_text(json.dumps([claims]).encode())}.{signature}"
+
+
+def with_a_header_that_must_be_understood(provider: IdentityProvider, claims: dict[str, Any]) -> str:
+    header = {"alg": "RS256", "kid": provider.key.kid, "crit": ["exp"], "exp": 1}
+    key = provider.key.private_key
+    assert isinstance(key, RSAPrivateKey)
+    parts = f"{_text(json.dumps(header).encode())}.{_text(json.dumps(claims).encode())}"
+    signature = key.sign(parts.encode(), padding.PKCS1v15(), hashes.SHA256())
+    return f"{parts}.{_text(signature)}"
 
 
 def no_token(provider: IdentityProvider, claims: dict[str, Any]) -> str:

@@ -42,6 +42,7 @@ class Stage:
     async def signs_in(self) -> bool:
         self.browser.cookies.clear()
         answer = await self.leave()
+        assert answer.status_code != 500, answer.text
         inside = (await self.browser.get("/operator")).status_code == 200
         assert inside == (answer.status_code == 303), answer.text
         return inside
@@ -137,6 +138,18 @@ BAD: list[dict[str, Any]] = [
     {"claims": {"sub": None}},
     {"claims": {"sub": ""}},
     {"claims": {"sub": ["ada-1"]}},
+    {"claims": {"sub": "ada\0"}},
+    {"claims": {"sub": "\ud800"}},
+    {"claims": {"sub": {"a": 1}}},
+    {"claims": {"exp": 10**400}},
+    {"claims": {"iat": 10**400}},
+    {"claims": {"nonce": "\ud800"}},
+    {"claims": {"nonce": ["x"]}},
+    {"claims": {"aud": {"a": 1}}},
+    {"claims": {"azp": ["x"]}},
+    {"sign": idp.encrypted_instead},
+    {"sign": idp.in_a_list},
+    {"sign": idp.with_a_header_that_must_be_understood},
     {"sign": idp.unsigned},
     {"sign": idp.with_the_public_key},
     {"sign": idp.by_somebody_else},
@@ -312,6 +325,17 @@ async def test_what_a_provider_sends_is_bounded_and_where_it_sends_us_is_not_fol
         stage.provider.about = {"filler": "x" * outward.BYTES_MAX}
         with pytest.raises(outward.NotReached, match="sent too much"):
             await outward.ask(office, f"{stage.provider.url}/.well-known/openid-configuration")
+        lies: list[dict[str, Any]] = [
+            {"authorization_endpoint": f"{stage.provider.url}/a\r\nSet-Cookie: a=b"},
+            {"authorization_endpoint": "javascript:alert(1)"},
+            {"token_endpoint": None},
+            {"jwks_uri": ["x"]},
+            {"token_endpoint_auth_methods_supported": 7},
+        ]
+        for lie in lies:
+            stage.provider.about = lie
+            office.seen.clear()
+            assert (await stage.browser.get(f"/operator/sso/{stage.id}")).status_code == 502, lie
         stage.provider.about = {"issuer": "https://evil.example"}
         office.seen.clear()
         owner = Who("0" * 32, "0" * 32, "Grace", root=False)

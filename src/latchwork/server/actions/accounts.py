@@ -275,7 +275,7 @@ def owners_only(who: Who) -> None:
 
 
 def is_address(text: str) -> bool:
-    return _ADDRESS.fullmatch(text) is not None
+    return _ADDRESS.fullmatch(text) is not None and text.isprintable()
 
 
 async def _member(office: Office, who: Who, account_id: str) -> Account:

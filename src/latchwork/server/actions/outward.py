@@ -52,7 +52,7 @@ async def ask(
             if answer.status_code != 200:
                 raise NotReached(f"{there.host} answered {answer.status_code}.")
             found = httpx.Response(200, content=body).json()
-    except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError, ValueError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError, ValueError, RecursionError) as error:
         raise NotReached(f"{url} cannot be read: {type(error).__name__}.") from error
     if not isinstance(found, dict):
         raise NotReached(f"{url} is no JSON object.")
