@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-PARTS = ("guess", "collect", "unlock", "drivers", "race", "lives")
+PARTS = ("guess", "collect", "unlock", "drivers", "start", "race", "lives")
 KEYS = (
     "lives_per_s",
     "pgbench_lives_per_s",
@@ -20,6 +20,8 @@ KEYS = (
     "driver_proven_ms_p50",
     "ten_boards_idle_percent",
     "channels_512_idle_percent",
+    "start_ready_s",
+    "start_entry_us",
     "collect_ms",
     "race_last_winners",
     "race_free_successes",
