@@ -15,6 +15,8 @@ async def test_late_orders_meet_what_has_happened_meanwhile(database: str, tmp_p
         (there,) = await delivered(here, "LW-1")
         coming = await here.announce("LW-2")
         await wall.cut()
+        soon = (here.time.utc() + timedelta(hours=1)).isoformat()
+        unheard = (await here.place.announce("LW-3", reserve_until=soon))["id"]
         ada = await here.person(wall.pickup(there))
         await ada.take()
         await ada.press("sign_out")
@@ -49,6 +51,7 @@ async def test_late_orders_meet_what_has_happened_meanwhile(database: str, tmp_p
         wall.mend()
         await here.becomes(there, "collected")
         await here.becomes(coming, "deposited")
+        assert (await here.becomes(unheard, "expected"))["reason"] is None, "nothing is reserved, and it comes"
         found = await here.becomes(late["id"], "deposited")
         assert found["tracking"] == "LW-9" and found["linked_to"]
         for order in asked.values():

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from latchwork.domain import commands as c
+from latchwork.domain.words import Reason
 from latchwork.server.actions import banks, changes, room, stays, wall
 from latchwork.server.actions.office import Declined, Office, Order, Who, order
 
@@ -45,6 +45,9 @@ async def overflow(office: Office) -> None:
 async def _place(office: Office, who: Who, away: _TurnedAway) -> None:
     rules = await banks.rules(office, who, away.bank)
     row = await stays.row(office, away.stay, away.organisation)
+    if row.reason == Reason.EXPIRED:  # it comes all the same, only nothing is reserved any more
+        await _tell(office, who, row, None, order(office, room.expectation(row)))
+        return
     for place in rules.fallbacks:
         if place == NEIGHBOUR:
             if not away.moved and rules.neighbour and await _has_room(office, who, row, rules.neighbour):
@@ -54,7 +57,7 @@ async def _place(office: Office, who: Who, away: _TurnedAway) -> None:
             await _tell(office, who, row, place, None)
             return
         elif row.refused_for_room and any(x.shelf for x in (await wall.wall(office, who, away.bank)).compartments):
-            await _tell(office, who, row, place, order(office, c.Expect(row.known, room.about(row))))
+            await _tell(office, who, row, place, order(office, room.expectation(row)))
             return
     await _nowhere(office, away)
 
@@ -70,7 +73,7 @@ async def _has_room(office: Office, who: Who, row: stays.Row, bank: str) -> bool
         return False
 
 
-async def _tell(office: Office, who: Who, row: stays.Row, place: str, asked: Order | None) -> None:
+async def _tell(office: Office, who: Who, row: stays.Row, place: str | None, asked: Order | None) -> None:
     values = (asked.id, asked.body, asked.sha256) if asked else (None, None, None)
     await office.tables.do("overflowed", row.known, place, who.organisation, office.now(), *values)
     if asked:

@@ -231,7 +231,11 @@ def _reservation(office: Office, row: "_Waiting | stays.Row", until: datetime) -
     claim = ClaimId(office.new_id())
     if row.epoch is not None:
         return c.Reserve(row.known, claim, until)
-    return c.Expect(row.known, about(row), PassId(row.drop_off_pass) if row.drop_off_pass else None, claim, until)
+    return replace(expectation(row), claim=claim, until=until)
+
+
+def expectation(row: "_Waiting | stays.Row") -> c.Expect:
+    return c.Expect(row.known, about(row), PassId(row.drop_off_pass) if row.drop_off_pass else None)
 
 
 async def let_go(office: Office, who: Who, stay_id: str) -> Asked | None:

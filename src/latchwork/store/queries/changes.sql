@@ -75,12 +75,13 @@ LIMIT 50
 
 -- name: turned_away
 -- There was no room to reserve, they do not wait for any, and their banks have places for such things; or they were sent
--- there from another bank, which does not expect them, for whatever reason.
+-- there from another bank, which does not expect them, for whatever reason; or the time to reserve for was over before
+-- the wall heard of it.
 SELECT s.id AS stay, s.organisation, s.bank, m.moved
 FROM stays s JOIN banks b ON b.id = s.bank, LATERAL (SELECT EXISTS (SELECT FROM stays x WHERE x.linked_to = s.id) AS moved) m
 WHERE s.seq IS NULL AND s.state = 'exception' AND s.fallback IS NULL AND s.linked_to IS NULL
     AND (
-        m.moved
+        m.moved OR s.reason = 'expired'
         OR (s.reason IN ('no_suitable_compartment', 'none_in_reach') AND b.policy -> 'fallbacks' <> '[]')
     )
     AND NOT EXISTS (SELECT FROM waiting w WHERE w.stay = s.id)
@@ -88,10 +89,11 @@ WHERE s.seq IS NULL AND s.state = 'exception' AND s.fallback IS NULL AND s.linke
 LIMIT 50
 
 -- name: overflowed
--- Where it goes instead ($2), and its recipient is told so. With $5 its wall is asked to expect it after all.
+-- Where it goes instead ($2), and its recipient is told so; NULL: nowhere else. With $5 its wall is asked to expect it
+-- after all.
 WITH placed AS (
     UPDATE stays SET
-        fallback = $2, state = CASE WHEN $5::text IS NULL THEN state ELSE 'expected' END,
+        fallback = $2, reason = CASE WHEN $2::text IS NOT NULL THEN reason END, state = CASE WHEN $5::text IS NULL THEN state ELSE 'expected' END,
         ended_at = CASE WHEN $5::text IS NULL THEN ended_at END
     WHERE id = $1 AND organisation = $3 AND fallback IS NULL AND seq IS NULL
     RETURNING id, organisation, bank, recipient
@@ -101,7 +103,7 @@ WITH placed AS (
 )
 INSERT INTO outbox (id, kind, stay, person, bank, epoch, seq, due_at)
 SELECT notice_id(bank, 0, 0, recipient, 'overflow ' || id), 'overflow', id, recipient, bank, 0, 0, $4
-FROM placed WHERE recipient IS NOT NULL
+FROM placed WHERE recipient IS NOT NULL AND $2 IS NOT NULL
 ON CONFLICT DO NOTHING
 
 -- name: nowhere
