@@ -416,6 +416,11 @@ async def test_documents_go_down_once_and_when_they_changed(cloud: Cloud) -> Non
     await talk(exchange, bank)
     assert bank.journal.documents() == {"directory": 2, "wordings": 4}
     assert bank.journal.document("directory") == b"two"
+    bank.journal.put_document("directory", 2**31 - 1, b"of a server that lied")
+    await greet(exchange, bank)
+    await talk(exchange, bank)
+    assert bank.journal.documents() == {"directory": 2, "wordings": 4}
+    assert bank.journal.document("directory") == b"two"
 
 
 async def test_a_hostile_bank_cannot_touch_rows_of_another(cloud: Cloud) -> None:

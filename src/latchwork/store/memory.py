@@ -11,6 +11,7 @@ from typing import Any
 
 from latchwork.domain.words import BankId
 from latchwork.store.rows import (
+    VERSION_MAX,
     Announced,
     Announcement,
     Append,
@@ -187,7 +188,7 @@ class MemoryStore:
 
     async def documents(self, bank: BankId, held: Mapping[str, int]) -> list[DocumentRow]:
         rows = (row for (where, _), row in sorted(self.documents_by_bank.items()) if where == bank)
-        return [row for row in rows if row.version > held.get(row.name, 0)]
+        return [row for row in rows if not row.version <= held.get(row.name, 0) <= VERSION_MAX]
 
     async def holds(self, bank: BankId, session: int, documents: Mapping[str, int]) -> None:
         row = self.banks[bank]

@@ -46,6 +46,7 @@ ADVICE_SECONDS_MAX = 3.0
 """So long a partner may take to answer about one label; a person is standing there."""
 LABEL_CHARACTERS_MAX = 200
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+_Version = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 
 
 class Challenge(msgspec.Struct, frozen=True, tag=True):
@@ -116,7 +117,7 @@ class Document(msgspec.Struct, frozen=True):
     """Replaced whole. What only a screen needs; erasable, never in a log."""
 
     name: str
-    version: _Count
+    version: _Version
     body: bytes
 
 

@@ -85,7 +85,8 @@ WHERE b.id = $1 AND p.party IS NULL AND (p.site IS NULL OR p.site = b.site) ORDE
 -- name: put_document
 -- Newer than ours and than what the wall says it holds: a restored server is behind its walls.
 INSERT INTO documents AS d (bank, name, version, body)
-SELECT b.id, $2::text, coalesce((b.documents ->> $2::text)::int, 0) + 1, $3 FROM banks b WHERE b.id = $1
+SELECT b.id, $2::text, coalesce(nullif(least((b.documents ->> $2::text)::int, 1000000000), 1000000000), 0) + 1, $3
+FROM banks b WHERE b.id = $1
 ON CONFLICT (bank, name) DO UPDATE SET
     version = greatest(d.version + 1, excluded.version), body = excluded.body
 WHERE d.body <> excluded.body OR d.version < excluded.version - 1
