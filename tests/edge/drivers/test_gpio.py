@@ -4,10 +4,10 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
-from gpiozero.pins.mock import MockFactory  # type: ignore[import-untyped]
+from gpiozero.pins.mock import MockFactory, MockPin  # type: ignore[import-untyped]
 
 from latchwork.domain.words import DoorState
 from latchwork.edge import registry
@@ -91,6 +91,33 @@ async def test_a_busy_program_does_not_keep_a_coil_on(pins: Any) -> None:
         while levels(pins, 5)[-2:] != [True, False] and time.monotonic() < deadline:
             time.sleep(0.01)  # noqa: ASYNC251 - the event loop is to do nothing else
         assert levels(pins, 5)[-2:] == [True, False]
+
+
+class Flaky(MockPin):  # type: ignore[misc]  # gpiozero has no types
+    """Pins whose chip fails at times."""
+
+    failures: ClassVar[list[bool]] = []
+    """The next levels that cannot be set, each once."""
+
+    def _set_state(self, value: float) -> None:
+        if bool(value) in self.failures:
+            self.failures.remove(bool(value))
+            raise OSError("the chip does not answer")
+        super()._set_state(value)
+
+
+async def test_a_pin_that_cannot_be_set_is_a_fault_and_one_that_cannot_be_reset_is_tried_again() -> None:
+    pins = MockFactory(pin_class=Flaky)
+    driver = gpio(pins, active_high=True)
+    async with running(driver):
+        Flaky.failures = [True]
+        with pytest.raises(Fault, match="pin 5: the chip does not answer"):
+            await driver.pulse(0)
+        assert not pins.pin(5).state
+        Flaky.failures = [False] * 3
+        await driver.pulse(0)
+        await until(lambda: levels(pins, 5)[-2:] == [True, False])
+        assert Flaky.failures == []
 
 
 async def test_stopping_inside_a_pulse_ends_it(pins: Any) -> None:

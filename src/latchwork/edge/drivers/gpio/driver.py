@@ -6,6 +6,8 @@ helps against a process that is killed, or a kernel that hangs, inside one.
 
 import asyncio
 import logging
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
@@ -83,8 +85,13 @@ class Gpio:
             raise ValueError(f"channel {channel} is not in 0..{len(self.channels) - 1}")
         if not self._relays:
             raise Fault("the pins cannot be used")
+        relay = self._relays[channel]
+        # Who ends the pulse is there before it begins.
+        end = threading.Timer(self._pulse_s, self._switch_off, (relay,))
+        end.daemon = True
+        end.start()
         try:
-            self._relays[channel].blink(on_time=self._pulse_s, off_time=0, n=1, background=True)
+            relay.on()
         except (gpiozero.GPIOZeroError, OSError) as error:
             raise Fault(f"pin {self._relay_pins[channel]}: {error}") from error
 
@@ -95,6 +102,19 @@ class Gpio:
         """Switch every relay off and let go of the pins; `run` returns."""
         self._closing.set()
         await self._stopped.wait()
+
+    def _switch_off(self, relay: gpiozero.DigitalOutputDevice) -> None:
+        """In a thread: again and again until it is off, or let go of."""
+        failed = False
+        while not relay.closed:
+            try:
+                relay.off()
+                return
+            except (gpiozero.GPIOZeroError, OSError) as error:
+                if not failed and not relay.closed:
+                    log.error("%s cannot be switched off, and is tried again: %s", relay, error)
+                failed = True
+            time.sleep(POLL_S)
 
     async def _watch(self, tell: Callable[[Reading], None]) -> None:
         told: dict[int, DoorState] = {}
