@@ -45,11 +45,19 @@ async def test_secrets_are_in_no_log(database: str, tmp_path: Path, caplog: pyte
             assert (await browser.get(back)).status_code == 303
             secrets.append(browser.cookies["latchwork-session"])
 
+            assert (await browser.get("/operator/tokens")).status_code == 403
+            wrong = {"Authorization": "Bearer lw_made-up-and-wrong"}
+            assert (await browser.get("/api/v1/sites", headers=wrong)).status_code == 401
+            secrets.append(wrong["Authorization"].partition(" ")[2])
+            for _ in range(5):
+                await browser.post("/operator/forgot", data={"email": "grace@example.org"})
             owner = await asyncpg.connect(database)
             await owner.execute("ALTER TABLE passkeys RENAME TO gone")
             await owner.close()
             assert (await browser.get("/operator/account")).status_code == 500, "what we did not expect is logged too"
     assert any(record.levelno >= logging.ERROR for record in caplog.records)
+    for told in ("auditor, may not: GET /operator/tokens", "a wrong API token", "guesses have to wait", ": signed in"):
+        assert told in caplog.text, "what somebody tried in vain is logged"
     assert len(secrets) > 8 and all(len(secret) >= 6 for secret in secrets)
     record = logging.LogRecord("x", logging.INFO, "", 0, "said %s", ("a\r\n2026 x forged\x1b[2J é",), None)
     assert Lines("%(message)s").format(record) == "said a\\r\\n2026 x forged\\x1b[2J é", "a line each, whoever speaks"

@@ -4,6 +4,7 @@ A guess is counted before it is looked at, so that many at once gain nothing. A 
 before counts by itself: strangers can delay each other, not the account's owner. The keys are keyed hashes.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,6 +14,9 @@ from latchwork.server.actions.office import Declined, Office
 
 FORGOTTEN = timedelta(days=1)
 """A count without a new guess for so long begins anew."""
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ async def count(office: Office, counted: Sequence[Counted]) -> None:
         going = await tables.do("guess", each.key, now, each.free, each.delay_seconds_max, now - FORGOTTEN)
         if not going:
             free_at = await tables.value("guess_free_at", each.key) or now
+            log.info("guesses have to wait: %s of %s", each.key[:8], "many" if each.shared else "one")
             wait_s = max(1, int((free_at - now).total_seconds()) + 1)
             if wait_s < 120:
                 sentence, n = "Too many wrong tries. Wait {n} seconds, then try again.", wait_s

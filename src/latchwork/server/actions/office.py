@@ -1,5 +1,6 @@
 """What every action works with, and the one way in which an action says no. It decides nothing."""
 
+import logging
 import re
 from collections import deque
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from latchwork.sync.codec import body_hash, encode_instruction
 from latchwork.ui.words import Sentence
 
 __all__ = ["LIST_MAX", "Asked", "Declined", "Office", "Unavailable", "Who", "is_id", "not_found"]
+
+log = logging.getLogger(__name__)
 
 LIST_MAX: Final = 500
 """No list of ours is longer."""
@@ -83,6 +86,7 @@ class Office:
             detail = "Too many wrong ones lately. Check your {kind}; a right one is served at once."
             raise Declined(429, "slow_down", detail, int(wait.total_seconds()) + 1, kind=kind)
         recent.append(now)
+        log.info("somebody came with a wrong %s", kind)
 
     def stay_of(self, link: str) -> str:
         """The stay that a parcel page's secret link names. Declines with 404 for one that we did not make."""
@@ -146,6 +150,7 @@ def check_right(who: Who, method: str, path: str) -> None:
     """Declines with 403 unless the table has a row for this route and for them. `path`: the route's template."""
     right = access.right_to(method, path)
     if right is None or who.role not in right.who:
+        log.info("%s, %s, may not: %s %s", who.token, who.role, method, path)
         raise no_access(who.role, right.what if right else "This")
 
 
