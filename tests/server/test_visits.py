@@ -1,5 +1,6 @@
 """Recipients see all of their parcels by a mailed code or a passkey, without an account."""
 
+import asyncio
 import re
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tests.server.test_passkeys import HERE as THERE
 from tests.server.test_sign_in_pages import HERE
 from tests.server.town import Town, town
 
+from latchwork.domain.words import StayId
 from latchwork.server.actions import passkeys, visits
 from latchwork.server.actions.office import Declined, Office
 
@@ -210,11 +212,27 @@ async def test_a_recipient_enters_on_a_phone_and_keeps_a_passkey(
         await shot(page, "me-parcels-390")
         await page.get_by_role("button", name="Keep a passkey").click()
         await page.get_by_text("Next time this device lets you in.").wait_for()
-        await page.get_by_role("button", name="Sign out here").click()
+        await page.get_by_label("Language").select_option("de")
+        await page.get_by_label("A mail when something was collected").uncheck()
+        await page.get_by_role("button", name="Keep it so").click()
+        await page.get_by_role("heading", name="Meine Pakete").wait_for()
+        assert not await page.get_by_label("wenn etwas abgeholt wurde").is_checked()
+        await shot(page, "me-german-390")
+        await page.get_by_role("button", name="Hier abmelden").click()
         await page.get_by_role("button", name="Use a passkey").click()
         await page.get_by_role("link", name="LW-2041 7733").click()
-        await page.get_by_role("heading", name="On its way").wait_for()
+        await page.get_by_role("heading", name="Unterwegs").wait_for()
         assert place.cloud.office.vault.link(stay) in page.url
+
+        await place.wall.put_in(place.courier, stay)
+        await place.wall.collect(StayId(stay))
+        await place.wall.sync()
+        async with asyncio.timeout(30):  # it is collected by now, so that it is ready is not told any more either
+            while {x["kind"]: x["last_error"] for x in await place.ask("GET", "notices")}.get(
+                "collected"
+            ) != "unwanted":
+                await asyncio.sleep(0.1)
+        assert len(await place.mails(1)) == 1
 
 
 async def _authenticator(page: Page) -> None:

@@ -1,5 +1,6 @@
 """What a notice says, found out at the moment of sending: the outbox holds ids, never words or codes (rule 28)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -35,6 +36,7 @@ class Addressee:
     name: str
     email: str | None
     language: str
+    unwanted: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """Why there is nothing to send: `outdated` or `no_address`."""
+    """Why there is nothing to send: `outdated`, `no_address` or `unwanted`."""
 
     why: str
 
@@ -87,6 +89,8 @@ async def letter(office: Office, notice: str, kind: str, stay: str, person: str)
     found = await office.tables.one(Addressee, "address", person)
     if found is None or not found.email:
         return NotSent("no_address")
+    if kind in found.unwanted:
+        return NotSent("unwanted")
     until = row.offered_until if kind == OFFER else None
     return Letter(notice, kind, found.email, found.name, told, found.language, _local(told, until))
 

@@ -15,6 +15,8 @@ EMAIL = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*
 PHONE = r"^\+[1-9][0-9]{6,14}$"
 """E.164."""
 Kind = Literal["resident", "student", "employee", "department", "household"]
+News = Literal["reminder", "collected"]
+"""News that somebody may do without. What tells that something is here, goes or was opened always comes."""
 GROUPS = frozenset({"department", "household"})
 LONGEST = {"name": 200, "unit": 60, "external_id": 60}
 CALLED = {"name": "name", "unit": "unit", "external_id": "id"}
@@ -46,6 +48,8 @@ class Details:
     """E.164. The best first, as of the other addresses."""
     contact: str | None = None
     """Who is told instead: of a department or household its key contact."""
+    unwanted: Sequence[News] = ()
+    """What they need not be mailed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

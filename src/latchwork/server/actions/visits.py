@@ -6,11 +6,12 @@ They need no account: who they are is the row that staff or a carrier's system m
 import base64
 import hmac
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from hashlib import sha256
 
-from latchwork.server.actions import ceremonies, guesses, passkeys, places, stays
+from latchwork.server.actions import ceremonies, guesses, passkeys, people, places, stays
 from latchwork.server.actions.office import Declined, Office
 from latchwork.server.ledger import Gone
 
@@ -30,6 +31,7 @@ class Visitor:
     name: str
     email: str | None
     language: str
+    unwanted: Sequence[str]
     organisation: str
     created_at: datetime
     used_at: datetime
@@ -141,6 +143,11 @@ async def parcels(office: Office, who: list[Visitor]) -> list[Parcel]:
         )
         for row in rows
     ]
+
+
+async def prefer(office: Office, who: list[Visitor], language: str, unwanted: Sequence[people.News]) -> None:
+    """In which language they are told, and of what not."""
+    await office.tables.do("prefer", [visitor.id for visitor in who], language, unwanted)
 
 
 async def leave(office: Office, secret: str, *, everywhere: bool) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from latchwork.domain.words import Climate, Ending, Reason, Role, Shares
-from latchwork.server.actions.people import EMAIL, OTHERS_MAX, PHONE, Kind
+from latchwork.server.actions.people import EMAIL, OTHERS_MAX, PHONE, Kind, News
 from latchwork.ui.words import languages
 
 # Printable, in any script; a line may break only in an address or a note.
@@ -107,7 +107,8 @@ class BankRules(Struct, frozen=True, forbid_unknown_fields=True):
 class NewPerson(Struct, frozen=True, forbid_unknown_fields=True):
     """With a `site` only the banks there list the person; without, all banks of the organisation. Notices go to
     `email`, or where there is a `contact`, to that person: so a department or a household has its key contact. Other
-    addresses and `phones` (E.164) stand in the order of preference. `external_id`: in your own list of people."""
+    addresses and `phones` (E.164) stand in the order of preference. `external_id`: in your own list of people.
+    `unwanted`: mails that need not come."""
 
     name: Line
     email: Email | None = None
@@ -119,6 +120,7 @@ class NewPerson(Struct, frozen=True, forbid_unknown_fields=True):
     other_emails: Annotated[list[Email], Meta(max_length=OTHERS_MAX)] = []
     phones: Annotated[list[Annotated[str, Meta(pattern=PHONE)]], Meta(max_length=OTHERS_MAX)] = []
     contact: Id | None = None
+    unwanted: list[News] = []
 
 
 class NewParty(Struct, frozen=True, forbid_unknown_fields=True):

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from litestar import Request, Response
 from litestar.di import NamedDependency
@@ -14,6 +14,7 @@ from segno import make
 
 from latchwork.server import access
 from latchwork.server.access import Audience
+from latchwork.server.actions import people
 from latchwork.server.actions.live import Live
 from latchwork.server.actions.office import Declined, Office, Unavailable
 from latchwork.server.actions.receipts import Receipt
@@ -113,6 +114,11 @@ def page(template: str, status: int = 200, **values: Any) -> Response[str]:
     headers = {**PAGE_HEADERS, "X-Robots-Tag": "noindex, nofollow"}
     text = html(template, **values)
     return Response(text, status_code=status, media_type="text/html; charset=utf-8", headers=headers)
+
+
+def unwanted(data: dict[str, str]) -> list[people.News]:
+    """What of `mails.html` is not ticked."""
+    return [kind for kind in get_args(people.News) if f"mail_{kind}" not in data]
 
 
 def drawn(text: str) -> Markup:

@@ -3,7 +3,8 @@
 -- name: address
 -- Of a department or household the key contact's.
 SELECT CASE WHEN c.email IS NULL THEN p.name ELSE concat(c.name, ' (', p.name, ')') END AS name,
-    coalesce(c.email, p.email) AS email, CASE WHEN c.email IS NULL THEN p.language ELSE c.language END AS language
+    coalesce(c.email, p.email) AS email, CASE WHEN c.email IS NULL THEN p.language ELSE c.language END AS language,
+    CASE WHEN c.email IS NULL THEN p.unwanted ELSE c.unwanted END AS unwanted
 FROM people p LEFT JOIN people c ON c.id = p.contact WHERE p.id = $1
 
 -- name: notices

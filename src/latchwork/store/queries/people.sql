@@ -2,16 +2,17 @@
 
 -- name: create_person
 INSERT INTO people (
-    id, organisation, party, created_at, name, email, unit, site, language, external_id, kind, other_emails, phones, contact
+    id, organisation, party, created_at, name, email, unit, site, language, external_id, kind, other_emails, phones,
+    contact, unwanted
 )
-SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15
 WHERE $8::text IS NULL OR EXISTS (SELECT FROM sites WHERE id = $8 AND organisation = $2)
 ON CONFLICT (organisation, external_id) WHERE external_id IS NOT NULL AND party IS NULL DO NOTHING
 RETURNING true
 
 -- name: change_person
 UPDATE people SET name = $3, email = $4, unit = $5, site = $6, language = $7, external_id = $8, kind = $9,
-    other_emails = $10, phones = $11, contact = $12
+    other_emails = $10, phones = $11, contact = $12, unwanted = $13
 WHERE organisation = $1 AND id = $2
     AND ($6::text IS NULL OR EXISTS (SELECT FROM sites WHERE id = $6 AND organisation = $1))
     AND NOT EXISTS (
@@ -21,12 +22,12 @@ RETURNING true
 
 -- name: person
 -- Of an organisation, or ($1 NULL) of the party that asks.
-SELECT id, name, email, unit, site, language, external_id, kind, other_emails, phones, contact, created_at, away_until
+SELECT id, name, email, unit, site, language, external_id, kind, other_emails, phones, contact, unwanted, created_at, away_until
 FROM people WHERE ($1::text IS NULL OR organisation = $1) AND id = $2
 
 -- name: people
 -- Of whom each word is a part of something, after whom the last page ended with.
-SELECT id, name, email, unit, site, language, external_id, kind, other_emails, phones, contact, created_at, away_until
+SELECT id, name, email, unit, site, language, external_id, kind, other_emails, phones, contact, unwanted, created_at, away_until
 FROM people p WHERE p.organisation = $1
     AND NOT EXISTS (
         SELECT FROM unnest($3::text[]) word
@@ -36,7 +37,7 @@ FROM people p WHERE p.organisation = $1
 ORDER BY p.name, p.id LIMIT $2
 
 -- name: looked_after
-SELECT id, name, email, unit, site, language, external_id, kind, other_emails, phones, contact, created_at, away_until
+SELECT id, name, email, unit, site, language, external_id, kind, other_emails, phones, contact, unwanted, created_at, away_until
 FROM people WHERE organisation = $1 AND contact = $2 ORDER BY name, id
 
 -- name: set_away
@@ -47,25 +48,28 @@ UPDATE people SET away_until = $3 WHERE organisation = $1 AND id = $2 RETURNING 
 SELECT true FROM organisations WHERE id = $1 FOR NO KEY UPDATE
 
 -- name: roster
-SELECT id, name, email, unit, site, language, external_id, kind, other_emails, phones, contact FROM people
-WHERE organisation = $1 AND party IS NULL ORDER BY name, unit, id
+SELECT id, name, email, unit, site, language, external_id, kind, other_emails, phones, contact, unwanted
+FROM people WHERE organisation = $1 AND party IS NULL ORDER BY name, unit, id
 
 -- name: add_people
 INSERT INTO people (
-    id, organisation, created_at, name, email, unit, site, language, external_id, kind, other_emails, phones, contact
+    id, organisation, created_at, name, email, unit, site, language, external_id, kind, other_emails, phones, contact,
+    unwanted
 )
-SELECT x.id, $1, $3, x.name, x.email, x.unit, x.site, x.language, x.external_id, x.kind, x.other_emails, x.phones, x.contact
+SELECT x.id, $1, $3, x.name, x.email, x.unit, x.site, x.language, x.external_id, x.kind, x.other_emails, x.phones, x.contact,
+    x.unwanted
 FROM jsonb_to_recordset($2::jsonb) x (
     id text, name text, email text, unit text, site text, language text, external_id text, kind text,
-    other_emails text[], phones text[], contact text
+    other_emails text[], phones text[], contact text, unwanted text[]
 )
 
 -- name: change_people
 UPDATE people p SET name = x.name, email = x.email, unit = x.unit, site = x.site, language = x.language,
-    external_id = x.external_id, kind = x.kind, other_emails = x.other_emails, phones = x.phones, contact = x.contact
+    external_id = x.external_id, kind = x.kind, other_emails = x.other_emails, phones = x.phones, contact = x.contact,
+    unwanted = x.unwanted
 FROM jsonb_to_recordset($2::jsonb) x (
     id text, name text, email text, unit text, site text, language text, external_id text, kind text,
-    other_emails text[], phones text[], contact text
+    other_emails text[], phones text[], contact text, unwanted text[]
 )
 WHERE p.id = x.id AND p.organisation = $1
 

@@ -22,10 +22,13 @@ RETURNING true
 
 -- name: visitors
 -- Whose visit this cookie is, the one with the longest history first.
-SELECT p.id, p.name, p.email, p.language, v.organisation, v.created_at, v.used_at
+SELECT p.id, p.name, p.email, p.language, p.unwanted, v.organisation, v.created_at, v.used_at
 FROM visits v JOIN people p ON p.id = v.person
 WHERE v.secret = $1 AND v.ends_at > $2 AND v.used_at > $3
 ORDER BY p.created_at, p.id
+
+-- name: prefer
+UPDATE people SET language = $2, unwanted = $3 WHERE id = ANY ($1::text[])
 
 -- name: visit_used
 UPDATE visits SET used_at = $2 WHERE secret = $1

@@ -12,12 +12,13 @@ from litestar.response import Redirect
 from latchwork.server.actions import people, places, privacy, stays
 from latchwork.server.actions.office import Declined, Office, Who
 from latchwork.server.web.operator.session import Form, Operator, Seal, day_in
-from latchwork.server.web.render import TheOffice, page, reader
+from latchwork.server.web.render import TheOffice, page, reader, unwanted
 from latchwork.ui.pages import PAGE_HEADERS
 from latchwork.ui.words import languages, words
 
 PEOPLE = "/operator/people"
 SHOWN_MAX = 50
+EVERYTHING = {f"mail_{kind}": "yes" for kind in get_args(people.News)}
 FIELDS = ("name", "kind", "unit", "site", "external_id", "language", "emails", "phones", "contact")
 
 
@@ -46,7 +47,7 @@ async def people_page(
 
 @get(f"{PEOPLE}/new", include_in_schema=False)
 async def new_page(office: TheOffice, who: Operator, seal: Seal) -> Response[str]:
-    return await _form(office, who, seal, {"kind": "resident", "language": reader().language})
+    return await _form(office, who, seal, {"kind": "resident", "language": reader().language, **EVERYTHING})
 
 
 @post(PEOPLE, include_in_schema=False)
@@ -122,6 +123,7 @@ async def _read(office: Office, who: Who, data: dict[str, str], found: people.Pe
         other_emails=emails[1:],
         phones=[number for number in phones.values() if number],
         contact=contact.id if contact else None,
+        unwanted=unwanted(data),
     )
 
 
@@ -150,6 +152,7 @@ async def _person(
         "emails": "\n".join(map(str, emails)),
         "phones": "\n".join(person.phones),
         "contact": contact.name if contact else "",
+        **{f"mail_{kind}": "yes" for kind in get_args(people.News) if kind not in person.unwanted},
     }
     return page(
         "operator/person.html",
@@ -169,6 +172,8 @@ async def _person(
 
 async def _fields(office: Office, who: Who, given: dict[str, str]) -> dict[str, Any]:
     return {
+        "optional": get_args(people.News),
+        "unwanted": unwanted(given),
         "given": {name: given.get(name, "") for name in FIELDS},
         "kinds": get_args(people.Kind),
         "languages": [words(language) for language in languages()],

@@ -8,7 +8,8 @@ from litestar.response import Redirect
 from latchwork.server.actions import access, visits
 from latchwork.server.actions.office import Declined, Office
 from latchwork.server.web.operator.session import Form, caller, cookie, cookie_name, same_site
-from latchwork.server.web.render import AnyRequest, TheOffice, page, speak
+from latchwork.server.web.render import AnyRequest, TheOffice, page, speak, unwanted
+from latchwork.ui.words import languages, words
 
 ME = "/me"
 VISIT_SECONDS = int(visits.LIFE.total_seconds())
@@ -63,6 +64,16 @@ async def keep_passkey(request: AnyRequest, office: TheOffice, data: Form) -> Re
     except Declined as declined:
         return await _parcels(office, secret, who, declined)
     return await _parcels(office, secret, who, kept=True)
+
+
+@post(f"{ME}/preferences", include_in_schema=False)
+async def prefer(request: AnyRequest, office: TheOffice, data: Form) -> Redirect:
+    _, who = await _form_of(request, office, data)
+    language = data.get("language", "")
+    if language not in languages():
+        raise Declined(422, "bad_form", "Open the page again and repeat it.")
+    await visits.prefer(office, who, language, unwanted(data))
+    return Redirect(ME, status_code=303)
 
 
 @post(f"{ME}/leave", include_in_schema=False)
@@ -124,10 +135,12 @@ async def _parcels(
         question=question,
         declined=declined,
         kept=kept,
+        languages=[words(language) for language in languages()],
+        unwanted=who[0].unwanted,
     )
     if question:
         answer.set_cookie(cookie(office, "question", question.cookie))
     return answer
 
 
-HANDLERS = [me, ask_code, enter, enter_by_passkey, keep_passkey, leave]
+HANDLERS = [me, ask_code, enter, enter_by_passkey, keep_passkey, prefer, leave]
