@@ -43,8 +43,6 @@ class Parcel:
     language: str | None
     """The recipient's."""
     compartment: str | None
-    shelf: bool
-    """That is no door, but a place in the open or behind a gate."""
     pin: str | None
     """Digits to collect with."""
     drop_off_pin: str | None
@@ -60,6 +58,8 @@ class Parcel:
     """Whether a person should look at it."""
     doors: "tuple[Place, ...]" = ()
     """The wall, for the picture; empty where there is nothing to find."""
+    shelf: bool = False
+    """The compartment is no door, but a place in the open or behind a gate."""
     zone: tzinfo | None = None
     fallback: str | None = None
     """Where it goes when it cannot be delivered here."""
