@@ -246,7 +246,7 @@ def letter(**more: object) -> Letter:
         "service": "parcel", "state": "deposited", "reason": None, "presumed": False, "tracking": "LW & Co",
         "recipient_name": "Ada", "compartment": "07", "pin": "123456", "drop_off_pin": None, "qr": "LW1.ABC",
         "deadline": T0, "ended_at": None, "heard_at": T0, "stale": False,
-        "page": "https://example.org/p/x", "help": False, "language": None,
+        "page": "https://example.org/p/x", "help": False, "language": None, "shelf": False,
     }  # fmt: skip
     return Letter("n1", "ready", "ada@example.org", "Ada <script> O'Neil, Dr.", Parcel(**{**values, **more}))  # type: ignore[arg-type]
 
