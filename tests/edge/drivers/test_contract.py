@@ -141,6 +141,18 @@ def test_a_cable_pulled_is_one_cause_and_put_back_is_used_again() -> None:
     everywhere(story)
 
 
+def test_a_reply_that_is_missing_once_is_asked_for_again() -> None:
+    async def story(stand: Stand) -> None:
+        await stand.until_all(CLOSED)
+        stand.boards.silent.update(stand.kind.numbers)
+        asked = asyncio.create_task(stand.driver.read())
+        await until(stand.reads(2))
+        stand.boards.silent.clear()
+        assert set((await asked).values()) == {CLOSED} and stand.losses == []
+
+    everywhere(story)
+
+
 def test_a_board_that_restarts_in_the_middle_of_a_pulse_opens_nothing_and_comes_back() -> None:
     async def story(stand: Stand) -> None:
         await stand.until_all(CLOSED)

@@ -371,7 +371,7 @@ class SerialBus:
             self._miss(read)
             if board.lost:  # then it is not asked for its other locks as well
                 self._answer(asks, board.reads, dict.fromkeys(board.channels, DoorState.UNKNOWN))
-            else:
+            elif not board.told or read.misses >= MISSES_MAX:  # else it is asked again
                 self._answer(asks, (read,), {})
             return
         states = {channel: doors.states[channel] for channel in read.channels}
