@@ -1,6 +1,7 @@
 """A configuration is asked for at the server, judged at the wall and told of, through real processes."""
 
 import asyncio
+import json
 import re
 import signal
 import sys
@@ -9,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from tests.edge.commission.walls import BOARDS, kerong_wall
 from tests.journeys.processes import COMMAND
@@ -107,6 +109,13 @@ async def test_what_is_asked_for_is_run_or_refused_with_a_reason(database: str, 
                     found = await place.ask("GET", f"banks/{place.bank}/configuration")
             assert found["runs"]["version"] == 3
             await _shows(place, "Runs configuration 3 (changed by hand).")
+
+        owner = await asyncpg.connect(database)
+        lie = dict.fromkeys(("configuration", "directory"), 2**31 - 1)
+        await owner.execute("UPDATE banks SET documents = $2::jsonb WHERE id = $1", place.bank, json.dumps(lie))
+        await owner.close()
+        assert (await ask(wider))["asked"] == 4, "what the wall says that it holds has no number after it"
+        await place.ask("POST", "people", json={"name": "Ada"})
 
 
 async def _shows(place: Town, *lines: str) -> None:

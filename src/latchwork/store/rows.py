@@ -15,7 +15,7 @@ EMPTY = ""
 """In a row that changes another: empties the column, where None leaves it."""
 
 INT_MAX = 2**31 - 1
-VERSION_MAX = 1_000_000_000
+VERSION_MAX = 999_999_999
 """Of a document: a wall that says that it holds a newer one has it from a server that was not ours."""
 
 

@@ -12,8 +12,8 @@ WHERE b.id = $1
 -- Newer than all that we know of: a restored server is behind its walls, and a wall may be configured on the spot.
 WITH next AS (
     SELECT b.id, 1 + greatest(
-        (b.documents ->> 'configuration')::int,
-        (b.configuration ->> 'version')::int,
+        nullif(least((b.documents ->> 'configuration')::int, 1000000000), 1000000000),
+        nullif(least((b.configuration ->> 'version')::int, 1000000000), 1000000000),
         (SELECT max(c.version) FROM configurations c WHERE c.bank = b.id),
         0
     ) AS version

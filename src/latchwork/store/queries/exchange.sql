@@ -54,10 +54,10 @@ FROM unnest($1::text[], $2::bigint[], $6::text[]) AS held (bank, session, organi
     send_orders(held.organisation, held.bank, held.session, $3, $4, $5) AS o
 
 -- name: documents
--- The documents of a bank that are newer than those it holds. A version above a billion (rows.VERSION_MAX) is no
+-- The documents of a bank that are newer than those it holds. A version of a billion (rows.VERSION_MAX) is no
 -- server's of ours, and is replaced.
 SELECT name, version, body FROM documents
-WHERE bank = $1 AND coalesce(($2::jsonb ->> name)::bigint, 0) NOT BETWEEN version AND 1000000000 ORDER BY name
+WHERE bank = $1 AND coalesce(($2::jsonb ->> name)::bigint, 0) NOT BETWEEN version AND 999999999 ORDER BY name
 
 -- name: heard
 -- These banks spoke. A row that is locked is about to say so itself.
@@ -90,7 +90,7 @@ SELECT * FROM (
         EXISTS (
             SELECT FROM documents d
             WHERE d.bank = held.bank
-                AND coalesce((b.documents ->> d.name)::bigint, 0) NOT BETWEEN d.version AND 1000000000
+                AND coalesce((b.documents ->> d.name)::bigint, 0) NOT BETWEEN d.version AND 999999999
         ) AS documents
     FROM unnest($1::text[], $2::bigint[]) AS held (bank, session)
     JOIN banks b ON b.id = held.bank

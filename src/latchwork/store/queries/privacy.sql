@@ -155,7 +155,7 @@ WITH days AS (
 ), photos AS (
     DELETE FROM erased_photos p USING banks b, documents d
     WHERE b.id = p.bank AND d.bank = p.bank AND d.name = 'erased' AND p.at < $1::timestamptz - make_interval(days => $5)
-        AND (b.documents ->> 'erased')::int BETWEEN d.version AND 1000000000
+        AND (b.documents ->> 'erased')::int BETWEEN d.version AND 999999999
     RETURNING 1
 )
 SELECT jsonb_build_object(
