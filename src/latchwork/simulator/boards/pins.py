@@ -43,8 +43,8 @@ class BoardFactory(MockFactory):  # type: ignore[misc]  # gpiozero has no types
         self._told.wait(CONNECT_S)
 
     def say(self, pin: int, level: bool) -> None:
-        self._said[pin] = level
         self._cable.sendall(f"{pin} {level:d}\n".encode())
+        self._said[pin] = level
 
     def _listen(self) -> None:
         while True:
