@@ -1,7 +1,8 @@
-"""From a decision to the frame on the wire and to the door told open, for each driver of a serial board; and what many
-boards cost while nothing happens."""
+"""From a decision to the frame on the wire and to the door told open, for each driver; and what many boards cost while
+nothing happens."""
 
 import asyncio
+import os
 import random
 import sys
 import time
@@ -13,14 +14,21 @@ from typing import Any
 
 import uvloop
 
+from bench.driver_end import DEVICE_DOORS
 from latchwork.domain.words import DoorState
 from latchwork.edge import registry
 from latchwork.edge.config import BusTable
 from latchwork.edge.drivers.bus import SerialBus
+from latchwork.edge.drivers.device.driver import DeviceDriver
+from latchwork.edge.drivers.gpio.driver import Gpio
 from latchwork.edge.drivers.protocol import DoorsSeen, Reading
+from latchwork.simulator.boards.device_pins import CONTACT_PINS, RELAY_PINS
 from latchwork.simulator.boards.main import FAMILIES
 
-NAMES = ("kerong-cu16", "lcb-8a", "wkly", "winnsen", "modbus-relay")
+SERIAL = ("kerong-cu16", "lcb-8a", "wkly", "winnsen", "modbus-relay")
+DEVICES = ("shelly", "tasmota", "esphome", "gpio")
+"""Over HTTP, and on pins."""
+NAMES = SERIAL + DEVICES
 ROUNDS = 20
 REST_S = 3.2
 """Until the boards are polled slowly again. A second by chance comes to it: polls have a rhythm, people have none."""
@@ -34,8 +42,7 @@ BITS_PER_BYTE = 10
 class _Stand:
     """A driver, and what its boards' end reports."""
 
-    driver: SerialBus
-    baud: int
+    driver: SerialBus | DeviceDriver | Gpio
     arrivals: asyncio.StreamReader
     doors: dict[int, tuple[DoorState, float]] = field(default_factory=dict)
     """The last state told, and when."""
@@ -46,9 +53,6 @@ class _Stand:
             now = time.monotonic()
             self.doors.update({channel: (state, now) for channel, state in reading.doors.items()})
             self.news.set()
-
-    def wire_ms(self, data: bytes) -> float:
-        return len(data) * BITS_PER_BYTE * 1000 / self.baud
 
     async def told(self, channel: int, state: DoorState, since: float = 0.0) -> float:
         """When it was told."""
@@ -88,8 +92,8 @@ async def _run() -> dict[str, Any]:
     for name, (wire_ms, read_ms, each) in rounds.items():
         frame, noticed, proven = ([getattr(r, part) for r in each] for part in _Round.__slots__)
         print(
-            f"  {name:<14} {median(frame):7.2f} {_p90(frame):7.2f} {wire_ms:7.2f}   "
-            f"{median(noticed):8.1f} {read_ms:7.1f}   {median(proven):8.1f}"
+            f"  {name:<14} {median(frame):7.2f} {_p90(frame):7.2f} {wire_ms}   "
+            f"{median(noticed):8.1f} {read_ms}   {median(proven):8.1f}"
         )
     ten, _ = await _idle("kerong-cu16", (10,))
     many, slowest_s = await _idle("kerong-cu16", MANY)
@@ -108,8 +112,8 @@ def _p90(times: Sequence[float]) -> float:
     return quantiles(times, n=10, method="inclusive")[8]
 
 
-async def _measure(name: str) -> tuple[float, float, list[_Round]]:
-    """The wire's own time for an unlock and for a read (ms), and what was measured."""
+async def _measure(name: str) -> tuple[str, str, list[_Round]]:
+    """The wire's own time for an unlock and for a read (ms) where it is a serial one, and what was measured."""
     async with _stand(name, 1) as stand:
         channels = stand.driver.channels
         for channel in channels:
@@ -125,10 +129,16 @@ async def _measure(name: str) -> tuple[float, float, list[_Round]]:
             told = await stand.told(channel, DoorState.OPEN, began)
             await stand.told(channel, DoorState.CLOSED, told)
             rounds.append(_Round((unlocked - began) * 1000, (told - opened) * 1000, (told - began) * 1000))
-        dialect = stand.driver.dialect
-        (request,) = dialect.reads(FAMILIES[name].addresses[0])
-        reply = _REPLY_BYTES[name]
-        return stand.wire_ms(dialect.unlock(channels[0])), stand.wire_ms(request + bytes(reply)), rounds
+        return *_wire(name, stand.driver), rounds
+
+
+def _wire(name: str, driver: SerialBus | DeviceDriver | Gpio) -> tuple[str, str]:
+    if not isinstance(driver, SerialBus):
+        return f"{'-':>7}", f"{'-':>7}"
+    byte_ms = BITS_PER_BYTE * 1000 / registry.find(name).manifest.options["baud"]
+    (request,) = driver.dialect.reads(FAMILIES[name].addresses[0])
+    read_ms = (len(request) + _REPLY_BYTES[name]) * byte_ms
+    return f"{len(driver.dialect.unlock(driver.channels[0])) * byte_ms:7.2f}", f"{read_ms:7.1f}"
 
 
 _REPLY_BYTES = {"kerong-cu16": 9, "lcb-8a": 7, "wkly": 34, "winnsen": 7, "modbus-relay": 6}
@@ -154,6 +164,16 @@ async def _idle(name: str, buses: Sequence[int]) -> tuple[float, float]:
             await stand.__aexit__(None, None, None)
 
 
+def _bus(name: str, port: str, boards: int) -> BusTable:
+    if name in SERIAL:
+        return BusTable(name, port, tuple(FAMILIES[name].addresses[:boards]))
+    if name != "gpio":
+        return BusTable(name, port, options={"relays": DEVICE_DOORS, "inputs": DEVICE_DOORS})
+    os.environ |= {"GPIOZERO_PIN_FACTORY": "latchwork", "LATCHWORK_PINS": port}
+    pins = {"relays": list(RELAY_PINS[:DEVICE_DOORS]), "contacts": list(CONTACT_PINS[:DEVICE_DOORS])}
+    return BusTable(name, "gpio", options={**pins, "accept_host_timed": True})
+
+
 @asynccontextmanager
 async def _stand(name: str, boards: int) -> AsyncIterator[_Stand]:
     end = await asyncio.create_subprocess_exec(
@@ -164,10 +184,9 @@ async def _stand(name: str, boards: int) -> AsyncIterator[_Stand]:
     assert end.stdin is not None and end.stdout is not None
     try:
         port = (await end.stdout.readline()).decode().strip()
-        family = registry.find(name)
-        driver = family.driver(BusTable(name, port, tuple(FAMILIES[name].addresses[:boards])))
-        assert isinstance(driver, SerialBus)
-        stand = _Stand(driver, family.manifest.options["baud"], end.stdout)
+        driver = registry.find(name).driver(_bus(name, port, boards))
+        assert isinstance(driver, SerialBus | DeviceDriver | Gpio)
+        stand = _Stand(driver, end.stdout)
         task = asyncio.create_task(driver.run(stand.tell))
         try:
             yield stand

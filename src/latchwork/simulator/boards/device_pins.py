@@ -25,6 +25,7 @@ class PinsFront:
         self._server: asyncio.Server | None = None
         self._writers: dict[asyncio.StreamWriter, dict[int, int]] = {}
         """Who listens, and what they were told of each pin."""
+        self._serving: set[asyncio.Task[None]] = set()
 
     @property
     def port(self) -> str:
@@ -32,7 +33,7 @@ class PinsFront:
 
     async def open(self) -> None:
         if self._server is None:
-            self._server = await asyncio.start_server(self._serve, self._host, self._port, limit=LINE_BYTES_MAX)
+            self._server = await asyncio.start_server(self._accept, self._host, self._port, limit=LINE_BYTES_MAX)
             self._port = self._server.sockets[0].getsockname()[1]
 
     async def cut(self) -> None:
@@ -40,8 +41,14 @@ class PinsFront:
             self._server.close()
             for writer in tuple(self._writers):
                 writer.transport.abort()
+            await asyncio.gather(*self._serving)
             await self._server.wait_closed()
             self._server = None
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving = asyncio.create_task(self._serve(reader, writer))
+        self._serving.add(serving)
+        serving.add_done_callback(self._serving.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers[writer] = {}
