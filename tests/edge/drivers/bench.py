@@ -77,19 +77,11 @@ async def until(what: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-@dataclass
-class Stand:
-    kind: Kind
-    driver: Driver
-    boards: Boards[Any]
+class Believer:
+    """Who hears what a driver tells of a wall."""
+
     live: LiveWall
-    front: Front
-    edge: EdgeWall
-    channels: list[int]
-    readings: list[Reading] = field(default_factory=list)
-    """What the driver told."""
-    sees: list[See] = field(default_factory=list)
-    """What the edge made of it."""
+    readings: list[Reading]
 
     @property
     def wall(self) -> Wall:
@@ -110,6 +102,28 @@ class Stand:
     def losses(self) -> list[BoardLost]:
         return [reading for reading in self.readings if isinstance(reading, BoardLost)]
 
+    async def until_door(self, channel: int, state: DoorState) -> None:
+        await until(lambda: self.believed.get(channel) is state)
+
+    def hand(self, action: Callable[[int, float], bool], channel: int) -> None:
+        assert action(channel, self.live.now()), f"{action.__name__} of {channel} came to nothing"
+        self.live.touched()
+
+
+@dataclass
+class Stand(Believer):
+    kind: Kind
+    driver: Driver
+    boards: Boards[Any]
+    live: LiveWall
+    front: Front
+    edge: EdgeWall
+    channels: list[int]
+    readings: list[Reading] = field(default_factory=list)
+    """What the driver told."""
+    sees: list[See] = field(default_factory=list)
+    """What the edge made of it."""
+
     def told(self, channel: int) -> list[DoorState]:
         """One door's states as the edge tells them."""
         return [see.doors[door(channel)] for see in self.sees if door(channel) in see.doors]
@@ -126,16 +140,9 @@ class Stand:
         before = sum(not passed.from_board for passed in self.boards.log)
         return lambda: sum(not passed.from_board for passed in self.boards.log) >= before + more
 
-    async def until_door(self, channel: int, state: DoorState) -> None:
-        await until(lambda: self.believed.get(channel) is state)
-
     async def until_all(self, state: DoorState, channels: Iterable[int] | None = None) -> None:
         wanted = self.channels if channels is None else list(channels)
         await until(lambda: all(self.believed.get(channel) is state for channel in wanted))
-
-    def hand(self, action: Callable[[int, float], bool], channel: int) -> None:
-        assert action(channel, self.live.now()), f"{action.__name__} of {channel} came to nothing"
-        self.live.touched()
 
     async def shut(self, channel: int) -> None:
         """Push until the latch catches: while the coil has power, the spring wins."""

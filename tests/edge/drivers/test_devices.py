@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import iotcore
 import pytest
+from tests.edge.drivers.bench import Believer, until
 
 from latchwork.domain.words import DoorState
 from latchwork.edge import registry
@@ -24,7 +25,6 @@ from latchwork.simulator.boards.devices import Esphome, Relays, Shelly, Tasmota
 from latchwork.simulator.boards.front import LiveWall
 from latchwork.simulator.boards.wall import Wall
 
-PATIENCE_S = 30.0
 FAMILIES = ("shelly", "tasmota", "esphome")
 BROKER = """
 id = 0
@@ -57,13 +57,6 @@ Simulated = Shelly | Tasmota | Esphome
 Broker = tuple[str, int]
 
 
-async def until(what: Callable[[], bool]) -> None:
-    """Wait for something to become true of things that have nothing to wait on."""
-    async with asyncio.timeout(PATIENCE_S):
-        while not what():
-            await asyncio.sleep(0.01)
-
-
 def broker_in(folder: Path) -> iotcore.Broker:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -79,7 +72,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 
 
 @dataclass
-class Bench:
+class Bench(Believer):
     family: str
     driver: Driver
     device: Simulated
@@ -88,34 +81,8 @@ class Bench:
     front: Front
     readings: list[Reading]
 
-    @property
-    def wall(self) -> Wall:
-        return self.live.wall
-
-    @property
-    def believed(self) -> dict[int, DoorState]:
-        doors: dict[int, DoorState] = {}
-        for reading in self.readings:
-            match reading:
-                case DoorsSeen(changed):
-                    doors.update(changed)
-                case BoardLost(_, channels, _):
-                    doors.update(dict.fromkeys(channels, DoorState.UNKNOWN))
-        return doors
-
-    @property
-    def losses(self) -> list[str]:
-        return [reading.why for reading in self.readings if isinstance(reading, BoardLost)]
-
-    async def until_door(self, channel: int, state: DoorState) -> None:
-        await until(lambda: self.believed.get(channel) is state)
-
     async def until_all(self, state: DoorState) -> None:
         await until(lambda: [self.believed.get(door.channel) for door in self.wall] == [state] * len(self.wall.doors))
-
-    def hand(self, action: Callable[[int, float], bool], channel: int) -> None:
-        assert action(channel, self.live.now())
-        self.live.touched()
 
     def switched_on(self) -> list[int]:
         return [relay for _, relay, on, _ in self.device.relays.switched if on]
@@ -311,7 +278,7 @@ async def test_a_device_that_takes_a_pulse_and_says_nothing_may_have_heard_it_an
 async def test_a_password_that_fits_opens_and_another_does_not() -> None:
     async def story(stand: Bench) -> None:
         await until(lambda: stand.losses != [])
-        assert "another name or password" in stand.losses[0]
+        assert "another name or password" in stand.losses[0].why
         driver = driver_of(stand.family, stand.front.port, password="opensesame")
         async with running(driver) as readings:
             await until(lambda: readings == [DoorsSeen({0: DoorState.CLOSED})])
@@ -362,7 +329,7 @@ async def test_a_device_that_is_set_up_so_that_it_may_hold_a_coil_is_refused(
 ) -> None:
     async def story(stand: Bench) -> None:
         await until(lambda: stand.losses != [])
-        assert why in stand.losses[0]
+        assert why in stand.losses[0].why
         with pytest.raises(Fault):
             await stand.driver.pulse(0)
         assert stand.switched_on() == []
