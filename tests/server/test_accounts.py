@@ -318,6 +318,7 @@ async def test_nobody_ends_the_session_of_another(database: str, tmp_path: Path)
             accounts.set_role(office, his.who, mallory.id, "owner"),
             accounts.remove(office, his.who, grace.id),
             accounts.recover(office, his.who, grace.id),
+            accounts.sign_out(office, his.who, grace.id),
         ):
             with pytest.raises(Declined) as told:
                 await forbidden
@@ -392,6 +393,10 @@ async def test_the_last_owner_stays_even_when_two_leave_at_once(database: str, t
         made = await accounts.invite(office, who, "t@example.org", "technician")
         assert made.link is not None
         third = await accounts.accept(office, await _found(office, made.link), "Third", "", GOOD)
+        signed_in = await accounts.begin_session(office, third, "x", FIREFOX, Stage.FULL)
+        assert await sessions.find(office, signed_in)
+        await accounts.sign_out(office, who, third.id)
+        assert await sessions.find(office, signed_in) is None, "an owner signs somebody out"
         signed_in = await accounts.begin_session(office, third, "x", FIREFOX, Stage.FULL)
         await accounts.remove(office, who, third.id)
         assert await sessions.find(office, signed_in) is None, "whoever is removed is signed out"

@@ -240,7 +240,7 @@ RIGHTS: Final = (
     right(
         "keep_team", "Invite people, give them roles, help them back in", (OWNER,),
         "POST /operator/team/invitations", "POST /operator/team/invitations/{}/withdraw", "POST /operator/team/{}/role",
-        "POST /operator/team/{}/remove", "POST /operator/team/{}/recover",
+        "POST /operator/team/{}/remove", "POST /operator/team/{}/end-sessions", "POST /operator/team/{}/recover",
         "GET /operator/single-sign-on", "POST /operator/single-sign-on", "POST /operator/single-sign-on/{}/remove",
     ),
     right(

@@ -251,6 +251,13 @@ async def recover(office: Office, who: Who, account_id: str, language: str = "en
     )
 
 
+async def sign_out(office: Office, who: Who, account_id: str) -> None:
+    """Everywhere: a browser was lost, or left open."""
+    owners_only(who)
+    await _member(office, who, account_id)
+    await office.tables.do("end_sessions", account_id, None)
+
+
 async def set_role(office: Office, who: Who, account_id: str, role: str) -> None:
     owners_only(who)
     check_role(role)

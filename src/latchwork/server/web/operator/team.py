@@ -50,6 +50,12 @@ async def recover(office: TheOffice, session: Here, seal: Seal, account_id: From
     return await _team(office, session, seal, made)
 
 
+@post(f"{TEAM}/{{account_id:str}}/end-sessions", include_in_schema=False)
+async def sign_out(office: TheOffice, session: Here, account_id: FromPath[str]) -> Redirect:
+    await accounts.sign_out(office, session.who, account_id)
+    return Redirect(TEAM, status_code=303)
+
+
 async def _team(office: Office, session: Here, seal: str, made: links.Made | None = None) -> Response[str]:
     who = session.who
     return page(
@@ -64,4 +70,4 @@ async def _team(office: Office, session: Here, seal: str, made: links.Made | Non
     )
 
 
-HANDLERS = [team_page, invite, withdraw, set_role, remove, recover]
+HANDLERS = [team_page, invite, withdraw, set_role, sign_out, remove, recover]
