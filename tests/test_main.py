@@ -13,6 +13,7 @@ TABLE = {
     "doors": Subcommand("subcommand_for_this_test", "how many doors"),
     "broken": Subcommand("subcommand_with_a_bug", "imports what does not exist"),
     "doors shut": Subcommand("subcommand_for_this_test", "how many are shut"),
+    "interrupted": Subcommand("subcommand_stopped_while_it_loads", "takes long to import"),
     "absent": Subcommand("latchwork.no.such.module", "is not installed"),
 }
 
@@ -23,6 +24,7 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "def configure(parser): parser.add_argument('--doors', type=int)\ndef run(args): return args.doors\n"
     )
     (tmp_path / "subcommand_with_a_bug.py").write_text("import no_such_library\n")
+    (tmp_path / "subcommand_stopped_while_it_loads.py").write_text("raise KeyboardInterrupt\n")
     monkeypatch.syspath_prepend(tmp_path)
 
 
@@ -43,6 +45,10 @@ def test_a_subcommand_gets_its_arguments_and_gives_the_exit_code() -> None:
     assert main(["doors", "shut", "--doors", "8"], TABLE) == 8
 
 
+def test_control_c_is_an_exit_code_also_while_it_loads() -> None:
+    assert main(["interrupted"], TABLE) == 130
+
+
 def test_without_a_subcommand_it_helps(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([], TABLE) == 2
     assert "COMMAND" in capsys.readouterr().out
@@ -56,3 +62,9 @@ def test_an_absent_subcommand_is_named(capsys: pytest.CaptureFixture[str]) -> No
 def test_a_bug_inside_a_subcommand_is_not_called_absence() -> None:
     with pytest.raises(ModuleNotFoundError, match="no_such_library"):
         main(["broken"], TABLE)
+
+
+def test_a_simulation_of_nothing_does_not_say_that_everything_held(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["--seeds", "0"], ["--seeds", "-1"], ["--days", "-3"], ["--days", "nan"]):
+        assert main(["sim", *words]) == 2
+        assert "from 1" in capsys.readouterr().err

@@ -87,6 +87,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.seeds < 1 or not 0 < args.days < float("inf"):
+        print("latchwork sim: --seeds is a number from 1, and --days is more than 0", file=sys.stderr)
+        return 2
     if args.seed is not None:
         told = play(args.seed, args.days, stores=STORES[args.store], tell=True)
         print(f"trace {told.digest}")
