@@ -2,7 +2,9 @@
 
 import asyncio
 import re
+from datetime import datetime, time, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -212,6 +214,16 @@ async def test_a_recipient_enters_on_a_phone_and_keeps_a_passkey(
         await shot(page, "me-parcels-390")
         await page.get_by_role("button", name="Keep a passkey").click()
         await page.get_by_text("Next time this device lets you in.").wait_for()
+        back = datetime.now(ZoneInfo("Europe/Berlin")).date() + timedelta(days=9)
+        await page.get_by_label("Back on").fill(back.isoformat())
+        await page.get_by_role("button", name="Keep everything for me until then").click()
+        assert f" {back.day} " in await page.get_by_text("You are away until").inner_text()
+        away = (await place.ask("GET", f"people/{place.person}"))["away_until"]
+        assert datetime.fromisoformat(away) == datetime.combine(back, time(), ZoneInfo("Europe/Berlin"))
+        await shot(page, "me-away-390")
+        await page.get_by_role("button", name="I am back").click()
+        await page.get_by_label("Back on").wait_for()
+        assert (await place.ask("GET", f"people/{place.person}"))["away_until"] is None
         await page.get_by_label("Language").select_option("de")
         await page.get_by_label("A mail when something was collected").uncheck()
         await page.get_by_role("button", name="Keep it so").click()

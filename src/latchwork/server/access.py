@@ -278,7 +278,7 @@ RIGHTS: Final = (
         "GET /p/{}", "GET /p/{}/about", "GET /p/{}/change", "GET /p/{}/events", "GET /p/{}/receipt",
         "POST /p/{}/extend", "POST /p/{}/hold", "POST /p/{}/delegates", "POST /p/{}/delegates/{}/dismiss",
         "GET /me", "POST /me/code", "POST /me/enter", "POST /me/leave", "POST /me/passkey", "POST /me/passkeys",
-        "POST /me/preferences",
+        "POST /me/preferences", "POST /me/holiday",
     ),
     right(
         "be_a_wall", "Enrol, and speak for a bank", (Audience.DEVICE,),

@@ -164,20 +164,24 @@ def _not_possible(new: Details) -> Declined:
     return Declined(409, "external_id_taken", "Somebody else has this external id, or there is no such site.")
 
 
-async def set_away(office: Office, who: Who, person_id: str, until: datetime | None) -> Person:
+async def set_away(
+    office: Office, who: Who, person_id: str, until: datetime | None, days_max: int = AWAY_DAYS_MAX
+) -> Person:
     """On holiday until then, or back."""
     now = office.now()
-    if until is not None and not now < until <= now + timedelta(days=AWAY_DAYS_MAX):
-        raise Declined(422, "expired", "`until` lies within the next {days} days, or is null.", days=AWAY_DAYS_MAX)
+    if until is not None and not now < until <= now + timedelta(days=days_max):
+        raise Declined(422, "expired", "`until` lies within the next {days} days, or is null.", days=days_max)
     if not is_id(person_id) or not await office.tables.do("set_away", who.organisation, person_id, until):
         raise not_found("person")
     return await person(office, who, person_id)
 
 
-async def set_away_until_day(office: Office, who: Who, person_id: str, day: date) -> Person:
+async def set_away_until_day(
+    office: Office, who: Who, person_id: str, day: date, days_max: int = AWAY_DAYS_MAX
+) -> Person:
     """They are back on that day, where they live."""
     zone = await zone_of(office, who, await person(office, who, person_id))
-    return await set_away(office, who, person_id, datetime.combine(day, time(), zone))
+    return await set_away(office, who, person_id, datetime.combine(day, time(), zone), days_max)
 
 
 async def zone_of(office: Office, who: Who, found: Person) -> tzinfo:

@@ -8,11 +8,12 @@ import hmac
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from hashlib import sha256
 
 from latchwork.server.actions import ceremonies, guesses, passkeys, people, places, stays
-from latchwork.server.actions.office import Declined, Office
+from latchwork.server.actions.changes import OWN_HOLD_DAYS_MAX, RECIPIENT
+from latchwork.server.actions.office import Declined, Office, Who
 from latchwork.server.ledger import Gone
 
 CODE_LIFE = timedelta(minutes=10)
@@ -32,6 +33,8 @@ class Visitor:
     email: str | None
     language: str
     unwanted: Sequence[str]
+    away_until: datetime | None
+    """On holiday."""
     organisation: str
     created_at: datetime
     used_at: datetime
@@ -148,6 +151,29 @@ async def parcels(office: Office, who: list[Visitor]) -> list[Parcel]:
 async def prefer(office: Office, who: list[Visitor], language: str, unwanted: Sequence[people.News]) -> None:
     """In which language they are told, and of what not."""
     await office.tables.do("prefer", [visitor.id for visitor in who], language, unwanted)
+
+
+async def stay_away(office: Office, who: list[Visitor], day: date | None) -> None:
+    """On holiday until that day, or back: what is here for them, or comes meanwhile, is held."""
+    for visitor in who:
+        acting, asker = _acting(office, visitor)
+        if day is None:
+            await people.set_away(acting, asker, visitor.id, None)
+        else:
+            await people.set_away_until_day(acting, asker, visitor.id, day, OWN_HOLD_DAYS_MAX + 1)
+
+
+async def away_until(office: Office, visitor: Visitor) -> datetime | None:
+    """Where they live."""
+    if visitor.away_until is None or visitor.away_until <= office.now():
+        return None
+    acting, asker = _acting(office, visitor)
+    found = await people.person(acting, asker, visitor.id)
+    return visitor.away_until.astimezone(await people.zone_of(acting, asker, found))
+
+
+def _acting(office: Office, visitor: Visitor) -> tuple[Office, Who]:
+    return office.acting(visitor.organisation), Who(RECIPIENT, visitor.organisation, RECIPIENT, False, RECIPIENT)
 
 
 async def leave(office: Office, secret: str, *, everywhere: bool) -> None:

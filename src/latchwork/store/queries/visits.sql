@@ -22,7 +22,7 @@ RETURNING true
 
 -- name: visitors
 -- Whose visit this cookie is, the one with the longest history first.
-SELECT p.id, p.name, p.email, p.language, p.unwanted, v.organisation, v.created_at, v.used_at
+SELECT p.id, p.name, p.email, p.language, p.unwanted, p.away_until, v.organisation, v.created_at, v.used_at
 FROM visits v JOIN people p ON p.id = v.person
 WHERE v.secret = $1 AND v.ends_at > $2 AND v.used_at > $3
 ORDER BY p.created_at, p.id

@@ -1,13 +1,15 @@
 """All parcels of a recipient: entered by a mailed code or a passkey, without an account."""
 
+from datetime import timedelta
 from typing import Any
 
 from litestar import Response, get, post
 from litestar.response import Redirect
 
 from latchwork.server.actions import access, visits
+from latchwork.server.actions.changes import OWN_HOLD_DAYS_MAX
 from latchwork.server.actions.office import Declined, Office
-from latchwork.server.web.operator.session import Form, caller, cookie, cookie_name, same_site
+from latchwork.server.web.operator.session import Form, caller, cookie, cookie_name, day_in, same_site
 from latchwork.server.web.render import AnyRequest, TheOffice, page, speak, unwanted
 from latchwork.ui.words import languages, words
 
@@ -76,6 +78,16 @@ async def prefer(request: AnyRequest, office: TheOffice, data: Form) -> Redirect
     return Redirect(ME, status_code=303)
 
 
+@post(f"{ME}/holiday", include_in_schema=False)
+async def holiday(request: AnyRequest, office: TheOffice, data: Form) -> Response[Any]:
+    secret, who = await _form_of(request, office, data)
+    try:
+        await visits.stay_away(office, who, None if data.get("do") == "back" else day_in(data))
+    except Declined as declined:
+        return await _parcels(office, secret, who, declined)
+    return Redirect(ME, status_code=303)
+
+
 @post(f"{ME}/leave", include_in_schema=False)
 async def leave(request: AnyRequest, office: TheOffice, data: Form) -> Response[Any]:
     secret, _ = await _form_of(request, office, data)
@@ -137,10 +149,13 @@ async def _parcels(
         kept=kept,
         languages=[words(language) for language in languages()],
         unwanted=who[0].unwanted,
+        away=await visits.away_until(office, who[0]),
+        first_day=(office.now() + timedelta(days=1)).date(),
+        last_day=(office.now() + timedelta(days=OWN_HOLD_DAYS_MAX)).date(),
     )
     if question:
         answer.set_cookie(cookie(office, "question", question.cookie))
     return answer
 
 
-HANDLERS = [me, ask_code, enter, enter_by_passkey, keep_passkey, prefer, leave]
+HANDLERS = [me, ask_code, enter, enter_by_passkey, keep_passkey, prefer, holiday, leave]
