@@ -186,13 +186,18 @@ async def test_services_and_rules_are_data(database: str, tmp_path: Path) -> Non
         }  # fmt: skip
         parcel = {"id": "parcel", "deposit_by": "courier", "collect_by": "person", "pickup_hours_max": 72}
         await place.ask("PUT", services, 202, json={"services": [parcel, letter]})
-        rules = {"set_aside": {"01": ["letter"]}, "in_reach_kept": 2, "fallbacks": ["shelf", "desk"], "neighbour": None}
+        rules = {
+            "set_aside": {"01": ["letter"]}, "in_reach_kept": 2, "fallbacks": ["shelf", "desk"], "neighbour": None,
+            "directory": "names",
+        }  # fmt: skip
+        assert b'"A. L."' in (place.wall.journal.document("directory") or b"")
         await place.ask("PUT", f"banks/{place.bank}/policy", 202, json=rules)
         assert await place.ask("GET", f"banks/{place.bank}/policy") == rules
         await place.wall.sync()
         held = place.wall.bank
         assert (held.policy_version, held.policy.in_reach_kept, held.policy.fallbacks) == (3, 2, ("shelf", "desk"))
         assert held.policy.set_aside == {"01": ("letter",)}
+        assert b'"Ada Lovelace"' in (place.wall.journal.document("directory") or b"")
         told = {s["id"]: s for s in await place.ask("GET", services)}
         assert {k: told["letter"][k] for k in letter} == letter
         assert told["parcel"]["reopen_minutes"] == 10

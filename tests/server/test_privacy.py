@@ -250,6 +250,9 @@ async def test_a_recipient_reads_what_is_known_and_why(place: Town) -> None:
     page = (await place.ask("GET", f"stays/{stay}"))["page"]
     told = (await place.http.get(f"{page}/about")).text
     assert all(word in told for word in ("Town", "Ada Lovelace", "ada@example.org", "1Z999AA10123456784", "90 days"))
+    assert "sees your initials and unit, and nothing else" in told
+    await place.ask("PUT", f"banks/{place.bank}/policy", 202, json={"directory": "names"})
+    assert "sees your name and unit, and nothing else" in (await place.http.get(f"{page}/about")).text
     assert (await place.http.get(f"{place.url}/p/nonsense/about")).status_code == 404
 
 

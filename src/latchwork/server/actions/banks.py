@@ -36,13 +36,15 @@ class Rules:
 
     `set_aside`: compartments that only these services may use. `in_reach_kept`: so many compartments within reach of a
     wheelchair are kept for those who need one. `fallbacks`: where a thing goes that cannot be delivered here, best
-    first. `neighbour`: the bank that the fallback "neighbour" means.
+    first. `neighbour`: the bank that the fallback "neighbour" means. `directory`: whether its screen shows couriers
+    people's `initials` or their `names`.
     """
 
     set_aside: dict[str, list[str]] = field(default_factory=dict)
     in_reach_kept: int = 0
     fallbacks: list[str] = field(default_factory=list)
     neighbour: str | None = None
+    directory: str = "initials"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,9 @@ async def replace_rules(office: Office, who: Who, bank_id: str, rules: Rules) ->
         raise Declined(422, "bad_policy", "A bank is not its own neighbour.")
     if rules.neighbour is not None:
         await bank(office, who, rules.neighbour)
-    return await _adopt(office, who, found, offered, rules)
+    asked = await _adopt(office, who, found, offered, rules)
+    await people.refresh_directory(office, bank_id)
+    return asked
 
 
 async def _adopt(office: Office, who: Who, found: Bank, services: Sequence[Service], rules: Rules) -> Asked:

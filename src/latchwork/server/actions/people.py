@@ -83,10 +83,11 @@ class _Neighbour:
     name: str
     unit: str
     kind: Kind
+    shown: str
 
     def listed(self) -> Listed:
         """A department is no person, and shown by its name."""
-        shown = self.name if self.kind == "department" else initials(self.name)
+        shown = self.name if self.shown == "names" or self.kind == "department" else initials(self.name)
         return Listed(self.id, shown, self.unit, names.beginnings(self.id, self.name))
 
 

@@ -236,6 +236,8 @@ class Known:
     tracking: str | None
     kept: Retention
     looks: list[looks.Look]
+    shown: str
+    """What a courier sees at the wall: `initials` or `names`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +254,8 @@ async def known(office: Office, link: str) -> Known:
     run_by = await acting.tables.one(_Named, "organisation_name", row.organisation)
     kept = await retention(acting, row.organisation)
     seen = await looks.looks(acting, row.organisation, row.recipient) if row.recipient else []
-    return Known(run_by.name if run_by else "", person, row.tracking, kept, seen)
+    shown = await acting.tables.value("shown", row.bank)
+    return Known(run_by.name if run_by else "", person, row.tracking, kept, seen, shown)
 
 
 async def retention(office: Office, organisation: str) -> Retention:

@@ -96,12 +96,14 @@ class OfferedServices(Struct, frozen=True, forbid_unknown_fields=True):
 
 class BankRules(Struct, frozen=True, forbid_unknown_fields=True):
     """`set_aside`: by door, the only services that may use it. `fallbacks`: where a thing goes that cannot be
-    delivered, best first; `neighbour` is the bank that the word means."""
+    delivered, best first; `neighbour` is the bank that the word means. `directory`: what its screen shows couriers of
+    people, beside their unit."""
 
     set_aside: Annotated[dict[Door, Annotated[list[Name], Meta(max_length=20)]], Meta(max_length=2000)] = {}
     in_reach_kept: Annotated[int, Meta(ge=0, le=2000)] = 0
     fallbacks: Annotated[list[Literal["neighbour", "shelf", "desk", "carrier"]], Meta(max_length=4)] = []
     neighbour: Id | None = None
+    directory: Literal["initials", "names"] = "initials"
 
 
 class NewPerson(Struct, frozen=True, forbid_unknown_fields=True):

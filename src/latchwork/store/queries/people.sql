@@ -83,8 +83,13 @@ WHERE ($1::text IS NULL OR organisation = $1) AND ($2::text IS NULL OR id = $2) 
 
 -- name: directory
 -- Whom a courier at this bank may pick.
-SELECT p.id, p.name, p.unit, p.kind FROM people p JOIN banks b ON b.organisation = p.organisation
+SELECT p.id, p.name, p.unit, p.kind, coalesce(b.policy ->> 'directory', 'initials') AS shown
+FROM people p JOIN banks b ON b.organisation = p.organisation
 WHERE b.id = $1 AND p.party IS NULL AND (p.site IS NULL OR p.site = b.site) ORDER BY p.unit, p.name, p.id LIMIT $2
+
+-- name: shown
+-- What this bank's screen shows of people.
+SELECT coalesce(policy ->> 'directory', 'initials') AS value FROM banks WHERE id = $1
 
 -- name: put_document
 -- Newer than ours and than what the wall says it holds: a restored server is behind its walls.
