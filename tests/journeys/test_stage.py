@@ -19,8 +19,7 @@ from latchwork.simulator.stage import HOST, Ports
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 READY = "Ctrl-C ends everything."
-STOPPED_S = 30.0
-GONE_S = 5.0
+STOPPED_S = 60.0
 """PostgreSQL writes a checkpoint before it goes; everything else is gone at once."""
 
 
@@ -71,18 +70,18 @@ def test_it_stops_clean_dies_without_a_trace_and_remembers(data: Path) -> None:
     codes = first.codes()
     assert len(codes) == 4
     for name in ports.numbers.keys() - {"campus-line", "smtp"}:
-        assert httpx.get(ports.url(name), follow_redirects=True, timeout=10).status_code < 400, name
+        assert httpx.get(ports.url(name), follow_redirects=True, timeout=60).status_code < 400, name
     token = re.search(r"lw_\S+", first.said)
     assert token is not None
     headers = {"Authorization": f"Bearer {token[0]}"}
-    expected = httpx.get(f"{ports.url('server')}/api/v1/stays", headers=headers, timeout=10).json()
+    expected = httpx.get(f"{ports.url('server')}/api/v1/stays", headers=headers, timeout=60).json()
     assert {stay["tracking"] for stay in expected} == {"LW-1001", "LW-1002"}
     assert any("postgres" in text for text in living(data).values())
 
     for name in ("edge", "board", "catcher"):
         os.kill(next(pid for pid, text in living(data).items() if name in text), signal.SIGKILL)
     wait_until(lambda: first.said.count("starting it again") == 3)
-    httpx.get(ports.url("server"), timeout=10)
+    httpx.get(ports.url("server"), timeout=60)
 
     assert first.end(signal.SIGINT) == 0, first.said
     assert living(data) == {}
@@ -92,12 +91,12 @@ def test_it_stops_clean_dies_without_a_trace_and_remembers(data: Path) -> None:
     assert second.codes() == codes
     os.kill(second.process.pid, signal.SIGKILL)
     second.process.wait()
-    wait_until(lambda: living(data) == {}, GONE_S)
+    wait_until(lambda: living(data) == {})
 
     third = Run(data, ports)
     third.says(READY)
     assert third.codes() == codes
-    stays = httpx.get(f"{ports.url('server')}/api/v1/stays", headers=headers, timeout=10).json()
+    stays = httpx.get(f"{ports.url('server')}/api/v1/stays", headers=headers, timeout=60).json()
     assert {stay["id"] for stay in stays} == {stay["id"] for stay in expected}
     again = latchwork("run", "--data", str(data))
     assert again.returncode == 1

@@ -53,7 +53,7 @@ def now() -> datetime:
 
 
 async def receive(socket: ClientConnection) -> Message:
-    raw = await asyncio.wait_for(socket.recv(), 10)
+    raw = await asyncio.wait_for(socket.recv(), 60)
     assert isinstance(raw, bytes)
     return unpack(raw)
 

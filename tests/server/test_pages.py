@@ -312,7 +312,7 @@ async def test_events_begin_with_what_is_true_now_whatever_was_seen_before(datab
         async with place.http.stream("GET", f"{address}/events", headers={"Last-Event-ID": "nonsense"}) as answer:
             assert answer.headers["content-type"].startswith("text/event-stream")
             lines = answer.aiter_lines()
-            seen = [await asyncio.wait_for(anext(lines), 5) for _ in range(5)]
+            seen = [await asyncio.wait_for(anext(lines), 60) for _ in range(5)]
         assert "event: html" in seen
         assert any("On its way" in line for line in seen)
 

@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 
@@ -16,6 +17,10 @@ from latchwork.simulator.weather import Weather
 
 SEEDS = range(1000, 1024)
 DAYS = 0.7
+TROUBLES = (
+    *("crashes", "server crashes", "restores", "partitions", "boards lost", "clock jumps", "full disks"),
+    *("new epochs", "jams", "dead coils", "dead contacts", "messages lost"),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -31,10 +36,15 @@ def held(told: Told) -> Told:
     return told
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_everything_holds_in_bad_weather(seed: int) -> None:
-    told = held(play(seed, DAYS))
-    assert told.counts["entries"] > 20
+@pytest.mark.timeout(900)
+def test_everything_holds_in_bad_weather() -> None:
+    total = Counter[str]()
+    for seed in SEEDS:
+        told = held(play(seed, DAYS))
+        assert told.counts["entries"] > 20
+        total += told.counts
+    # Otherwise what holds would hold for want of anything happening.
+    assert [trouble for trouble in TROUBLES if not total[trouble]] == []
 
 
 def test_in_fair_weather_every_parcel_arrives_and_leaves() -> None:
@@ -42,23 +52,6 @@ def test_in_fair_weather_every_parcel_arrives_and_leaves() -> None:
     assert told.counts["deposits"] >= 10
     assert told.counts["collections"] + told.counts["recalls"] == told.counts["deposits"]
     assert told.counts["crashes"] == told.counts["server crashes"] == 0
-
-
-def test_the_seeds_see_every_kind_of_trouble() -> None:
-    """Otherwise what holds would hold for want of anything happening."""
-    total = sum((play(seed, 0.4).counts for seed in range(2100, 2124)), start=type(Told(0).counts)())
-    for trouble in (
-        "crashes",
-        "server crashes",
-        "restores",
-        "partitions",
-        "boards lost",
-        "clock jumps",
-        "full disks",
-        "new epochs",
-    ):
-        assert total[trouble], trouble
-    assert total["jams"] and total["dead coils"] and total["dead contacts"] and total["messages lost"]
 
 
 def test_a_seed_is_one_run_whatever_the_hash_seed() -> None:

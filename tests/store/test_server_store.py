@@ -359,9 +359,9 @@ async def test_news_reach_listeners_here_and_elsewhere(database: str) -> None:
         await enrol(here, bank)
         near, far = here.listen(Topic.ORDERS), there.listen(Topic.ORDERS)
         waiting = [asyncio.ensure_future(anext(near)), asyncio.ensure_future(anext(far))]
-        for _ in range(50):  # until the other's LISTEN stands
-            await here.announce(announcement(bank.id, _ + 1))
-            done, _pending = await asyncio.wait(waiting, timeout=0.1)
+        for n in range(600):  # until the other's LISTEN stands
+            await here.announce(announcement(bank.id, n + 1))
+            done, _ = await asyncio.wait(waiting, timeout=0.1)
             if len(done) == 2:
                 break
         assert [task.result() for task in waiting] == [bank.id, bank.id]

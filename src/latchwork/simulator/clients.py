@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 LOOK_S = 0.1
 SPRING_S = 0.25
 """After so long a door that was pushed too early has sprung open again."""

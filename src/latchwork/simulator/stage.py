@@ -38,10 +38,10 @@ PORTS: Mapping[str, tuple[str, int, str]] = {
     "mail": ("LATCHWORK_MAIL_PORT", 8025, "the mails that were sent"),
     "smtp": ("LATCHWORK_SMTP_PORT", 2525, "where the server hands its mails in"),
 }
-READY_S = 60.0
+READY_S = 120.0
 SERVER_READY_S = 180.0
 """The first start makes a database, and a start after a crash recovers one."""
-GRANTED_S = 30.0
+GRANTED_S = 60.0
 SERVER_STOP_S = 45.0
 WALLS = (LOBBY, CAMPUS)
 CARRIER = "Swift Parcels"

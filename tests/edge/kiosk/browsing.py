@@ -44,7 +44,7 @@ class Served:
             done.set()
 
         self.loop.call_soon_threadsafe(call)
-        assert done.wait(5)
+        assert done.wait(60)
 
 
 @contextmanager
@@ -64,7 +64,7 @@ def serving(desk: TestDesk) -> Iterator[Served]:
         yield Served(desk, f"http://127.0.0.1:{listener.getsockname()[1]}", loop, app.state.kiosk)
     finally:
         server.should_exit = True
-        thread.join(10)
+        thread.join(60)
         listener.close()
         loop.close()
         assert not thread.is_alive()

