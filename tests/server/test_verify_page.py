@@ -19,6 +19,7 @@ from tests.sync.test_receipts import CHANGES
 from latchwork.server.web.render import HERE
 from latchwork.server.web.verify import verify_page
 from latchwork.sync import receipts
+from latchwork.sync.codec import ENTRY_BYTES_MAX
 from latchwork.sync.keys import sticker
 
 FILE = HERE / "verify.html"
@@ -28,8 +29,15 @@ PATIENCE_MS = 30_000
 
 def test_it_carries_the_words_and_the_policy_that_it_needs() -> None:
     text = FILE.read_text(encoding="utf-8")
-    table = re.search(r"const WORDS = (\{.*?\});", text, re.DOTALL)
-    assert table is not None and json.loads(table[1]) == dict(receipts.WORDS)
+    same = {
+        "FORMAT": receipts.FORMAT,
+        "WORDS": dict(receipts.WORDS),
+        "NOTED": list(receipts._NOTED),
+        "ENTRY_BYTES_MAX": ENTRY_BYTES_MAX,
+    }
+    for name, value in same.items():
+        (written,) = re.findall(rf"^const {name} = (.*?);$", text, re.DOTALL | re.MULTILINE)
+        assert json.loads(written) == value, name
     hashes = {}
     for tag in ("script", "style"):
         (inside,) = re.findall(rf"<{tag}>(.*?)</{tag}>", text, re.DOTALL)
@@ -59,6 +67,15 @@ async def says(page: Page, heading: str) -> str:
     return await page.locator("#verdict p").inner_text()
 
 
+KINDS = [*receipts.WORDS, "Turned2Times", "X", "constructor", "__proto__", "\u0417\u0430", "a b", "", "A" * 65]
+BODIES: list[dict[str, Any]] = [
+    *({}, {"compartment": "07"}, {"compartment": 7}, {"compartment": "{door} $& \\1"}),
+    *({"presumed": True}, {"presumed": 1}, {"presumed": True, "why": "seen_empty", "compartment": "a"}),
+    *({field: "too_big_by_far"} for field in receipts._NOTED),
+    {**dict.fromkeys(receipts._NOTED, "not_this"), receipts._NOTED[0]: None, receipts._NOTED[1]: "this"},
+]
+
+
 async def test_a_recipient_checks_a_receipt(chromium_path: str) -> None:
     bank = await stories.wall()
     stay = await stories.collected(bank)
@@ -68,6 +85,9 @@ async def test_a_recipient_checks_a_receipt(chromium_path: str) -> None:
     async with browsing(chromium_path) as browser, looking(browser, PHONE) as page:
         await page.context.set_offline(True)
         await page.goto(FILE.as_uri())
+        entries = [(kind, body) for kind in KINDS for body in BODIES]
+        told_there = await page.evaluate("entries => entries.map(([kind, body]) => words(kind, body))", entries)
+        assert told_there == [receipts.words(kind, body) for kind, body in entries]
         await give(page, good)
         assert "anybody's" in await says(page, "Consistent, bank key not checked")
         await shot(page, "verify-consistent-390")
