@@ -8,6 +8,7 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from uuid import uuid4
@@ -115,21 +116,10 @@ async def _work(config: Config, who: identity.Identity, journal: SqliteJournal, 
     public = key.public_key().public_bytes_raw()
     talk = Talk(who.bank, loop, journal, public, key.sign, boot, args.go_on, desired.reported, desk.heed)
 
-    async def renew() -> None:
-        try:
-            fresh = await identity.finish_rotation(config.server, config.state, config.tls)
-        except (identity.EnrolmentRefused, httpx.HTTPError) as error:
-            log.warning("the next key waits: %s", error)
-            return
-        if fresh is not None:
-            async with desk.turn:
-                desired.take_key(fresh.key)
-                talk.use_key(fresh.key.public_key().public_bytes_raw(), fresh.key.sign)
-            log.warning("this controller has a new key: the wall needs a new sticker")
-
-    link = Link(config.server, desk, talk, software, renew, config.tls)
+    link = Link(config.server, desk, talk, software, partial(_renew, config, desk, desired, talk), config.tls)
     desk.partner = link.ask
     app = kiosk_app(desk, bank_name=who.name or who.bank[:8], hosts={*LOOPBACK, *config.kiosk_names})
+    screen: Kiosk = app.state.kiosk
     kiosk = _KioskServer(
         uvicorn.Config(
             app,
@@ -139,12 +129,7 @@ async def _work(config: Config, who: identity.Identity, journal: SqliteJournal, 
             timeout_graceful_shutdown=1,
         )
     )
-    screen: Kiosk = app.state.kiosk
-    for stop in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(stop, kiosk.stop)
-    serving = asyncio.create_task(kiosk.serve())
-    while not (kiosk.started or serving.done()):  # noqa: ASYNC110 - uvicorn has no event for it
-        await asyncio.sleep(0.01)
+    serving = await kiosk.serving()
     desired.come_up()
     watchdog = Watchdog()
     works = (
@@ -178,6 +163,20 @@ async def _work(config: Config, who: identity.Identity, journal: SqliteJournal, 
         readings.close()
 
 
+async def _renew(config: Config, desk: EdgeDesk, desired: Desired, talk: Talk) -> None:
+    """Takes the next key, where one is wanted and the server has it."""
+    try:
+        fresh = await identity.finish_rotation(config.server, config.state, config.tls)
+    except (identity.EnrolmentRefused, httpx.HTTPError) as error:
+        log.warning("the next key waits: %s", error)
+        return
+    if fresh is not None:
+        async with desk.turn:
+            desired.take_key(fresh.key)
+            talk.use_key(fresh.key.public_key().public_bytes_raw(), fresh.key.sign)
+        log.warning("this controller has a new key: the wall needs a new sticker")
+
+
 async def _guard(loop: Loop, keys: tuple[str, ...]) -> None:
     """Somebody at the controller itself says whose signatures count."""
     if (await loop.do(GuardHere(keys))).refusal is not None:
@@ -192,5 +191,14 @@ class _KioskServer(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         yield
 
-    def stop(self) -> None:
+    async def serving(self) -> asyncio.Task[None]:
+        """Until a signal; returns once it is up, or has failed to be."""
+        for end in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(end, self._stop)
+        task = asyncio.create_task(self.serve())
+        while not (self.started or task.done()):  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(0.01)
+        return task
+
+    def _stop(self) -> None:
         self.should_exit = True

@@ -268,27 +268,16 @@ async def running(
             ledger=ledger,
             inner_hosts=given.inner_hosts,
         )
-        if not await _patiently(lambda: access.vault_fits(office)):
-            raise Unusable(
-                "This database was made with another master secret: every code would be wrong. "
-                f"Restore {given.state / 'master.secret'}, or name the right file in LATCHWORK_MASTER_SECRET_FILE."
-            )
-        try:
-            await _patiently(lambda: privacy.replay(office, ledger.read()))
-        except ValueError as error:
-            raise Unusable(f"The ledger of what must stay gone is damaged: {error}. Repair or restore it.") from None
+        await _reconcile(office, ledger, given.state)
         live = Live()
         witness = Witness(store, vault.witness, vault.sign_as_witness, clock)
         link = Link(store, Exchange(store, clock, witness.take), clock, partial(partners.advise, office))
         work: list[Coroutine[Any, Any, None]] = [live.relay(store, topic) for topic in Topic]
-        work.append(_keep_witnessing(witness))
-        work.append(_keep_house(office))
+        work += (_keep_witnessing(witness), _keep_house(office))
         if mailer is not None:
-            for outbox, write in (
-                (PostgresOutbox(store), mail_writer(office, given.mail_from)),
-                (LinkOutbox(store), _link_writer(office, given.mail_from)),
-            ):
-                work.append(_keep_sending(Dispatcher(outbox, write, mailer, clock)))
+            notices = Dispatcher(PostgresOutbox(store), mail_writer(office, given.mail_from), mailer, clock)
+            links_sent = Dispatcher(LinkOutbox(store), _link_writer(office, given.mail_from), mailer, clock)
+            work += (_keep_sending(notices), _keep_sending(links_sent))
         else:
             log.warning("LATCHWORK_SMTP_URL is not set: notices wait in the outbox")
         if not given.public_url.startswith("https:"):
@@ -302,6 +291,22 @@ async def running(
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _reconcile(office: Office, ledger: Ledger, state: Path) -> None:
+    """Secret, database and ledger belong together; what a restored database forgot is revoked or erased again.
+
+    Raises Unusable.
+    """
+    if not await _patiently(lambda: access.vault_fits(office)):
+        raise Unusable(
+            "This database was made with another master secret: every code would be wrong. "
+            f"Restore {state / 'master.secret'}, or name the right file in LATCHWORK_MASTER_SECRET_FILE."
+        )
+    try:
+        await _patiently(lambda: privacy.replay(office, ledger.read()))
+    except ValueError as error:
+        raise Unusable(f"The ledger of what must stay gone is damaged: {error}. Repair or restore it.") from None
 
 
 def application(office: Office, live: Live, link: Link, security_contact: str | None = None) -> Litestar:

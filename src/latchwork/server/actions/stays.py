@@ -12,6 +12,7 @@ from latchwork.domain.bank import About, Bank, Policy, Service
 from latchwork.domain.words import (
     BankId,
     ClaimId,
+    Lookup,
     PartyId,
     PassId,
     PersonId,
@@ -271,20 +272,11 @@ async def announce(office: Office, who: Who, new: NewStay, key: str, request: by
     service = chosen(facts, new)
     stay, now = StayId(office.new_id()), office.now()
     label = office.vault.label(new.bank, facts.code_generation, new.tracking) if new.tracking else None
-    about = About(
-        service.id,
-        PartyId(new.party) if new.party else None,
-        ThingId(new.thing) if new.thing else None,
-        PersonId(new.recipient) if new.recipient else None,
-        label,
-        new.size,
-        new.in_reach,
-    )
     if new.reserve_until is not None:
         in_time(now, new.reserve_until, RESERVE_DAYS_MAX, "reserve_until")
     drop_off = PassId(office.new_id()) if service.deposit_by is Role.PERSON else None
     claim = ClaimId(office.new_id()) if new.reserve_until else None
-    asked = order(office, c.Expect(stay, about, drop_off, claim, new.reserve_until))
+    asked = order(office, c.Expect(stay, _about(new, service, label), drop_off, claim, new.reserve_until))
     body = msgspec.json.encode(Accepted(stay, new.bank, "asked", asked.id))
     size = new.size
     done = await office.store.announce(
@@ -322,6 +314,18 @@ async def announce(office: Office, who: Who, new: NewStay, key: str, request: by
     if done.outcome is not Outcome.CREATED:
         raise _REFUSED[done.outcome]()
     return Reply(201, body, False)
+
+
+def _about(new: NewStay, service: Service, label: Lookup | None) -> About:
+    return About(
+        service.id,
+        PartyId(new.party) if new.party else None,
+        ThingId(new.thing) if new.thing else None,
+        PersonId(new.recipient) if new.recipient else None,
+        label,
+        new.size,
+        new.in_reach,
+    )
 
 
 def own(who: Who, key: str) -> str:
