@@ -35,15 +35,6 @@ def soon(**later: float) -> str:
     return (datetime.now(UTC) + timedelta(**later)).isoformat()
 
 
-async def here(place: Town, key: str = "LW-1") -> str:
-    """A parcel that is in."""
-    stay = str((await place.announce(key))["id"])
-    await place.wall.sync()
-    await place.wall.put_in(place.courier, stay)
-    await place.wall.sync()
-    return stay
-
-
 async def read(place: Town, stay: str) -> dict[str, Any]:
     found: dict[str, Any] = await place.ask("GET", f"stays/{stay}")
     return found
@@ -75,7 +66,7 @@ async def test_a_stay_is_extended_held_blocked_and_freed(database: str, tmp_path
         await place.settle()
         service = {**PARCEL, "extensions_max": 1, "extension_hours": 24}
         await place.ask("PUT", f"banks/{place.bank}/services", json={"services": [service]})
-        stay = await here(place)
+        stay = await place.deposit()
         before = datetime.fromisoformat((await read(place, stay))["deadline"])
         twice = await asyncio.gather(*(place.ask("POST", f"stays/{stay}/extend", 202) for _ in range(4)))
         assert len({asked["instruction"] for asked in twice}) == 1, "asked twice is asked once"
@@ -110,7 +101,7 @@ async def test_a_stay_is_extended_held_blocked_and_freed(database: str, tmp_path
 async def test_a_parcel_is_given_to_its_right_recipient_who_is_told(database: str, tmp_path: Path) -> None:
     async with town(database, tmp_path, mail=True) as place:
         await place.settle()
-        stay = await here(place)
+        stay = await place.deposit()
         pin = (await place.mails(1))[0]["text"].split("Your code: ")[1].splitlines()[0].replace(" ", "")
         grace = {"name": "Grace Hopper", "email": "grace@example.org", "unit": "14", "language": "de"}
         right = (await place.ask("POST", "people", json=grace))["id"]
@@ -156,7 +147,7 @@ async def test_what_went_into_the_wrong_flats_name_is_a_task(database: str, tmp_
 async def test_a_delegate_fetches_one_parcel_until_a_time(database: str, tmp_path: Path) -> None:
     async with town(database, tmp_path, mail=True) as place:
         await place.settle()
-        stay = await here(place)
+        stay = await place.deposit()
         bo = {"name": "Bo", "email": "bo@example.org", "until": soon(days=1)}
         keyed = {"Idempotency-Key": '"bo"'}
         asked = await place.ask("POST", f"stays/{stay}/delegates", 202, json=bo, headers=keyed)
@@ -194,7 +185,7 @@ async def test_a_household_card_and_a_code_that_changes_daily(database: str, tmp
         await place.ask("POST", "passes", 422, json={**card, "code": "12345678"})
         known = {"bank": place.bank, "role": "courier", "code": "600700800"}
         elsewhere = await place.ask("POST", "passes", 202, json=known)
-        stay = await here(place)
+        stay = await place.deposit()
         held = place.wall.bank.passes[place.wall.bank.codes[keys.card_lookup(place.wall.code_key, "04a27f")]].grant
         assert (held.pass_id, held.recipient) == (granted["id"], place.person)
         assert (await place.ask("GET", f"passes/{granted['id']}"))["digits"] is None, "a card has no digits of ours"
@@ -226,7 +217,7 @@ async def test_holiday_holds_whatever_comes_meanwhile(database: str, tmp_path: P
         back = soon(days=30)
         person = await place.ask("PUT", f"people/{place.person}/holiday", 200, json={"until": back})
         assert person["away_until"] is not None
-        stay = await here(place)
+        stay = await place.deposit()
 
         async def held() -> bool:
             await place.wall.sync()
@@ -332,7 +323,7 @@ async def test_what_finds_no_room_goes_on_by_the_chain(database: str, tmp_path: 
     async with town(database, tmp_path, mail=True) as place:
         await place.settle()
         other, wall = await second_bank(place)
-        held = await here(place, "LW-held")
+        held = await place.deposit("LW-held")
         pin = (await place.mails(1))[0]["text"].split("Your code: ")[1].splitlines()[0].replace(" ", "")
         rules = {"fallbacks": ["neighbour", "shelf", "desk"], "neighbour": other}
         await place.ask("PUT", f"banks/{place.bank}/policy", 202, json=rules)
@@ -655,7 +646,7 @@ async def test_a_carrier_sees_what_to_take_out(database: str, tmp_path: Path) ->
         late = (await place.announce("LW-L", service="quick"))["id"]
         await place.wall.sync()
         await place.wall.put_in(place.courier, late)
-        refused, fine = await here(place, "LW-R"), await here(place, "LW-F")
+        refused, fine = await place.deposit("LW-R"), await place.deposit("LW-F")
         wall = place.wall
         pickup = wall.bank.stays[StayId(refused)].pickup
         assert pickup is not None
@@ -734,8 +725,8 @@ async def test_reminders_come_once_and_only_while_they_are_true(database: str, t
         await place.settle()
         service = {**PARCEL, "reminder_hours": [48, 24]}
         await place.ask("PUT", f"banks/{place.bank}/services", json={"services": [service]})
-        stay = await here(place)
-        gone = await here(place, "LW-2")
+        stay = await place.deposit()
+        gone = await place.deposit("LW-2")
         await place.mails(2)
         connection = await asyncpg.connect(database)
         try:

@@ -68,10 +68,7 @@ async def test_nobody_takes_a_look_back(database: str, tmp_path: Path) -> None:
 async def test_whoevers_door_staff_open_is_told_and_told_once(database: str, tmp_path: Path) -> None:
     async with town(database, tmp_path, mail=True) as place:
         await place.settle()
-        stay = (await place.announce("LW-1"))["id"]
-        await place.wall.sync()
-        await place.wall.put_in(place.courier, stay)
-        await place.wall.sync()
+        await place.deposit()
         await place.mails(1)
         await staff(place, database, "attendant")
         door = f"banks/{place.bank}/compartments"
@@ -98,10 +95,7 @@ async def test_a_thing_whose_recipient_cannot_be_told_is_a_managers_business(dat
     async with town(database, tmp_path) as place:
         await place.settle()
         mute = (await place.ask("POST", "people", json={"name": "No Mail"}))["id"]
-        stay = (await place.announce("LW-1", recipient=mute))["id"]
-        await place.wall.sync()
-        await place.wall.put_in(place.courier, stay)
-        await place.wall.sync()
+        await place.deposit(recipient=mute)
         owner, door = place.token, f"banks/{place.bank}/compartments/01/open"
         for role in ("attendant", "technician"):
             place.token = owner

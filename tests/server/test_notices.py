@@ -34,10 +34,7 @@ T0 = datetime(2026, 3, 1, 8, tzinfo=UTC)
 async def test_the_recipient_is_told_with_code_picture_and_link(database: str, tmp_path: Path) -> None:
     async with town(database, tmp_path, mail=True) as place:
         await place.settle()
-        stay = (await place.announce("LW-1"))["id"]
-        await place.wall.sync()
-        await place.wall.put_in(place.courier, stay)
-        await place.wall.sync()
+        stay = await place.deposit()
         (mail,) = await place.mails(1)
         pin = mail["text"].split("Your code: ")[1].splitlines()[0]
         assert len(pin.replace(" ", "")) == 6 and " " in pin
@@ -88,10 +85,7 @@ async def test_a_notice_that_is_no_longer_true_is_not_sent(database: str, tmp_pa
 async def test_no_code_and_no_address_is_in_the_outbox(database: str, tmp_path: Path) -> None:
     async with town(database, tmp_path) as place:
         await place.settle()
-        stay = (await place.announce("LW-1"))["id"]
-        await place.wall.sync()
-        await place.wall.put_in(place.courier, stay)
-        await place.wall.sync()
+        stay = await place.deposit()
         page = (await place.ask("GET", f"stays/{stay}"))["page"]
         async with connected(database) as connection:
             dump = ""
@@ -124,10 +118,7 @@ async def test_a_claim_that_died_is_taken_over_when_its_lease_is_over(database: 
     """One process dies after claiming; another sends."""
     async with town(database, tmp_path) as place:
         await place.settle()
-        stay = (await place.announce("LW-1"))["id"]
-        await place.wall.sync()
-        await place.wall.put_in(place.courier, stay)
-        await place.wall.sync()
+        await place.deposit()
     async with await PostgresStore.connect(database) as store:
         outbox = PostgresOutbox(store)
         now = datetime.now(UTC)

@@ -150,10 +150,7 @@ async def test_a_recipient_keeps_a_parcel_and_sends_somebody(database: str, tmp_
         service = {"id": "parcel", "deposit_by": "courier", "collect_by": "person", "pickup_hours_max": 72}
         service |= {"extensions_max": 1, "extension_hours": 24}
         await place.ask("PUT", f"banks/{place.bank}/services", json={"services": [service]})
-        stay = (await place.announce("LW-2041 7733"))["id"]
-        await place.wall.sync()
-        await place.wall.put_in(place.courier, stay)
-        await place.wall.sync()
+        stay = await place.deposit("LW-2041 7733")
         async with looking(browser, PHONE) as page:
             await page.goto(await parcel_page(place, stay))
             await page.get_by_role("link", name="More time, or somebody else").click()

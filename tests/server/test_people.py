@@ -293,10 +293,7 @@ async def look_after_a_post_room(place: Town, database: str) -> None:
     assert [x.name for x in papers.matches("lovel")] == ["A. L."] == [x.name for x in papers.matches("Ada Lovelace 12")]
     assert papers.matches("ada hopper") == []
 
-    stay = (await place.announce("LW-1", recipient=room["id"]))["id"]
-    await place.wall.sync()
-    await place.wall.put_in(place.courier, stay)
-    await place.wall.sync()
+    await place.deposit(recipient=room["id"])
     (mail,) = await place.mails(1)
     assert "Ada Lovelace (Post Room)" in mail["text"] and "Your code: " in mail["text"]
 

@@ -114,10 +114,7 @@ TAMPERED = [
 async def test_a_tampered_copy_makes_no_receipt(database: str, tmp_path: Path) -> None:
     async with town(database, tmp_path) as place:
         await place.settle()
-        stay = (await place.announce("LW-1"))["id"]
-        await place.wall.sync()
-        await place.wall.put_in(place.courier, stay)
-        await place.wall.sync()
+        stay = await place.deposit()
         good = await receipt(place, stay)
         owner = await asyncpg.connect(database)
         fetch = owner.fetch

@@ -141,6 +141,14 @@ class Town:
         told = {"bank": self.bank, "recipient": self.person, "party": self.party, "tracking": key, **body}
         return await self.ask("POST", "stays", status, json=told, headers={"Idempotency-Key": f'"{key}"'})
 
+    async def deposit(self, key: str = "LW-1", **body: Any) -> str:
+        """A parcel that was announced and is in; the id of its stay."""
+        stay = str((await self.announce(key, **body))["id"])
+        await self.wall.sync()
+        await self.wall.put_in(self.courier, stay)
+        await self.wall.sync()
+        return stay
+
     async def settle(self) -> "Town":
         """An organisation with a site, a person, a carrier, and a bank whose controller has enrolled."""
         self.token = (await self.ask("POST", "organisations", json={"name": "Town"}))["token"]
