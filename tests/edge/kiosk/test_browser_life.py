@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from playwright.sync_api import Page, expect
 from tests.edge.kiosk.browsing import Served, heading, shot
-from tests.edge.kiosk.desk import DHX, LARGE, MAX, PARCEL, TestDesk, fittings
+from tests.edge.kiosk.desk import DHX, JANE, LARGE, MAX, PARCEL, TestDesk, fittings
 
 from latchwork.domain import commands as c
 from latchwork.domain.bank import Fitting, Hours, Policy, Service
@@ -107,7 +107,13 @@ def test_two_behind_one_door_are_told_apart(page: Page, served: Served) -> None:
     press(page, "Finish")
     press(page, "Next, please")
     heading(page, "Type your code")
-    scan(page, desk.pickup(first))
+    third = desk.stored("C33", size=LARGE)
+    desk.instruct(c.GrantPass(PassId("a" * 32), Role.PERSON, recipient=JANE, lookup=desk.code("4711")))
+    scan(page, "4711")
+    heading(page, "There are 3 for you")
+    expect(page.get_by_role("button", name="Open door 01")).to_have_count(1)
+    shot(page, "mine-together")
+    press(page, "Open door 01")
     heading(page, "Door 01 is open")
     press(page, "I leave some of it inside")
     heading(page, "Which one?")
@@ -116,7 +122,7 @@ def test_two_behind_one_door_are_told_apart(page: Page, served: Served) -> None:
     heading(page, "Is it still inside?")
     press(page, "Yes")
     heading(page, "Door 01 is open")
-    assert {first, second} == set(desk.bank.stays)
+    assert {first, second, third} == set(desk.bank.stays)
 
 
 def test_a_courier_with_a_photo_a_shelf_and_one_that_cannot_be_delivered(page: Page, served: Served) -> None:
