@@ -17,7 +17,7 @@ from latchwork.domain import commands as c
 from latchwork.domain.words import ClaimId, OpeningId, StayId
 from latchwork.server.actions import accounts, factors, links, passkeys, privacy, sessions, visits
 from latchwork.server.actions.accounts import Account
-from latchwork.server.actions.office import Office
+from latchwork.server.actions.office import Declined, Office
 from latchwork.server.actions.sessions import Stage
 from latchwork.server.ledger import Gone, Ledger, Line
 from latchwork.store.embedded import wheel_binaries
@@ -132,6 +132,7 @@ async def test_a_backup_from_before_brings_nothing_back(database: str, tmp_path:
         assert invited.link is not None
         link = await links.find(office, invited.link.rsplit("/", 1)[1])
         second = await accounts.accept(office, link, "Eve", "", "nine yellow kettles hum")
+        second, _codes = await with_app(office, second)
         await accounts.invite(office, session.who, "mallory@example.org", "owner")
         (unused,) = await links.invitations(office, session.who)
         other = (await place.ask("POST", "organisations", json={"name": "Post"}, headers=_root(place)))["token"]
@@ -151,6 +152,16 @@ async def test_a_backup_from_before_brings_nothing_back(database: str, tmp_path:
         await passkeys.remove(office, session, text(key.id))
         await links.withdraw(office, session.who, unused.id)
         await accounts.use_app(office, session, _code(office, await accounts.read(office, owner.id)))
+        begun = await accounts.recover(office, session.who, second.id)
+        assert begun.link is not None
+        anew = await links.find(office, begun.link.rsplit("/", 1)[1])
+        await accounts.new_password(office, anew, "ten yellow kettles hum")
+        await accounts.change_password(office, session, "nine orange spoons ring")
+        with pytest.raises(Declined):
+            await accounts.use_app(office, session, "not a code")
+        assert office.ledger is not None
+        assert await privacy.replay(office, office.ledger.read()) == 0, "a start without a restore changes nothing"
+        assert (await accounts.read(office, owner.id)).app == 2
         person, wall = place.person, place.wall
     await _restore(database, dump)
     told = await everything(database)
@@ -165,7 +176,8 @@ async def test_a_backup_from_before_brings_nothing_back(database: str, tmp_path:
         now = await accounts.read(office, owner.id)
         assert (now.password, now.app) == ("replaced", None) and now.recovery_left == 0
         assert await accounts.password_fits(office, owner.email, GOOD, "192.0.2.7", "") is None
-        assert (await accounts.read(office, second.id)).role == "auditor"
+        other = await accounts.read(office, second.id)
+        assert (other.role, other.password, other.app, other.recovery_left) == ("auditor", "replaced", None, 0)
         assert await place.ask("GET", f"banks/{wall.id}/admissions") == []
         assert await office.store.fetch("TABLE sessions") == []
         rows = await office.store.fetch("SELECT FROM banks WHERE key_revoked_at IS NOT NULL")

@@ -152,9 +152,10 @@ async def new_password(office: Office, link: Link, password: str) -> Account:
 
 
 async def _forget_factors(office: Office, account: Account) -> None:
-    office.note(Gone.APP, account.organisation, account.id)
-    office.note(Gone.CODES, account.organisation, account.id)
-    for passkey in await office.tables.all(_Id, "forget_factors", account.id):
+    now = office.now()
+    office.note(Gone.APP, account.organisation, account.id, now)
+    office.note(Gone.CODES, account.organisation, account.id, now)
+    for passkey in await office.tables.all(_Id, "forget_factors", account.id, now):
         office.note(Gone.PASSKEY, account.organisation, passkey.id)
 
 
@@ -181,11 +182,12 @@ async def change_password(office: Office, session: Session, password: str | None
 
 
 async def _set_password(office: Office, account: Account, stored: str | None) -> None:
-    if account.password is not None:
-        office.note(Gone.PASSWORD, account.organisation, account.id)
+    now = office.now()
     # Addresses are unique beyond organisations, so only the server itself can tell.
-    if not await office.house().tables.do("set_password", account.id, stored, office.now()):
+    if not await office.house().tables.do("set_password", account.id, stored, now):
         raise _taken()
+    if account.password is not None:
+        office.note(Gone.PASSWORD, account.organisation, account.id, now)
 
 
 async def own(office: Office, session: Session) -> Account:
@@ -199,9 +201,10 @@ async def use_app(office: Office, session: Session, code: str) -> list[str]:
     if session.stage == Stage.FULL:
         sessions.check_recent(office, session)
     account = await own(office, session)
+    now = office.now()
+    await factors.set_app(office, account.id, next_app(account), code, now)
     if account.app is not None:
-        office.note(Gone.APP, account.organisation, account.id)
-    await factors.set_app(office, account.id, next_app(account), code)
+        office.note(Gone.APP, account.organisation, account.id, now)
     return await new_codes(office, account)
 
 
@@ -212,9 +215,11 @@ async def recovery_codes(office: Office, session: Session) -> list[str]:
 
 async def new_codes(office: Office, account: Account) -> list[str]:
     """Shown once; those of before are worth nothing any more."""
+    now = office.now()
+    codes = await factors.new_recovery_codes(office, account.id, now)
     if account.recovery is not None:
-        office.note(Gone.CODES, account.organisation, account.id)
-    return await factors.new_recovery_codes(office, account.id)
+        office.note(Gone.CODES, account.organisation, account.id, now)
+    return codes
 
 
 def next_app(account: Account) -> int:

@@ -61,12 +61,12 @@ async def check_recovery(office: Office, account: str, generation: int, code: st
     return False
 
 
-async def new_recovery_codes(office: Office, account: str) -> list[str]:
-    generation = await office.tables.value("set_recovery", account, office.now())
+async def new_recovery_codes(office: Office, account: str, now: datetime) -> list[str]:
+    generation = await office.tables.value("set_recovery", account, now)
     return [office.vault.recovery_code(account, generation, n) for n in range(RECOVERY_CODES)]
 
 
-async def set_app(office: Office, account: str, generation: int, code: str) -> None:
+async def set_app(office: Office, account: str, generation: int, code: str, now: datetime) -> None:
     """Takes the app into use, once it has shown that it has the secret."""
     counted = [guesses.by(office, "new app", account)]
     await guesses.count(office, counted)
@@ -74,4 +74,4 @@ async def set_app(office: Office, account: str, generation: int, code: str) -> N
     if step is None:
         raise Declined(422, "wrong_code", "That is not the code of this moment. Look at the clock of your phone.")
     await guesses.right(office, counted)
-    await office.tables.do("set_app", account, generation, step, office.now())
+    await office.tables.do("set_app", account, generation, step, now)

@@ -64,10 +64,10 @@ class Office:
         """As it was made."""
         return replace(self, tables=Tables(self.store))
 
-    def note(self, what: Gone, organisation: str, name: str) -> None:
-        """Raises OSError: then it must not be done."""
+    def note(self, what: Gone, organisation: str, name: str, at: datetime | None = None) -> None:
+        """`at`: of what took its place, so that this itself stays. Raises OSError: then it must not be done."""
         if self.ledger is not None:
-            self.ledger.note(Line(self.now(), what, organisation, name))
+            self.ledger.note(Line(at or self.now(), what, organisation, name))
 
     def new_id(self) -> str:
         return self.draw(16).hex()

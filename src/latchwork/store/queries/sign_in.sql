@@ -41,7 +41,8 @@ WHERE id = $1 AND recovery = $2 AND NOT recovery_used @> ARRAY[$3::int] RETURNIN
 -- name: forget_factors
 -- New numbers only: what was given out before proves nothing any more. The passkeys that went.
 WITH changed AS (
-    UPDATE accounts SET app = NULL, recovery = recovery + 1, recovery_used = '{0,1,2,3,4,5,6,7,8,9}' WHERE id = $1
+    UPDATE accounts SET app = NULL, recovery = recovery + 1, recovery_used = '{0,1,2,3,4,5,6,7,8,9}', recovery_at = $2
+    WHERE id = $1
 )
 DELETE FROM passkeys WHERE account = $1 RETURNING id
 
