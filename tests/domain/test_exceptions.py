@@ -550,6 +550,24 @@ def test_midnight_is_the_end_of_the_day_before() -> None:
     assert policy.deadline(bank, service, end) == end + timedelta(days=1)
 
 
+def test_what_came_while_the_clock_was_behind_has_its_whole_time() -> None:
+    w = wall()
+    w.do(c.DoubtClock())
+    stay, held = put_in(w, about()), put_in(w, about())
+    before = w.bank.stays[stay].deadline
+    assert before is not None
+    w.instruct(c.Amend(held, until=before))
+    w.now += timedelta(days=5)
+    w.do(c.TrustClock(timedelta(days=5).total_seconds()))
+    w.do(c.Tick())
+    assert (w.bank.stays[stay].state, w.bank.stays[stay].deadline) == (StayState.DEPOSITED, before + timedelta(days=5))
+    assert w.bank.stays[held].state is StayState.EXPIRED, "that was an hour of the server's"
+    w.do(c.DoubtClock())
+    w.do(c.TrustClock(timedelta(days=5).total_seconds()))
+    assert w.bank.stays[stay].deadline == before + timedelta(days=5), "and once only"
+    holds(w)
+
+
 def test_a_minute_that_does_not_exist_is_the_change_itself() -> None:
     bank = Bank(BankId("b"), policy=Policy(utc_offsets=BERLIN))
     assert policy.at_local(bank, datetime.fromisoformat("2026-03-29T02:30")) == datetime(2026, 3, 29, 1, tzinfo=UTC)

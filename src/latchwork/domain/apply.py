@@ -103,7 +103,11 @@ def _clock_doubted(bank: Bank, body: e.ClockDoubted) -> Bank:
 
 
 def _clock_confirmed(bank: Bank, body: e.ClockConfirmed) -> Bank:
-    return replace(bank, clock_doubted=False)
+    stays = bank.stays
+    for stay in bank.stays.values():
+        if stay.guessed:
+            stays = stays.put(stay.id, replace(stay, guessed=False))
+    return replace(bank, clock_doubted=False, stays=stays)
 
 
 def _answered(bank: Bank, body: e.Answered) -> Bank:
@@ -222,6 +226,7 @@ def _stored(bank: Bank, body: e.Stored) -> Bank:
         delegates=before.delegates if before else (),
         why=body.why,
         photo_sha256=body.photo_sha256,
+        guessed=bank.clock_doubted,
     )
     bank = _with_pass(_put(bank, stay), body.pickup, PassState.WAITING)
     bank = _outcome(bank, body.session, body.stay, StayState.DEPOSITED)
@@ -285,6 +290,10 @@ def _amended(bank: Bank, body: e.Amended) -> Bank:
     if body.pickup is not None:
         stay = replace(stay, pickup=body.pickup.pass_id, delegates=())
     why = None if body.stay_state is StayState.DEPOSITED else stay.why or body.why
+    if body.why is Reason.CLOCK_SET:
+        why = stay.why
+    elif body.why in (Reason.HELD, Reason.REASSIGNED):
+        stay = replace(stay, guessed=bank.clock_doubted and body.why is Reason.REASSIGNED)
     stay = replace(
         stay, about=body.about, state=body.stay_state, deadline=body.deadline, extensions=body.extensions, why=why
     )

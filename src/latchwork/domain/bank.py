@@ -188,6 +188,8 @@ class Stay:
     """Staff is taking it to another compartment: this claim waits for it."""
     photo_sha256: str | None = None
     """Names the picture that was taken when it was put in."""
+    guessed: bool = False
+    """Its deadline counts from a time that nobody had confirmed."""
 
 
 @dataclass(frozen=True, slots=True)

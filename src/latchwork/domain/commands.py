@@ -546,7 +546,9 @@ class DoubtClock:
 
 @dataclass(frozen=True, slots=True)
 class TrustClock:
-    pass
+    """`behind_s`: how far bank time was behind, as it turns out."""
+
+    behind_s: float = 0.0
 
 
 Command = (

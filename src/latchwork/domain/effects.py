@@ -57,7 +57,7 @@ def notice(body: Body) -> Notice | None:
     return _NOTICES.get(type(body))
 
 
-_AMENDED = {Reason.EXTENDED: Notice.EXTENDED, Reason.HELD: Notice.EXTENDED}
+_AMENDED = dict.fromkeys((Reason.EXTENDED, Reason.HELD, Reason.CLOCK_SET), Notice.EXTENDED)
 
 
 def next_opening(bank: Bank) -> Opening | None:

@@ -205,6 +205,10 @@ def deadline(bank: Bank, service: Service, since: datetime, hours: int | None = 
     return at_local(bank, day)
 
 
+CLOCK_OFF_S = 300
+"""A clock that was behind by less was right enough."""
+
+
 def next_midnight(bank: Bank, now: datetime) -> datetime:
     there = local(bank, now)
     return at_local(bank, there.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1))

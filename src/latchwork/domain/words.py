@@ -193,6 +193,8 @@ class Reason(StrEnum):
     REVOKED = "revoked"
     EXTENDED = "extended"
     HELD = "held"
+    CLOCK_SET = "clock_set"
+    """The clock was behind when it was put in."""
     REASSIGNED = "reassigned"
     MOVED = "moved"
     UNBLOCKED = "unblocked"

@@ -114,6 +114,7 @@ class Loop:
         self._beginning: tuple[Command, ...] = ()
         self._retry_at = float("-inf")
         self._last_step_at = clock.monotonic()
+        self._behind_s = 0.0
 
     async def start(self, boot: str, software: str, fittings: tuple[Fitting, ...]) -> None:
         """Fold the journal and settle what was under way. Pulses nothing. Raises Unfit."""
@@ -199,6 +200,16 @@ class Loop:
         if self.clock.server_now() is None and now - at > AHEAD_MAX + since:
             return at + since
         return max(now, at + since / 2)
+
+    def hear_time(self, server_time: datetime, fresh: bool = False) -> None:
+        before = self._now()
+        self.clock.confirm(server_time, fresh)
+        self._behind_s = (self._now() - before).total_seconds() + (self._behind_s if self.bank.clock_doubted else 0.0)
+
+    async def trust_clock(self) -> None:
+        """What the server says has confirmed it."""
+        if self.bank.clock_doubted:
+            await self.do(c.TrustClock(self._behind_s))
 
     def _put_off(self, command: Command) -> Decision:
         self._retry_at = self.clock.monotonic() + FULL_RETRY_SECONDS

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from latchwork.domain import commands as c
 from latchwork.domain.words import BankId, Reason
 from latchwork.edge.loop import Loop
 from latchwork.edge.recovery import Pile, Recovery
@@ -91,7 +90,7 @@ class Talk:
     def hello(self, challenge: Challenge, software: str) -> Hello:
         self._end = None
         self._signed = (0, 0)  # this server may have lost what we signed
-        self._loop.clock.confirm(challenge.time, fresh=True)
+        self._loop.hear_time(challenge.time, fresh=True)
         self._configuration_told = self._configuration()
         return Hello(
             self._bank,
@@ -117,9 +116,8 @@ class Talk:
             self._end.hear(down)
         self.server_differs = self._differs(down)
         self._turn_page(self._end, down)
-        self._loop.clock.confirm(down.time)
-        if self._loop.bank.clock_doubted:
-            await self._loop.do(c.TrustClock())
+        self._loop.hear_time(down.time)
+        await self._loop.trust_clock()
         for document in down.documents:
             with suppress(self._loop.full, OSError):  # only this is lost, and the server sends it again
                 self._heed(document.name, document.body)

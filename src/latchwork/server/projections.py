@@ -511,7 +511,8 @@ def _amended(page: _Page, body: e.Amended) -> None:
         deadline=body.deadline,
         ended_at=None,
     )
-    page.settle(body.stay, _STAYS_DOUBTS)
+    if body.why is not Reason.CLOCK_SET:
+        page.settle(body.stay, _STAYS_DOUBTS)
 
 
 def _moved(page: _Page, body: e.Moved) -> None:

@@ -78,3 +78,19 @@ async def test_a_night_of_twenty_three_hours(database: str, tmp_path: Path) -> N
         wall.off_s = 0.0
         wall.mend()
         await here.becomes(two, "expired")
+
+        # Its power was gone for days, and its battery has forgotten the time: what comes then has its whole time.
+        three = await here.announce("LW-3")
+        await wall.stop()
+        wall.off_s = -40 * 86400.0
+        await here.pass_time(days=6)
+        await wall.start()
+        courier = await here.courier()
+        await courier.deliver("LW-3")
+        await courier.press("sign_out")
+        put_in = here.time.utc()
+        wall.off_s = 0.0
+        wall.mend()
+        found = await here.becomes(three, "deposited")
+        end = datetime.fromisoformat(found["deadline"])
+        assert timedelta(hours=24) <= end - put_in <= timedelta(hours=72), "its whole day, and up to midnight"

@@ -1,7 +1,7 @@
 """What the machine says: boot, doors, sensors, time."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from latchwork.domain import commands as c
 from latchwork.domain import entries as e
@@ -296,4 +296,13 @@ def doubt_clock(bank: Bank, cmd: c.DoubtClock, now: datetime) -> Decision:
 
 
 def trust_clock(bank: Bank, cmd: c.TrustClock, now: datetime) -> Decision:
-    return yes(e.ClockConfirmed()) if bank.clock_doubted else Decision()
+    """What was put in while the clock was behind has its whole time all the same."""
+    if not bank.clock_doubted:
+        return Decision()
+    behind = timedelta(seconds=cmd.behind_s if cmd.behind_s >= policy.CLOCK_OFF_S else 0)
+    later: list[e.Body] = []
+    for stay in sorted(bank.stays.values(), key=lambda s: s.id) if behind else ():
+        if stay.guessed and stay.deadline is not None and stay.state is StayState.DEPOSITED:
+            end = policy.deadline(bank, bank.services[stay.about.service], stay.deadline + behind, 0)
+            later.append(e.Amended(stay.id, stay.about, stay.state, Reason.CLOCK_SET, end, stay.extensions))
+    return yes(*later, e.ClockConfirmed())
