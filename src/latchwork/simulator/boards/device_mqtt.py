@@ -13,7 +13,7 @@ from latchwork.simulator.boards.devices import Esphome, Refused, Shelly, Tasmota
 from latchwork.simulator.boards.front import LiveWall
 
 KEEPALIVE_S = 5
-RECONNECT_S = 1.0
+RECONNECT_S = 0.1
 
 Say = Callable[..., Awaitable[None]]
 
