@@ -15,9 +15,10 @@ import zxingcpp
 from PIL import Image
 from tests.server.town import town
 
+from latchwork.server.actions import links
 from latchwork.server.actions.letters import CODED, STILL_TRUE, Letter
 from latchwork.server.actions.parcel import Parcel
-from latchwork.server.mail import BadSetting, SmtpMailer, compose, qr_png
+from latchwork.server.mail import BadSetting, SmtpMailer, compose, compose_link, qr_png
 from latchwork.server.notices import DELAY_MAX, LEASE, TRIES_MAX, Dispatcher, NothingToSay, Undelivered, delay
 from latchwork.store.outbox import DueNotice, PostgresOutbox
 from latchwork.store.postgres import PostgresStore
@@ -260,6 +261,23 @@ def test_every_notice_is_said_in_every_language(kind: str, language: str) -> Non
     assert "{" not in text + str(message["Subject"]) and f'lang="{language}"' in html
     assert ("123 456" in text) is ("123 456" in html) is (kind in CODED)
     assert ("Sunday" in text) is (language == "en")
+
+
+MAILED = sorted({*links.Purpose} - {links.Purpose.OWNER, links.Purpose.SIGN_IN})
+
+
+@pytest.mark.parametrize("purpose", MAILED)
+def test_a_mail_about_an_account_is_told_in_the_language_of_its_reader(purpose: str) -> None:
+    there = "https://x.example.org/l"
+    told = links.Letter(
+        id="l1", purpose=purpose, to="a@example.org", name="Ada", organisation="Elm Court", role="auditor", about=None,
+        created_at=T0, expires_at=T0, address=there, language="de",
+    )  # fmt: skip
+    message = compose_link(told, "Lockers <lockers@example.org>", T0)
+    text, html = _part(message, "plain"), _part(message, "html")
+    assert 'lang="de"' in html and there in text + str(message["Subject"]) and "{" not in text
+    assert "Guten Tag, Ada," in text and ("Prüfer" in text) is (purpose == links.Purpose.INVITATION)
+    assert "Hello Ada," in _part(compose_link(replace(told, language="en"), "l@example.org", T0), "plain")
 
 
 def test_one_notice_has_one_message_id() -> None:
