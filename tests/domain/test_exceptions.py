@@ -419,7 +419,10 @@ def test_a_reservation_holds_a_door_for_its_thing_and_lets_it_go() -> None:
 def test_the_last_one_in_reach_is_kept_for_whoever_needs_it() -> None:
     w = Wall()
     reach = {SMALL: 800, LARGE: 1600}
-    w.do(c.Fit(tuple(Fitting(x.id, x.fitting.size, reach_mm=reach[x.id]) for x in w.bank.compartments.values())))
+    built = [Fitting(x.id, x.fitting.size, reach_mm=reach[x.id]) for x in w.bank.compartments.values()]
+    gate = Fitting(CompartmentId("G"), Size(9, 9, 9), reach_mm=1000, gate=True)
+    w.do(c.Fit((*built, gate)))
+    w.do(c.See({gate.id: DoorState.CLOSED}))
     w.instruct(c.Adopt(2, Policy((PARCEL,), in_reach_kept=1)))
     chosen = policy.choose(w.bank, about())
     assert not isinstance(chosen, Reason) and (chosen[0].id, chosen[1]) == (LARGE, Reason.IN_REACH_KEPT)

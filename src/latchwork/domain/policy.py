@@ -95,7 +95,9 @@ def _fitting(bank: Bank, about: About, volume_min_mm3: int = 0) -> tuple[list[Co
 
 
 def _in_reach(compartment: Compartment) -> bool:
-    return compartment.fitting.reach_mm in REACH_MM
+    """Neither a gate nor a shelf is a compartment for anybody."""
+    fitting = compartment.fitting
+    return fitting.reach_mm in REACH_MM and not (fitting.gate or fitting.shelf)
 
 
 def _smallest(compartments: Iterable[Compartment]) -> Compartment:
