@@ -14,6 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from latchwork.store import migrate
 from latchwork.store.embedded import Embedded
@@ -21,6 +22,9 @@ from latchwork.store.embedded import Embedded
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "shared_buffers": "64MB"}
 """Tests kill processes, never the machine: what a power cut would lose is not at stake."""
+
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 T = TypeVar("T")
 

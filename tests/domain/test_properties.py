@@ -315,7 +315,7 @@ def live(random: Random, steps: int) -> Iterator[tuple[World, c.Command, c.Decis
                 whole(world.bank)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.integers(0, 2**32))
 def test_any_commands_keep_the_bank_whole(seed: int) -> None:
     for world, command, decision in live(Random(seed), 150):

@@ -202,7 +202,7 @@ async def live(steps: list[Step]) -> World:
     return world
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(STEPS, max_size=60))
 def test_whatever_happens_no_coil_and_no_supply_is_asked_too_much(steps: list[Step]) -> None:
     asyncio.run(live(steps))

@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import httpx
@@ -117,7 +118,7 @@ class World:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(open_dir: Path) -> AsyncIterator[World]:
-    async with Stage(open_dir / "edges", Ports.free(), print, parcels=False) as stage:
+    async with Stage(open_dir / f"edges-{token_hex(3)}", Ports.free(), print, parcels=False) as stage:
         world = World(stage)
         yield world
         for hands in world.hands.values():

@@ -499,7 +499,7 @@ def refused_or_done(answer: httpx.Response) -> None:
         is_problem(answer, answer.status_code)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(sorted(FIELDS)), st.data())
 def test_no_body_makes_the_server_fail(loop_town: Any, route: str, data: st.DataObject) -> None:
     fields = dict(FIELDS[route])
@@ -510,7 +510,7 @@ def test_no_body_makes_the_server_fail(loop_town: Any, route: str, data: st.Data
     refused_or_done(send(loop_town, "POST", route, json=body))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(sorted(FIELDS)), st.binary(max_size=200))
 def test_no_bytes_make_the_server_fail(loop_town: Any, route: str, body: bytes) -> None:
     refused_or_done(send(loop_town, "POST", route, content=body))

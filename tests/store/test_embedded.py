@@ -34,7 +34,7 @@ time.sleep(60)
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def made(open_dir: Path) -> Path:
     """A data folder with one table, stopped. Making one takes longest, so tests start from copies."""
     folder = open_dir / "made"

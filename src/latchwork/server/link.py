@@ -90,8 +90,10 @@ class Link:
         exchange: Exchange,
         clock: Callable[[], datetime],
         advise: Callable[[BankId, str, str], Awaitable[bool | None]] | None = None,
+        look_seconds: float = LOOK_SECONDS,
     ) -> None:
-        """`advise` asks a partner about a label."""
+        """`advise` asks a partner about a label. `look_seconds`: how often work is looked for that nobody hinted at."""
+        self._look_seconds = look_seconds
         self._advise = advise
         self._store = store
         self._exchange = exchange
@@ -208,7 +210,7 @@ class Link:
         while True:
             hinted = True
             try:
-                async with asyncio.timeout(LOOK_SECONDS):
+                async with asyncio.timeout(self._look_seconds):
                     await self._wake.wait()
             except TimeoutError:
                 hinted = False
