@@ -79,7 +79,7 @@ class World:
 
         async def look() -> bool | None:
             try:
-                async with httpx.AsyncClient() as client:
+                async with httpx.AsyncClient(timeout=60) as client:
                     return (await client.get(f"{self.stage.ports.url(wall.key)}/screen")).is_success or None
             except httpx.HTTPError:
                 return None
@@ -106,7 +106,7 @@ class World:
         return before
 
     async def board(self, wall: DemoWall, path: str) -> None:
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             (await client.post(f"{self.stage.ports.url(f'{wall.key}-board')}{path}")).raise_for_status()
 
     async def logged(self, wall: DemoWall, text: str) -> None:

@@ -45,7 +45,7 @@ async def test_the_recipient_is_told_with_code_picture_and_link(database: str, t
         assert mail["message_id"] == f"<{notice['id']}@example.org>"
         assert notice["sent_at"] is not None
 
-        async with httpx.AsyncClient(base_url=place.mail_url) as catcher:
+        async with httpx.AsyncClient(timeout=60, base_url=place.mail_url) as catcher:
             html = (await catcher.get(f"/mails/{mail['id']}/html")).text
             picture = (await catcher.get(f"/mails/{mail['id']}/picture")).content
             assert (await catcher.get(f"/mails/{mail['id']}")).status_code == 200

@@ -239,7 +239,9 @@ async def test_an_operator_settles_what_a_person_must(database: str, tmp_path: P
 async def read_in_german(place: Town, browser: Browser, stay: str) -> None:
     """Every page that a link of an operator's page leads to, and a recipient's: none has an English sentence."""
     english = [text for text, told in words("de").sentences.items() if " " in text and len(text) > 10 and text != told]
-    async with httpx.AsyncClient(base_url=place.url, headers={"Accept-Language": "de-AT,en;q=0.5"}) as reader:
+    async with httpx.AsyncClient(
+        timeout=60, base_url=place.url, headers={"Accept-Language": "de-AT,en;q=0.5"}
+    ) as reader:
 
         async def read(path: str) -> str:
             answer = await reader.get(path)
@@ -318,7 +320,7 @@ async def test_a_form_from_elsewhere_does_nothing(database: str, tmp_path: Path)
     async with town(database, tmp_path) as place:
         await place.settle()
         door = f"/operator/banks/{place.bank}/doors/01"
-        async with httpx.AsyncClient(base_url=place.url) as browser:
+        async with httpx.AsyncClient(timeout=60, base_url=place.url) as browser:
             other = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
             link = await place.sign_in_link()
             told = await browser.post(link, headers=other)

@@ -23,7 +23,7 @@ async def test_secrets_are_in_no_log(database: str, tmp_path: Path, caplog: pyte
         place = stage.place
         link = (tmp_path / OWNER_FILE).read_text().strip()
         secrets = [place.token, place.root, link.rsplit("/", 1)[1], GOOD, SECRET]
-        async with httpx.AsyncClient(base_url=place.url, headers=HERE) as browser:
+        async with httpx.AsyncClient(timeout=60, base_url=place.url, headers=HERE) as browser:
             form = {"name": "Grace Hopper", "email": "grace@example.org", "password": GOOD}
             assert (await browser.post(link, data=form)).status_code == 303
             page = (await browser.get("/operator/app")).text

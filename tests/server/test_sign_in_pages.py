@@ -136,7 +136,10 @@ async def test_an_owner_begins_invites_and_signs_in_again(database: str, tmp_pat
 
 
 async def test_the_cookie_is_new_at_each_step_and_dies_at_signing_out(database: str, tmp_path: Path) -> None:
-    async with town(database, tmp_path) as place, httpx.AsyncClient(base_url=place.url, headers=HERE) as browser:
+    async with (
+        town(database, tmp_path) as place,
+        httpx.AsyncClient(timeout=60, base_url=place.url, headers=HERE) as browser,
+    ):
         browser.cookies.set("latchwork-session", "x" * 43)
         signed = await browser.post(await place.sign_in_link())
         mine = signed.cookies["latchwork-session"]

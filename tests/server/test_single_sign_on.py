@@ -48,7 +48,7 @@ class Stage:
         return inside
 
     async def invite(self, email: str = "ada@example.org", role: str = "manager") -> None:
-        async with httpx.AsyncClient(base_url=self.place.url, headers=HERE) as owner:
+        async with httpx.AsyncClient(timeout=60, base_url=self.place.url, headers=HERE) as owner:
             await self.place.sign_in(owner)
             seal = _seal((await owner.get("/operator/team")).text)
             form = {"seal": seal, "email": email, "role": role}
@@ -57,7 +57,7 @@ class Stage:
 
 async def name(place: Town, provider: IdentityProvider, adds_as: str = "") -> str:
     """An owner names the provider; its id."""
-    async with httpx.AsyncClient(base_url=place.url, headers=HERE) as owner:
+    async with httpx.AsyncClient(timeout=60, base_url=place.url, headers=HERE) as owner:
         await place.sign_in(owner)
         seal = _seal((await owner.get("/operator/single-sign-on")).text)
         form = {"seal": seal, "name": "Town ID", "issuer": provider.url, "client": CLIENT, "secret": SECRET}
@@ -72,7 +72,7 @@ async def a_stage(database: str, folder: Path, adds_as: str = "") -> AsyncIterat
     async with (
         town(database, folder, inner_hosts=frozenset({"127.0.0.1"})) as place,
         identity_provider() as provider,
-        httpx.AsyncClient(base_url=place.url, follow_redirects=False) as browser,
+        httpx.AsyncClient(timeout=60, base_url=place.url, follow_redirects=False) as browser,
     ):
         await place.settle()
         yield Stage(place, provider, await name(place, provider, adds_as), browser)
@@ -184,7 +184,7 @@ async def test_an_answer_counts_once_and_in_its_own_browser(database: str, tmp_p
     async with a_stage(database, tmp_path, "auditor") as stage:
         away = await stage.browser.get(f"/operator/sso/{stage.id}")
         back = (await stage.browser.get(away.headers["location"])).headers["location"]
-        async with httpx.AsyncClient(base_url=stage.place.url) as another:
+        async with httpx.AsyncClient(timeout=60, base_url=stage.place.url) as another:
             assert (await another.get(back)).status_code == 403
             await another.get(f"/operator/sso/{stage.id}")
             assert (await another.get(back)).status_code == 403, "with a question of its own"
@@ -271,7 +271,7 @@ async def test_somebody_signed_in_connects_another_identity(database: str, tmp_p
 async def test_removing_a_provider_signs_its_people_out(database: str, tmp_path: Path) -> None:
     async with a_stage(database, tmp_path, "auditor") as stage:
         assert await stage.signs_in()
-        async with httpx.AsyncClient(base_url=stage.place.url, headers=HERE) as owner:
+        async with httpx.AsyncClient(timeout=60, base_url=stage.place.url, headers=HERE) as owner:
             await stage.place.sign_in(owner)
             seal = _seal((await owner.get("/operator/single-sign-on")).text)
             await owner.post(f"/operator/single-sign-on/{stage.id}/remove", data={"seal": seal})

@@ -166,7 +166,7 @@ async def test_a_recipients_passkey_opens_their_parcels_and_no_operators_page(da
 async def test_a_form_of_another_visit_does_nothing(database: str, tmp_path: Path) -> None:
     async with town(database, tmp_path, mail=True) as place:
         await place.settle()
-        async with httpx.AsyncClient(base_url=place.url, headers=HERE) as phone:
+        async with httpx.AsyncClient(timeout=60, base_url=place.url, headers=HERE) as phone:
             await enter(place, phone)
             for seal in ("", "0" * 64):
                 assert (await phone.post("/me/leave", data={"seal": seal})).status_code == 403

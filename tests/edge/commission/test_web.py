@@ -106,7 +106,11 @@ async def test_a_wall_is_commissioned_in_a_browser(tmp_path: Path, chromium_path
 
 async def test_who_does_not_get_in(tmp_path: Path) -> None:
     path = new_file(tmp_path)
-    async with kerong_wall(tmp_path) as (live, _), served(path) as link, httpx.AsyncClient(trust_env=False) as browser:
+    async with (
+        kerong_wall(tmp_path) as (live, _),
+        served(path) as link,
+        httpx.AsyncClient(timeout=60, trust_env=False) as browser,
+    ):
         home = link.partition("?")[0]
         assert (await browser.get(home)).status_code == 403
         assert (await browser.get(f"{home}?token=guess")).status_code == 403
@@ -114,7 +118,7 @@ async def test_who_does_not_get_in(tmp_path: Path) -> None:
         assert (await browser.get(link, headers={"Host": "evil.example"})).status_code == 421
         assert (await browser.get(link)).status_code == 303
         assert "Are all of them shut?" in (await browser.get(home)).text
-        async with httpx.AsyncClient(trust_env=False) as another:
+        async with httpx.AsyncClient(timeout=60, trust_env=False) as another:
             assert (await another.get(link)).status_code == 403, "the link works once"
         elsewhere = {"Sec-Fetch-Site": "cross-site"}
         assert (await browser.post(home, data={"do": "yes"}, headers=elsewhere)).status_code == 403

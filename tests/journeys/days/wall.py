@@ -191,7 +191,7 @@ class Person:
     def __init__(self, wall: Wall) -> None:
         self.wall = wall
         self.now: dict[str, Any] = {}
-        self._http = httpx.AsyncClient(transport=wall, base_url="http://localhost")
+        self._http = httpx.AsyncClient(timeout=60, transport=wall, base_url="http://localhost")
 
     async def press(self, do: str, **more: Any) -> str:
         answer = await self._http.post("/act", json={"do": do, **more})

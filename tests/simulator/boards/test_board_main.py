@@ -281,7 +281,7 @@ def test_the_page_is_whole_and_its_stream_moves(start: Callable[..., Board]) -> 
     with board.http.stream("GET", "/events") as stream:
         told = (json.loads(line[6:]) for line in stream.iter_lines() if line.startswith("data: "))
         assert next(told)["doors"][4]["door"] == "closed"
-        assert httpx.post(f"{board.http.base_url}/doors/4/force").status_code == 200
+        assert httpx.post(f"{board.http.base_url}/doors/4/force", timeout=60).status_code == 200
         assert next(told)["doors"][4]["door"] == "open"
         # An open page does not keep the process from ending.
         assert board.stop() == 0
