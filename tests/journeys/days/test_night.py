@@ -65,6 +65,7 @@ async def test_a_night_of_twenty_three_hours(database: str, tmp_path: Path) -> N
         wall.mend()
         await here.becomes(one, "collected")
         await at(here, 28, 19, 1)
+        await here.tend()
         await here.told("Please collect")
 
         # Somebody sets the wall's clock by hand, an hour wrong: it takes nothing away until it knows better.

@@ -94,6 +94,7 @@ async def test_what_is_kept_what_overflows_and_a_bank_out_of_service(database: s
         await courier.press("sign_out")
         near.mend()
         await here.becomes(one, "expired")
+        await here.tend()
         assert set(await here.tasks("stranded", "stranded", "stranded")) == {one, two, low}
         assert "out of service" in await page(here, one)
         assert await here.ask("GET", f"banks/{near.bank}/collections") == []
@@ -105,9 +106,11 @@ async def test_what_is_kept_what_overflows_and_a_bank_out_of_service(database: s
         await staff.take()
         await here.becomes(two, "returned")
         await here.ask("POST", f"banks/{near.bank}/bring-back", 202, json={})
-        await here.tasks()
+        await near.until(lambda: near.state("01") == "occupied")
         await (await here.person(near.pickup(one), near)).take()
         await here.becomes(one, "collected")
+        await here.tend()
+        await here.tasks()
 
 
 async def test_who_waits_sees_it_and_an_offer_ends(database: str, tmp_path: Path) -> None:

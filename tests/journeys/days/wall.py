@@ -30,6 +30,7 @@ from latchwork.edge.kiosk.app import kiosk_app
 from latchwork.edge.link import Link
 from latchwork.edge.loop import Loop
 from latchwork.edge.talk import Talk
+from latchwork.server import jobs
 from latchwork.store.sqlite import DiskFull, SqliteJournal
 from latchwork.sync.keys import digits_of
 
@@ -359,6 +360,10 @@ class Days:
             return (found["bank"] == wall.bank and found["confirmed"]) or None
 
         await self.see(there)
+
+    async def tend(self) -> None:
+        """What the house does by and by, now."""
+        await jobs.step(self.place.cloud.office)
 
     async def told(self, subject: str) -> None:
         """By mail, as it begins."""
