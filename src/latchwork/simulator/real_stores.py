@@ -78,7 +78,7 @@ class RealStores:
         self._ask(access["create_organisation"], ORGANISATION, "simulated", "03" * 16, b"hash", False, BEGIN)
         self._ask(places["create_site"], SITE, ORGANISATION, "simulated", "", "UTC", BEGIN)
         for person in people:
-            about: tuple[Any, ...] = ("somebody", "a@b.example", "", None, "en", None, "resident", [], [], None)
+            about: tuple[Any, ...] = ("somebody", "a@b.example", "", None, "en", None, "resident", [], [], None, [])
             self._ask(crowd["create_person"], person, ORGANISATION, None, BEGIN, *about)
         for party in parties:
             self._ask(crowd["create_party"], party, ORGANISATION, party)
