@@ -23,7 +23,7 @@ run: setup ## database, server, two simulated banks and a mail catcher (ARGS="..
 
 test: setup ## every test; page tests need a Chromium (ARGS="tests/store -k migrate")
 	@sh tools/browser.sh
-	@$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: setup ## style, strict types, and the fence round each package
 	$(BIN)/ruff check .

@@ -26,9 +26,23 @@ FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", 
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
+SLOW = (
+    "journeys",
+    "simulator",
+    "edge/drivers",
+    "edge/kiosk/test_browser",
+    "server/test_single_sign_on",
+    "server/test_pages",
+)
+
 T = TypeVar("T")
 
 _numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slow files first: a file is one worker's, and none is to be left over for a worker alone."""
+    items.sort(key=lambda item: not item.nodeid.startswith(tuple(f"tests/{slow}" for slow in SLOW)))
 
 
 def wait_for(work: Coroutine[Any, Any, T]) -> T:
