@@ -9,7 +9,7 @@ from secrets import token_hex
 from statistics import median
 from typing import Any
 
-from bench.walls import BenchBank, NoBoard, TimedJournal, make_bank, on_disk
+from bench.walls import REST_S, BenchBank, NoBoard, TimedJournal, make_bank, on_disk
 from latchwork.domain import commands as c
 from latchwork.domain.words import OpeningId
 
@@ -34,6 +34,7 @@ async def _run() -> dict[int, tuple[float, float]]:
         for waiting in WAITING:
             bank, filled = await make_bank(waiting, waiting)
             banks[waiting], journal = await on_disk(bank, filled, Path(name) / str(waiting), NoBoard())
+            banks[waiting].time.pass_s(REST_S)  # after a start every coil begins tired
             journals[waiting] = TimedJournal(journal)
             banks[waiting].loop.journal = journals[waiting]
         took: dict[int, list[tuple[float, float]]] = {waiting: [] for waiting in WAITING}
