@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, ViewportSize, async_playwright
 from tests.server.town import Town, town
 
 from latchwork.domain import commands as c
@@ -20,8 +20,8 @@ from latchwork.store.rows import Task
 from latchwork.ui.words import words
 
 SCREENSHOTS = Path(__file__).parents[2] / "var" / "screenshots"
-PHONE = {"width": 390, "height": 844}
-DESK = {"width": 1280, "height": 800}
+PHONE: ViewportSize = {"width": 390, "height": 844}
+DESK: ViewportSize = {"width": 1280, "height": 800}
 
 
 @asynccontextmanager
@@ -79,9 +79,9 @@ async def test_a_recipient_follows_a_parcel_on_a_phone(database: str, tmp_path: 
             assert place.wall.bank.passes[place.wall.pass_with(digits)].grant.stay == stay
             assert await page.get_by_role("img", name="QR code").count() == 1
             await shot(page, "parcel-ready-390")
-            await page.set_viewport_size(DESK)  # type: ignore[arg-type]
+            await page.set_viewport_size(DESK)
             await shot(page, "parcel-ready-1280")
-            await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+            await page.set_viewport_size(PHONE)
 
             await place.wall.take_out(digits)
             await place.wall.sync()
@@ -113,11 +113,11 @@ async def test_an_operator_watches_a_wall_and_opens_a_door(database: str, tmp_pa
             await place.wall.put_in(place.courier, stays[4])
             await place.wall.sync()
             await page.locator("[data-doors] button.wall__door--occupied").nth(3).wait_for(timeout=30_000)
-            await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+            await page.set_viewport_size(PHONE)
             await page.get_by_text("The wall's key, for its sticker").click()
             await page.get_by_text("countersigns as").wait_for()
             await shot(page, "operator-bank-390")
-            await page.set_viewport_size(DESK)  # type: ignore[arg-type]
+            await page.set_viewport_size(DESK)
 
             await page.get_by_role("button", name="08").click()
             await page.get_by_role("heading", name="Door 08").wait_for()
@@ -130,9 +130,9 @@ async def test_an_operator_watches_a_wall_and_opens_a_door(database: str, tmp_pa
             await place.wall.sync()
             await page.get_by_text("The door opened and was closed again.").wait_for(timeout=30_000)
             await shot(page, "operator-door-1280")
-            await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+            await page.set_viewport_size(PHONE)
             await shot(page, "operator-door-390")
-            await page.set_viewport_size(DESK)  # type: ignore[arg-type]
+            await page.set_viewport_size(DESK)
 
             await page.get_by_role("link", name="Lobby").click()
             await page.get_by_role("link", name="LW-1", exact=True).click()
@@ -156,9 +156,9 @@ async def test_a_recipient_keeps_a_parcel_and_sends_somebody(database: str, tmp_
             await page.get_by_role("link", name="More time, or somebody else").click()
             await page.get_by_role("heading", name="Keep it until a day").wait_for()
             await shot(page, "parcel-change-390")
-            await page.set_viewport_size(DESK)  # type: ignore[arg-type]
+            await page.set_viewport_size(DESK)
             await shot(page, "parcel-change-1280")
-            await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+            await page.set_viewport_size(PHONE)
             await page.get_by_role("button", name="Ask for more time").click()
             await page.get_by_text("The locker was asked, and has not answered yet.").wait_for()
             await place.wall.sync()
@@ -201,15 +201,15 @@ async def test_an_operator_settles_what_a_person_must(database: str, tmp_path: P
             await page.get_by_role("button", name="I take it").click()
             await page.get_by_role("button", name="Take it over").wait_for()
             await shot(page, "operator-tasks-1280")
-            await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+            await page.set_viewport_size(PHONE)
             await shot(page, "operator-tasks-390")
-            await page.set_viewport_size(DESK)  # type: ignore[arg-type]
+            await page.set_viewport_size(DESK)
             await page.get_by_role("link", name="LW-1: it seems to be somebody else's").click()
             await page.get_by_role("link", name="Change something").click()
             await shot(page, "operator-change-1280")
-            await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+            await page.set_viewport_size(PHONE)
             await shot(page, "operator-change-390")
-            await page.set_viewport_size(DESK)  # type: ignore[arg-type]
+            await page.set_viewport_size(DESK)
             await page.get_by_label("Give it to").fill("Grace Hopper, 14")
             await page.get_by_role("button", name="Give it to them").click()
             await page.get_by_text("Asked: to change it.").wait_for()
@@ -275,7 +275,7 @@ async def read_in_german(place: Town, browser: Browser, stay: str) -> None:
         await page.get_by_role("button", name="Anmelden").click()
         await page.goto(f"{place.url}/operator/banks/{place.bank}")
         await shot(page, "operator-bank-german-390")
-        await page.set_viewport_size(DESK)  # type: ignore[arg-type]
+        await page.set_viewport_size(DESK)
         await shot(page, "operator-bank-german-1280")
         await page.goto(f"{place.url}/operator/people/{place.person}")
         await shot(page, "person-german-1280")

@@ -312,7 +312,7 @@ async def test_a_party_is_admitted_on_a_page_and_so_are_couriers_who_see_their_l
             await page.get_by_role("button", name="Admit it", exact=True).click()
             await page.get_by_role("row", name="Red Parcels").wait_for()
             await shot(page, "parties-1280")
-            await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+            await page.set_viewport_size(PHONE)
             await shot(page, "parties-390")
             await page.goto(f"{place.url}/operator/banks/{place.bank}")
             await page.get_by_role("link", name="To take out").click()
@@ -323,7 +323,7 @@ async def test_a_party_is_admitted_on_a_page_and_so_are_couriers_who_see_their_l
             await page.get_by_role("button", name="Show").click()
             await page.get_by_role("row", name="B-1").get_by_text("Blue").wait_for()
             await shot(page, "collections-390")
-            await page.set_viewport_size(DESK)  # type: ignore[arg-type]
+            await page.set_viewport_size(DESK)
             await shot(page, "collections-1280")
             await page.goto(f"{place.url}/operator/banks/{place.bank}")
             await page.get_by_role("link", name="Who gets in at this wall").click()
@@ -350,7 +350,7 @@ async def test_a_party_is_admitted_on_a_page_and_so_are_couriers_who_see_their_l
             card = keys.card_lookup(place.wall.code_key, "8804A2B3")
             assert place.wall.bank.passes[place.wall.bank.codes[card]].grant.role == "staff"
             await shot(page, "passes-1280")
-            await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+            await page.set_viewport_size(PHONE)
             await shot(page, "passes-390")
             await page.get_by_role("button", name="Let Dan in no longer").click()
             await place.wall.sync()

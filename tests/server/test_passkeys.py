@@ -305,7 +305,7 @@ async def test_chromiums_authenticator_makes_and_shows_a_passkey(
         await page.get_by_role("button", name="Add a passkey").click()
         await page.get_by_text("has a passkey for this account already").wait_for()
         await page.get_by_role("button", name="Sign out").click()
-        await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+        await page.set_viewport_size(PHONE)
         await page.get_by_role("button", name="Sign in with a passkey").wait_for()
         await shot(page, "passkey-sign-in-390")
         await page.get_by_role("button", name="Sign in with a passkey").click()

@@ -372,7 +372,7 @@ async def test_an_operator_keeps_the_people_of_a_place(place: Town, tmp_path: Pa
         await page.goto(await place.sign_in_link())
         await page.get_by_role("button", name="Sign in").click()
         await take_in_a_spreadsheet(place, page, tmp_path)
-        await page.set_viewport_size(DESK)  # type: ignore[arg-type]
+        await page.set_viewport_size(DESK)
         await keep_people(place, page)
 
 
@@ -386,13 +386,13 @@ async def take_in_a_spreadsheet(place: Town, page: Page, tmp_path: Path) -> None
     await page.get_by_role("button", name="Show what would happen").click()
     await page.get_by_text("2 created, 0 changed, 0 unchanged, 1 refused, 1 left").wait_for()
     await shot(page, "people-dry-run-1280")
-    await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    await page.set_viewport_size(PHONE)
     await shot(page, "people-dry-run-390")
     await page.get_by_role("button", name="Take it over").click()
     await page.get_by_text("Done: 2 created").wait_for()
     assert [x["name"] for x in await place.ask("GET", "people")] == ["=cmd()", "Ada Lovelace", "Jörg Weiß"]
     await shot(page, "people-done-390")
-    await page.set_viewport_size(DESK)  # type: ignore[arg-type]
+    await page.set_viewport_size(DESK)
     await shot(page, "people-done-1280")
     await page.get_by_label("Ada Lovelace, 12").check()
     await page.get_by_role("button", name="Erase those ticked").click()
@@ -411,9 +411,9 @@ async def keep_people(place: Town, page: Page) -> None:
     await place.announce("LW-7")
     await page.get_by_role("navigation").get_by_role("link", name="People").last.click()
     await shot(page, "people-1280")
-    await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    await page.set_viewport_size(PHONE)
     await shot(page, "people-390")
-    await page.set_viewport_size(DESK)  # type: ignore[arg-type]
+    await page.set_viewport_size(DESK)
     await page.get_by_role("link", name="More").click()
     await page.get_by_role("cell", name="Tenant 050").wait_for()
     await page.get_by_role("searchbox").fill("TENANT 119")
@@ -454,7 +454,7 @@ async def keep_people(place: Town, page: Page) -> None:
     await page.get_by_role("button", name="They are back").wait_for()
     assert str(back.day) in await page.get_by_text("Away until").inner_text()
     await shot(page, "person-1280")
-    await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    await page.set_viewport_size(PHONE)
     await shot(page, "person-390")
     ada = await place.ask("GET", f"people/{place.person}")
     assert (ada["unit"], ada["language"], ada["phones"]) == ("14 b", "de", ["+49301234567"])

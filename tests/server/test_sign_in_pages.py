@@ -103,7 +103,7 @@ async def test_an_owner_begins_invites_and_signs_in_again(database: str, tmp_pat
         await page.goto(f"{place.url}/operator/account")
         await page.get_by_role("heading", name="What happened").wait_for()
         await shot(page, "sign-in-account-1280")
-        await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+        await page.set_viewport_size(PHONE)
         await shot(page, "sign-in-account-390")
         await page.goto(f"{place.url}/operator/team")
         await shot(page, "sign-in-team-390")

@@ -371,5 +371,5 @@ async def test_somebody_connects_a_provider_and_signs_in_by_it(
         await page.get_by_role("button", name="Sign in").click()
         await page.goto(f"{stage.place.url}/operator/single-sign-on")
         await shot(page, "sso-providers-1280")
-        await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+        await page.set_viewport_size(PHONE)
         await shot(page, "sso-providers-390")

@@ -118,7 +118,7 @@ async def test_tokens_through_the_api_and_on_the_page(database: str, tmp_path: P
         token = await page.locator("#token").inner_text()
         assert re.fullmatch(r"lw_[\w-]{43}", token)
         await shot(page, "tokens-1280")
-        await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+        await page.set_viewport_size(PHONE)
         await shot(page, "tokens-390")
         await page.goto(f"{place.url}/operator/tokens")
         assert token not in await page.content()

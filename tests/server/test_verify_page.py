@@ -97,7 +97,7 @@ async def test_a_recipient_checks_a_receipt(chromium_path: str) -> None:
         await expect(page.locator("#story li").last).to_contain_text("It was collected from door 01")
         await expect(page.locator("#proof")).to_contain_text("2026-03-01T09:00:00.000Z")
         await shot(page, "verify-good-390")
-        await page.set_viewport_size(DESK)  # type: ignore[arg-type]
+        await page.set_viewport_size(DESK)
         await shot(page, "verify-good-1280")
         await give(page, json.dumps(told).encode(), "bent.json")
         assert "what is said of it is not what its bytes say" in await says(page, "Not to be believed")

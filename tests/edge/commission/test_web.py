@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page, ViewportSize, async_playwright
 from tests.edge.commission.walls import Installer, kerong_wall, new_file
 
 from latchwork.edge.commission import web
@@ -19,7 +19,8 @@ from latchwork.simulator.boards.front import LiveWall
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="ptys as Linux has them")
 
 SHOTS = Path(__file__).parents[3] / "var" / "screenshots"
-DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+DESK: ViewportSize = {"width": 1280, "height": 800}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 PATIENCE_MS = 60_000.0
 
 
@@ -70,7 +71,7 @@ async def test_a_wall_is_commissioned_in_a_browser(tmp_path: Path, chromium_path
     path = new_file(tmp_path, locks=2)
     async with kerong_wall(tmp_path, locks=2) as (live, _), served(path) as link, async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium_path, args=["--no-sandbox"])
-        page = await browser.new_page(viewport=DESK)  # type: ignore[arg-type]
+        page = await browser.new_page(viewport=DESK)
         page.set_default_timeout(PATIENCE_MS)
         await page.goto(link)
         await press(page, "All are shut")
@@ -82,7 +83,7 @@ async def test_a_wall_is_commissioned_in_a_browser(tmp_path: Path, chromium_path
         await press(page, "No door opened")
         await press(page, "It is shut")
         await page.get_by_text("Its contact has not gone back.").wait_for()
-        await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+        await page.set_viewport_size(PHONE)
         await shot(page, "commission-not-back-390")
         await Installer(live).shut_all()
         await press(page, "Look again")
@@ -98,7 +99,7 @@ async def test_a_wall_is_commissioned_in_a_browser(tmp_path: Path, chromium_path
         await one_door(page, live, "02", None)
         await press(page, "Write the configuration")
         await page.get_by_role("heading", name="It is written").wait_for()
-        await page.set_viewport_size(DESK)  # type: ignore[arg-type]
+        await page.set_viewport_size(DESK)
         await shot(page, "commission-written-1280")
         await browser.close()
     assert [(table.id, table.channel) for table in read_tables(path).compartment] == [("01", 0), ("02", 1), ("03", 48)]
