@@ -124,8 +124,15 @@ async def test_an_owner_begins_invites_and_signs_in_again(database: str, tmp_pat
         await page.goto(f"{place.url}/operator")
         await page.get_by_role("heading", name="Second step").wait_for()
         await page.get_by_label("Code").fill(app.code(place))
+        await page.set_extra_http_headers({"Accept-Language": "de"})
         await page.get_by_role("button", name="Go on").click()
-        await page.get_by_role("heading", name="Banks").wait_for()
+        await page.get_by_role("heading", name="Anlagen").wait_for()
+        languages = await place.cloud.office.store.fetch("SELECT email, language FROM accounts")
+        assert {row["email"]: row["language"] for row in languages} == {
+            "grace@example.org": "de",
+            "ada@example.org": "en",
+        }, "as their last sign-in was"
+        await page.set_extra_http_headers({})
         assert codes and len(set(codes)) == 10
         await page.goto(f"{place.url}/operator/account")
         happened = page.get_by_role("region", name="What happened")

@@ -70,7 +70,7 @@ def in_tables() -> Iterator[str]:
     yield from (text for pair in tasks.WORDS.values() for text in pair)
     for table in (story.WORDS, walls.ASKED, roster_page.NAMES, people.CALLED, routes.TITLES):
         yield from table.values()
-    yield from (*HOW, *events.What, *get_args(people.Kind), *get_args(roster.What), *map(str, Purpose))
+    yield from (*HOW, *tasks.DETAILS, *events.What, *get_args(people.Kind), *get_args(roster.What), *map(str, Purpose))
     yield from (routes.LOST, routes.AWAY, routes.BROKEN, routes.NOTHING)
 
 

@@ -15,6 +15,7 @@ import segno
 
 from latchwork.domain.effects import Notice
 from latchwork.domain.words import StayState
+from latchwork.server.actions import tasks
 from latchwork.server.actions.alarms import Alarm
 from latchwork.server.actions.letters import CODED, Letter
 from latchwork.server.actions.links import Letter as LinkLetter
@@ -27,7 +28,6 @@ TEMPLATES = Path(__file__).parent / "mail_templates"
 SEND_SECONDS_MAX = 8.0
 """Below a quarter of the outbox's lease."""
 QR_ID = "qr@latchwork"
-MOMENT = "%-d %B, %H:%M"
 
 _pages = environment(TEMPLATES)
 _pages.filters["grouped"] = grouped
@@ -98,9 +98,13 @@ def compose_link(letter: LinkLetter, sender: str, now: datetime) -> EmailMessage
 def compose_alarm(alarm: Alarm, sender: str, now: datetime) -> EmailMessage:
     """What is the matter at a wall, the latest in the subject."""
     message = _addressed(alarm.id, alarm.name, alarm.to, sender, now)
-    more = f" and {len(alarm.tasks) - 1} more" if len(alarm.tasks) > 1 else ""
-    message["Subject"] = " ".join(f"{alarm.bank_name}: {alarm.tasks[0].what}{more}".split())
-    values = {"alarm": alarm, "title": alarm.bank_name, "when": lambda at: at.astimezone(alarm.zone).strftime(MOMENT)}
+    w = words(alarm.language)
+    told = [tasks.told(task, w) for task in alarm.tasks]
+    more = w.say("mail.alarm.more", n=len(told) - 1) if told[1:] else ""
+    message["Subject"] = " ".join(f"{alarm.bank_name}: {told[0].what} {more}".split())
+    moment = w.say("mail.moment")
+    since = [task.opened_at.astimezone(alarm.zone).strftime(moment) for task in alarm.tasks]
+    values = {"w": w, "alarm": alarm, "tasks": list(zip(told, since, strict=True))}
     message.set_content(_pages.get_template("alarm.txt").render(values), cte="quoted-printable")
     message.add_alternative(_pages.get_template("alarm.html").render(values), subtype="html", cte="quoted-printable")
     return message

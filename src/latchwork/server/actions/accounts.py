@@ -35,6 +35,8 @@ class Account:
     created_at: datetime
     alarms: bool
     """Whether they want mails of what cannot wait at a wall."""
+    language: str
+    """Of mails to them."""
     passkeys: bool
     """Whether it has any."""
 
@@ -89,6 +91,11 @@ async def password_fits(office: Office, email: str, password: str, caller: str, 
 
 async def begin_session(office: Office, account: Account, how: str, device: str, stage: Stage) -> str:
     return await sessions.begin(office, account.organisation, how, device, stage, account=account.id, token=None)
+
+
+async def reads(office: Office, account: Account, language: str) -> None:
+    """In which language they are mailed from now on."""
+    await office.tables.do("reads", account.id, language)
 
 
 async def second_fits(office: Office, account: Account, code: str) -> str | None:
@@ -246,14 +253,12 @@ async def invite(office: Office, who: Who, email: str, role: str, language: str 
     return await links.make(office, Purpose.INVITATION, who.organisation, who.token, **given)
 
 
-async def recover(office: Office, who: Who, account_id: str, language: str = "en") -> links.Made:
+async def recover(office: Office, who: Who, account_id: str) -> links.Made:
     """Lets somebody who lost password or factors begin anew. It goes to their address, never to the one who asks."""
     owners_only(who)
     account = await _member(office, who, account_id)
     await office.tables.do("forget_links", who.organisation, Purpose.RECOVERY, account.id, None, office.now())
-    return await links.make(
-        office, Purpose.RECOVERY, who.organisation, who.token, account=account.id, language=language
-    )
+    return await links.make(office, Purpose.RECOVERY, who.organisation, who.token, account=account.id)
 
 
 async def sign_out(office: Office, who: Who, account_id: str) -> None:

@@ -37,6 +37,7 @@ class Addressee:
     name: str
     email: str
     role: str
+    language: str
     organisation: str
     organisation_name: str
 
@@ -54,6 +55,7 @@ class Alarm:
     zone: tzinfo
     page: str
     account_page: str
+    language: str
 
 
 async def tell(office: Office) -> None:
@@ -80,6 +82,7 @@ async def letter(office: Office, notice: str, bank: str, account: str) -> Alarm 
         zone(alarms[0].time_zone) or UTC,
         f"{office.public_url}/operator/tasks",
         f"{office.public_url}/operator/account",
+        reader.language,
     )
 
 

@@ -52,10 +52,10 @@ async def note(office: Office, account: Account, what: What, device: str, how: s
     await office.tables.do("note_event", *row)
 
 
-async def changed(office: Office, account: Account, what: What, device: str, language: str, how: str = "") -> None:
+async def changed(office: Office, account: Account, what: What, device: str, how: str = "") -> None:
     """Noted, and mailed to the account's own address."""
     await note(office, account, what, device, how)
-    await links.tell(office, account.organisation, account.id, what, language)
+    await links.tell(office, account.organisation, account.id, what)
 
 
 async def wrong_password(office: Office, email: str, device: str) -> None:

@@ -151,11 +151,11 @@ async def letter(office: Office, link_id: str) -> Letter | None:
     )
 
 
-async def tell(office: Office, organisation: str, account: str, what: str, language: str) -> None:
+async def tell(office: Office, organisation: str, account: str, what: str) -> None:
     """By mail, where mails go out."""
     if office.mails:
         now = office.now()
-        row = (office.new_id(), organisation, account, what, now, now + LIFE[Purpose.NEWS], language)
+        row = (office.new_id(), organisation, account, what, now, now + LIFE[Purpose.NEWS])
         await office.tables.do("make_news", *row)
 
 
@@ -164,12 +164,12 @@ async def use(office: Office, link: Link) -> None:
         raise Declined(409, "link_used", "This link was used already.")
 
 
-async def ask_reset(office: Office, email: str, caller: str, language: str = "en") -> None:
+async def ask_reset(office: Office, email: str, caller: str) -> None:
     """Says nothing of whether there is such an account."""
     email = email.strip().lower()
     await guesses.count(office, [guesses.by(office, "reset", email, free=3), guesses.by_range(office, caller)])
     now = office.now()
-    await office.tables.do("make_reset", office.new_id(), email, now, now + LIFE[Purpose.RESET], language)
+    await office.tables.do("make_reset", office.new_id(), email, now, now + LIFE[Purpose.RESET])
 
 
 async def sign_in_link(office: Office, who: Who) -> Made:

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from latchwork.domain.words import Reason
 from latchwork.server.actions import banks
 from latchwork.server.actions.office import LIST_MAX, Declined, Office, Who, is_id, not_found
 from latchwork.store.rows import Task as Kind
+from latchwork.ui.words import Words
 
 BY_HAND = frozenset(
     {
@@ -64,6 +66,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "recovered": ("Door {about}: a new controller cannot vouch for it", LOOK),
 }
 """By kind: what is the matter, and what to do next."""
+DETAILS = ("something inside", "nothing inside", "no reading", "announced for somebody else")
+"""What rows say of a task, beside reasons, names and figures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +95,27 @@ class Task:
         """As in WORDS, still to be filled in."""
         return WORDS.get(self.kind, (self.kind.replace("_", " "), ""))
 
-    @property
-    def what(self) -> str:
-        return self.words[0].format(about=self.about, stay=self.stay_label or self.about[:8])
 
-    @property
-    def next(self) -> str:
-        return self.words[1]
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A task in somebody's language."""
+
+    what: str
+    next: str
+    detail: str
+    """Empty where there is nothing more to say."""
+
+
+def told(task: Task, w: Words) -> Told:
+    what, next_step = task.words
+    detail = task.detail or ""
+    if detail in set(Reason):
+        detail = w.reason(detail, "operator").what.removesuffix(".")
+    return Told(
+        w.tell(what, about=task.about, stay=task.stay_label or task.about[:8]),
+        w.tell(next_step),
+        w.tell(detail.replace("_", " ")),
+    )
 
 
 async def tasks(office: Office, who: Who, bank: str | None = None) -> list[Task]:

@@ -111,7 +111,7 @@ FROM walls w JOIN accounts a ON a.organisation = w.organisation AND a.alarms AND
 ON CONFLICT DO NOTHING
 
 -- name: alarm_reader
-SELECT a.name, a.email, a.role, o.id AS organisation, o.name AS organisation_name
+SELECT a.name, a.email, a.role, a.language, o.id AS organisation, o.name AS organisation_name
 FROM accounts a JOIN organisations o ON o.id = a.organisation WHERE a.id = $1 AND a.alarms
 
 -- name: want_alarms

@@ -1,14 +1,17 @@
 -- Signing in: accounts, sessions, one-time links, and guesses.
 
 -- name: account
-SELECT id, organisation, email, name, role, password, app, app_last, recovery, recovery_used, created_at, alarms,
+SELECT id, organisation, email, name, role, password, app, app_last, recovery, recovery_used, created_at, alarms, language,
     EXISTS (SELECT FROM passkeys p WHERE p.account = a.id) AS passkeys
 FROM accounts a WHERE id = $1
 
 -- name: account_by_email
-SELECT id, organisation, email, name, role, password, app, app_last, recovery, recovery_used, created_at, alarms,
+SELECT id, organisation, email, name, role, password, app, app_last, recovery, recovery_used, created_at, alarms, language,
     EXISTS (SELECT FROM passkeys p WHERE p.account = a.id) AS passkeys
 FROM accounts a WHERE email = $1 AND password IS NOT NULL
+
+-- name: reads
+UPDATE accounts SET language = $2 WHERE id = $1 AND language <> $2
 
 -- name: team
 SELECT id, email, name, role,
@@ -121,18 +124,18 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, CASE WHEN $11::bool THEN $9::ti
 
 -- name: make_news
 -- A mail about what happened: there is nothing to use.
-INSERT INTO links (id, purpose, organisation, account, about, created_at, expires_at, due_at, language)
-VALUES ($1, 'news', $2, $3, $4, $5, $6, $5, $7)
+INSERT INTO links (id, purpose, organisation, account, about, created_at, expires_at, due_at)
+VALUES ($1, 'news', $2, $3, $4, $5, $6, $5)
 
 -- name: make_reset
 -- One statement whether there is such an account or not: it takes as long.
-INSERT INTO links (id, purpose, organisation, account, email, created_at, expires_at, due_at, language)
-SELECT $1, 'reset', organisation, id, email, $3, $4, $3, $5 FROM accounts WHERE email = $2 AND password IS NOT NULL
+INSERT INTO links (id, purpose, organisation, account, email, created_at, expires_at, due_at)
+SELECT $1, 'reset', organisation, id, email, $3, $4, $3 FROM accounts WHERE email = $2 AND password IS NOT NULL
 
 -- name: link
 SELECT l.id, l.purpose, l.organisation, o.name AS organisation_name, l.account, l.token,
     coalesce(l.email, a.email) AS email, l.role, l.about, a.name, l.created_at, l.expires_at,
-    l.language
+    coalesce(a.language, l.language) AS language
 FROM links l JOIN organisations o ON o.id = l.organisation LEFT JOIN accounts a ON a.id = l.account
 LEFT JOIN tokens t ON t.id = l.token
 WHERE l.id = $1 AND l.used_at IS NULL AND l.expires_at > $2 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $2)
@@ -149,7 +152,7 @@ WITH used AS (
 )
 INSERT INTO accounts (id, organisation, email, name, role, password, created_at)
 SELECT $3, organisation, $4, $5, role, $6, $2 FROM used
-RETURNING id, organisation, email, name, role, password, app, app_last, recovery, recovery_used, created_at, alarms, false AS passkeys
+RETURNING id, organisation, email, name, role, password, app, app_last, recovery, recovery_used, created_at, alarms, language, false AS passkeys
 
 -- name: forget_links
 -- Older ones of the same kind for the same account or address lose their worth.

@@ -113,7 +113,7 @@ async def sign_in_passkey(request: AnyRequest, office: TheOffice, data: Form) ->
 
 
 async def changed(request: AnyRequest, office: Office, account: accounts.Account, what: What, how: str = "") -> None:
-    await events.changed(office, account, what, device(request), reader().language, how)
+    await events.changed(office, account, what, device(request), how)
 
 
 async def signed_in(
@@ -129,6 +129,7 @@ async def signed_in(
     if instead_of is not None:
         await sessions.end(office, instead_of, instead_of.id)
     await events.note(office, account, What.SIGNED_IN, device(request), how)
+    await accounts.reads(office, account, reader().language)
     begun = await accounts.begin_session(office, account, how, device(request), Stage.FULL)
     answer = answer or Redirect(to, status_code=303)
     answer.set_cookie(cookie(office, "session", begun))
@@ -153,7 +154,7 @@ async def forgot_page(office: TheOffice) -> Response[str]:
 async def forgot(request: AnyRequest, office: TheOffice, data: Form) -> Response[str]:
     same_site(request, office)
     (email,) = form_values(data, "email")
-    await links.ask_reset(office, email, caller(request), reader().language)
+    await links.ask_reset(office, email, caller(request))
     return page("operator/forgot.html", layer="operator", mails=office.mails, asked=True)
 
 

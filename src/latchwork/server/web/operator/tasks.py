@@ -9,7 +9,7 @@ from litestar.response import Redirect
 from latchwork.server.actions import places, tasks
 from latchwork.server.actions.office import Declined
 from latchwork.server.web.operator.session import Form, Operator, Seal
-from latchwork.server.web.render import TheOffice, page, tell
+from latchwork.server.web.render import TheOffice, page, reader
 
 NO_DOOR = frozenset({"unreadable_entry", "tampered", "climate"})
 """What is about something else than a door."""
@@ -17,13 +17,15 @@ NO_DOOR = frozenset({"unreadable_entry", "tampered", "climate"})
 
 def told(task: tasks.Task) -> dict[str, object]:
     """A task as pages show it: what is the matter, what to do next, and where."""
-    what, next_step = task.words
     bank = f"/operator/banks/{task.bank}"
-    where = f"{bank}/doors/{quote(task.about, safe='')}" if "{about}" in what and task.kind not in NO_DOOR else bank
+    where = (
+        f"{bank}/doors/{quote(task.about, safe='')}"
+        if "{about}" in task.words[0] and task.kind not in NO_DOOR
+        else bank
+    )
     return {
         "task": task,
-        "what": tell(what, about=task.about, stay=task.stay_label or task.about[:8]),
-        "next": tell(next_step),
+        "told": tasks.told(task, reader()),
         "where": f"/operator/stays/{task.about}" if task.stay_label else where,
         "zone": places.zone(task.time_zone),
     }

@@ -46,7 +46,7 @@ async def remove(office: TheOffice, session: Here, account_id: FromPath[str]) ->
 
 @post(f"{TEAM}/{{account_id:str}}/recover", include_in_schema=False, status_code=200)
 async def recover(office: TheOffice, session: Here, seal: Seal, account_id: FromPath[str]) -> Response[str]:
-    made = await accounts.recover(office, session.who, account_id, reader().language)
+    made = await accounts.recover(office, session.who, account_id)
     return await _team(office, session, seal, made)
 
 
