@@ -17,7 +17,9 @@ from latchwork.domain.decide import decide
 from latchwork.domain.entries import Entry
 from latchwork.domain.words import ClaimId, CompartmentId
 from latchwork.edge.config import check, tables_in
-from latchwork.edge.desired import Refused, fall_back, is_accepted, judge, wanted_at
+from latchwork.edge.consent import Consent
+from latchwork.edge.desired import Refused, fall_back, judge
+from latchwork.edge.recovery import Offered
 from latchwork.edge.seal import edition, put_in_place, sealed, unsealed
 from latchwork.main import main
 
@@ -113,8 +115,9 @@ def test_one_that_does_not_come_up_is_put_back_once(tmp_path: Path) -> None:
     path = tmp_path / "bank.toml"
     path.write_text(GOOD)
     assert not fall_back(path, tmp_path, "nothing is on trial")
-    put_in_place(path, GOOD.replace("900", "950").encode(), 2, KEY)
     (tmp_path / "trial.json").write_text('{"version": 2}')
+    assert not fall_back(path, tmp_path, "the disk was full before it was in place")
+    put_in_place(path, GOOD.replace("900", "950").encode(), 2, KEY)
     assert fall_back(path, tmp_path, "the kiosk's port is taken")
     assert path.read_text() == GOOD
     assert "the kiosk's port is taken" in (tmp_path / "trial.json").read_text()
@@ -135,10 +138,21 @@ def test_a_technician_accepts_one_text_and_no_other(
     state.mkdir()
     assert main(["edge", "accept", str(path)]) == 1 and "Nothing waits" in capsys.readouterr().out
     wanted = GOOD.replace("channel = 17", "channel = 18").encode()
-    wanted_at(state).write_bytes(wanted)
+    consent = Consent(state)
+    consent.want(wanted)
     monkeypatch.setattr("sys.stdin", io.StringIO("no\n"))
     assert main(["edge", "accept", str(path)]) == 1
     said = capsys.readouterr().out
-    assert "-channel = 17" in said and "+channel = 18" in said and not is_accepted(state, wanted)
+    assert "-channel = 17" in said and "+channel = 18" in said and not consent.is_accepted(wanted)
     assert main(["edge", "accept", str(path), "--yes"]) == 0
-    assert is_accepted(state, wanted) and not is_accepted(state, wanted + b"# more\n")
+    assert consent.is_accepted(wanted) and not consent.is_accepted(wanted + b"# more\n")
+    consent.taken()
+    offered = Offered(812, "ab" * 32, 640, 3)
+    assert not consent.to_log(offered)
+    capsys.readouterr()
+    monkeypatch.setattr("sys.stdin", io.StringIO("yes\n"))
+    assert main(["edge", "accept", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert "640 entries are in both; 3 that" in said and "812 entries" in said and offered.root in said
+    assert consent.to_log(offered)
+    assert main(["edge", "accept", str(path)]) == 1 and "Nothing waits" in capsys.readouterr().out

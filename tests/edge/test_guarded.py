@@ -8,13 +8,15 @@ from uuid import uuid4
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec import structs
 from tests.edge.test_loop import BANK, FITTINGS, Edge
 
 from latchwork.domain import commands as c
 from latchwork.domain import entries as e
 from latchwork.domain import policy
 from latchwork.domain.words import BankId, DoorState, InstructionId, OpeningId, PassId, PersonId, Reason, Role
-from latchwork.edge.recovery import Recovery
+from latchwork.edge.consent import Consent
+from latchwork.edge.recovery import Offered, Recovery
 from latchwork.sync.codec import Signature, Signed, encode_instruction, encode_signed, read_entry
 from latchwork.sync.custody import Frontier
 from latchwork.sync.exchange import Accepted, Order, Page
@@ -139,7 +141,7 @@ async def test_an_old_signature_is_worth_nothing_though_the_server_sets_its_cloc
 
 
 async def test_a_guarded_wall_goes_on_from_a_servers_log_only_when_somebody_at_the_controller_says_so(
-    edge: Edge,
+    edge: Edge, tmp_path: Path
 ) -> None:
     await edge.start()
     assert await told(edge, encode_instruction(c.GrantPass(PassId("4" * 32), Role.COURIER))) is None
@@ -151,11 +153,18 @@ async def test_a_guarded_wall_goes_on_from_a_servers_log_only_when_somebody_at_t
     accepted = Accepted(1, len(theirs), frontier.root())
     page = Page(1, accepted, 1, len(theirs))
 
-    refused = await Recovery(edge.loop, edge.journal).take(page)
-    assert refused.refused is not None and f"--go-on {frontier.root().hex()}" in refused.refused
-    assert (await Recovery(edge.loop, edge.journal, "00" * 32).take(page)).refused
-    assert edge.loop.bank.epoch == 1
-    assert (await Recovery(edge.loop, edge.journal, frontier.root().hex()).take(page)).began
+    assert (await Recovery(edge.loop, edge.journal).take(page)).refused
+    consent = Consent(tmp_path)
+    recovery = Recovery(edge.loop, edge.journal, consent.to_log)
+    refused = await recovery.take(page)
+    assert refused.refused is not None and "latchwork edge accept" in refused.refused
+    offered = consent.offered
+    assert offered == Offered(len(theirs), frontier.root().hex(), len(theirs), 1)
+    consent.accept_log(structs.replace(offered, root="00" * 32))
+    assert (await recovery.take(page)).refused and edge.loop.bank.epoch == 1
+    consent.accept_log(offered)
+    assert (await recovery.take(page)).began and consent.offered is None
+    assert not consent.to_log(offered), "a yes is said once"
     assert (edge.loop.bank.epoch, edge.loop.bank.shield.guards) == (2, (hex_of(GUARD),))
 
 

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 from latchwork.edge.config import BadConfig, read_config
-from latchwork.edge.desired import accept, wanted_at
+from latchwork.edge.consent import Consent
+from latchwork.edge.recovery import Offered
 from latchwork.edge.seal import unsealed
 
 
@@ -17,25 +18,51 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     try:
-        state = read_config(args.config).state
-        wanted = wanted_at(state).read_bytes()
-    except FileNotFoundError:
-        sys.stdout.write("Nothing waits to be accepted.\n")
-        return 1
+        return _run(args.config, args.yes)
     except (BadConfig, OSError) as error:
         sys.stderr.write(f"latchwork edge accept: {error}\n")
         return 1
-    before, after = (
-        each.decode(errors="replace").splitlines() for each in (unsealed(args.config.read_bytes()), wanted)
+
+
+def _run(path: Path, yes: bool) -> int:
+    consent = Consent(read_config(path).state)
+    wanted, offered = consent.wanted, consent.offered
+    if wanted is None and offered is None:
+        sys.stdout.write("Nothing waits to be accepted.\n")
+        return 1
+    done = True
+    if wanted is not None:
+        sys.stdout.write(_changes(path, wanted))
+        if done := yes or _says_yes("Run this from the next quiet moment on?"):
+            consent.accept(wanted)
+            sys.stdout.write("Accepted. It is taken over when nobody is at the wall.\n")
+    if offered is not None:
+        sys.stdout.write(_parting(offered))
+        if agreed := yes or _says_yes("Go on from the server's log?"):
+            consent.accept_log(offered)
+            sys.stdout.write('Accepted. Now press "Go on from our log" on the wall\'s page once more.\n')
+        done = done and agreed
+    return 0 if done else 1
+
+
+def _changes(path: Path, wanted: bytes) -> str:
+    before, after = (x.decode(errors="replace").splitlines() for x in (unsealed(path.read_bytes()), wanted))
+    return "".join(f"{line}\n" for line in difflib.unified_diff(before, after, "runs", "wanted", lineterm=""))
+
+
+def _parting(offered: Offered) -> str:
+    return (
+        f"This wall's log has parted from the server's. Of its present epoch {offered.same} entries are in both; "
+        f"{offered.own} that it wrote since are kept, and told again.\n"
+        f"The server's log has {offered.size} entries, with the root\n  {offered.root}\n"
+        "Whoever holds the server can have written them: check them first (latchwork verify).\n"
     )
-    for line in difflib.unified_diff(before, after, "runs", "wanted", lineterm=""):
-        sys.stdout.write(f"{line}\n")
-    if not args.yes:
-        sys.stdout.write("Run this from the next quiet moment on? Type yes: ")
-        sys.stdout.flush()
-        if sys.stdin.readline().strip() != "yes":
-            sys.stdout.write("Nothing is changed.\n")
-            return 1
-    accept(state, wanted)
-    sys.stdout.write("Accepted. It is taken over when nobody is at the wall.\n")
-    return 0
+
+
+def _says_yes(question: str) -> bool:
+    sys.stdout.write(f"{question} Type yes: ")
+    sys.stdout.flush()
+    if sys.stdin.readline().strip() == "yes":
+        return True
+    sys.stdout.write("Nothing is changed.\n")
+    return False

@@ -7,8 +7,8 @@ the wall. One that does not come up is put back.
 
 import asyncio
 import logging
+from contextlib import suppress
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -18,6 +18,7 @@ from latchwork.domain import commands as c
 from latchwork.domain.bank import Bank
 from latchwork.domain.decide import decide
 from latchwork.edge.config import BadConfig, Tables, check, read_tables, tables_in
+from latchwork.edge.consent import Consent
 from latchwork.edge.desk import EdgeDesk
 from latchwork.edge.identity import write_safely
 from latchwork.edge.loop import Loop
@@ -37,6 +38,10 @@ class Refused(Exception):
     """It is not run; says why, as a sentence without its full stop."""
 
 
+class Unaccepted(Refused):
+    """A technician has to say yes to it first."""
+
+
 class _Trial(msgspec.Struct, frozen=True):
     """Of the last desired configuration that was put in place, written before it was. `failed`: why it did not work."""
 
@@ -49,7 +54,14 @@ class Desired:
     """`path`: where the configuration lies that this process runs. Raises BadConfig."""
 
     def __init__(
-        self, path: Path, state: Path, key: Ed25519PrivateKey, desk: EdgeDesk, loop: Loop, journal: SqliteJournal
+        self,
+        path: Path,
+        state: Path,
+        key: Ed25519PrivateKey,
+        desk: EdgeDesk,
+        loop: Loop,
+        journal: SqliteJournal,
+        consent: Consent,
     ) -> None:
         self._path = path
         self._state = state
@@ -57,6 +69,9 @@ class Desired:
         self._desk = desk
         self._loop = loop
         self._journal = journal
+        self._consent = consent
+        self.waits = False
+        """Whether a technician's yes is all that is missing."""
         self._running = read_tables(path)
         self._edition = edition(path.read_bytes(), key.public_key().public_bytes_raw())
         self._judged: tuple[int, str | None] = (0, None)
@@ -87,12 +102,12 @@ class Desired:
             return False
         body = unsealed(body)
         trial = _tried(self._state)
-        if trial is not None and trial.version == version:
+        if trial is not None and trial.version == version and (trial.came_up or trial.failed is not None):
             self._find(version, trial.failed)
             return False
         await self._desk.turn.acquire()
         try:
-            judge(body, self._path, self._running, self._loop.bank, accepted=is_accepted(self._state, body))
+            judge(body, self._path, self._running, self._loop.bank, accepted=self._consent.is_accepted(body))
             self._find(version)
             if self._loop.busy:
                 self._desk.turn.release()
@@ -100,19 +115,20 @@ class Desired:
             self._take(version, body)
         except (Refused, OSError) as error:
             self._desk.turn.release()
-            write_safely(wanted_at(self._state), body)
-            self._find(version, str(error))
+            self._find(version, str(error), isinstance(error, Unaccepted))
+            with suppress(OSError):  # a full disk: at the next look
+                self._consent.want(body)
             return False
         return True
 
     def _take(self, version: int, body: bytes) -> None:
         _note(self._state, _Trial(version))
         put_in_place(self._path, body, version, self._key)
-        for file in (wanted_at(self._state), accepted_at(self._state)):
-            file.unlink(missing_ok=True)
+        self._consent.taken()
         log.warning("configuration %d takes the place of %d", version, self._edition.version)
 
-    def _find(self, version: int, wrong: str | None = None) -> None:
+    def _find(self, version: int, wrong: str | None = None, waits: bool = False) -> None:
+        self.waits = waits
         if (version, wrong) == self._judged:
             return
         self._judged = version, wrong
@@ -139,7 +155,7 @@ def judge(body: bytes, path: Path, running: Tables, bank: Bank, *, accepted: boo
         raise Refused("it has another state folder, and where a bank lives is not for a configuration to change")
     changed = _wired_otherwise(tables, running)
     if changed and not accepted:
-        raise Refused(f"it changes {changed}, so a technician has to accept it at the wall: latchwork edge accept")
+        raise Unaccepted(f"it changes {changed}, so a technician has to accept it at the wall: latchwork edge accept")
     if decide(bank, c.Fit(config.fittings), bank.at or datetime.now(UTC)).refusal is not None:
         raise Refused("it takes away a compartment that holds something, is reserved, or is just being opened")
 
@@ -160,36 +176,17 @@ def _wired_otherwise(tables: Tables, running: Tables) -> str:
 # What lies beside the journal
 
 
-def wanted_at(state: Path) -> Path:
-    """What the cloud wants and this wall does not run, for a technician to look at."""
-    return state / "wanted.toml"
-
-
-def accepted_at(state: Path) -> Path:
-    """The SHA-256, in hex, of the wanted configuration that a technician has accepted."""
-    return state / "accepted"
-
-
-def accept(state: Path, body: bytes) -> None:
-    write_safely(accepted_at(state), sha256(body).hexdigest().encode())
-
-
 def fall_back(path: Path, state: Path, why: str) -> bool:
     """Put back the configuration before, where the present one is on trial. Whether it was. Raises OSError."""
     trial = _tried(state)
     if trial is None or trial.came_up or trial.failed is not None:
         return False
+    if edition(path.read_bytes()).version != trial.version:
+        return False  # it was never put in place: the disk was full
     put_back(path)
     _note(state, msgspec.structs.replace(trial, failed=f"it did not come up: {why}"))
     log.error("configuration %d did not come up, and the one before is in force again: %s", trial.version, why)
     return True
-
-
-def is_accepted(state: Path, body: bytes) -> bool:
-    try:
-        return accepted_at(state).read_bytes() == sha256(body).hexdigest().encode()
-    except FileNotFoundError:
-        return False
 
 
 def _tried(state: Path) -> _Trial | None:

@@ -10,12 +10,16 @@ from pathlib import Path
 from latchwork.domain.bank import Bank
 from latchwork.domain.commands import Command, Decision, Offer, Ticket
 from latchwork.domain.words import Lookup
+from latchwork.edge.kiosk.desk import Trouble
 from latchwork.edge.kiosk.photos import ERASED, Photos
 from latchwork.edge.loop import Loop
 from latchwork.store.sqlite import SqliteJournal
 from latchwork.sync import keys
+from latchwork.sync.exchange import Farewell
 
 WAKE_SECONDS_MAX = 60.0
+TURNED_AWAY = frozenset({Farewell.UNKNOWN_BANK, Farewell.WRONG_KEY, Farewell.REVOKED_KEY})
+"""Said of the controller itself, and not of this line."""
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +38,8 @@ class EdgeDesk:
         """Why the cloud does not want to hear this controller, where it said so last."""
         self.partner: Callable[[str, str], Awaitable[bool | None]] | None = None
         """Asks a partner about a label while there is a line."""
+        self.waits_for_yes: Callable[[], bool] = lambda: False
+        """Whether something is to be accepted at the controller."""
         self._loop = loop
         loop.told = self.stir
         self._journal = journal
@@ -125,5 +131,10 @@ class EdgeDesk:
     def link_heard_at(self) -> datetime | None:
         return self.heard_at
 
-    def link_turned_away(self) -> str | None:
-        return self.turned_away
+    def troubles(self) -> list[Trouble]:
+        found = {
+            Trouble.TURNED_AWAY: self.turned_away in TURNED_AWAY,
+            Trouble.ACCEPT: self.waits_for_yes(),
+            Trouble.DISK_FULL: self._journal.tight,
+        }
+        return [trouble for trouble, is_so in found.items() if is_so]

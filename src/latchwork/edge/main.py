@@ -21,6 +21,7 @@ from latchwork.edge import identity
 from latchwork.edge.climate import Climate, zone_of
 from latchwork.edge.clock import BankClock
 from latchwork.edge.config import BadConfig, Config, read_config
+from latchwork.edge.consent import Consent
 from latchwork.edge.desired import Desired, fall_back
 from latchwork.edge.desk import EdgeDesk
 from latchwork.edge.keyring import Keyring
@@ -44,7 +45,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--guard", nargs="+", metavar="KEY", help='guard this wall with these keys of `latchwork sign`; "none": no more'
     )
     parser.add_argument("--rotate-key", action="store_true", help="let a new device key take the place of this one")
-    parser.add_argument("--go-on", default="", metavar="ROOT", help="let a guarded wall go on from the server's log")
     parser.add_argument("--check", action="store_true", help="only say whether the configuration is usable")
 
 
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         fall_back(args.config, config.state, "the controller ended while it began")
         while _serve_one(args):
             log.warning("the bank begins anew with another configuration")
-            args.guard, args.go_on, args.rotate_key = None, "", False  # said of the first beginning
+            args.guard, args.rotate_key = None, False  # said of the first beginning
     except (BadConfig, JournalHeld, Unfit, identity.EnrolmentRefused, OSError) as error:
         print(f"latchwork edge: {error}", file=sys.stderr)
         return 1
@@ -112,9 +112,11 @@ async def _work(config: Config, who: identity.Identity, journal: SqliteJournal, 
     if args.guard:
         await _guard(loop, tuple(args.guard) if args.guard != ["none"] else ())
     key = who.key
-    desired = Desired(args.config, config.state, key, desk, loop, journal)
+    consent = Consent(config.state)
+    desired = Desired(args.config, config.state, key, desk, loop, journal, consent)
+    desk.waits_for_yes = lambda: desired.waits or consent.offered is not None
     public = key.public_key().public_bytes_raw()
-    talk = Talk(who.bank, loop, journal, public, key.sign, boot, args.go_on, desired.reported, desk.heed)
+    talk = Talk(who.bank, loop, journal, public, key.sign, boot, consent.to_log, desired.reported, desk.heed)
 
     link = Link(config.server, desk, talk, software, partial(_renew, config, desk, desired, talk), config.tls)
     desk.partner = link.ask

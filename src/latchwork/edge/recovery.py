@@ -5,9 +5,11 @@ bank has signed, and can be understood. Then one commit switches. Carries no byt
 """
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from typing import Protocol
+
+import msgspec
 
 from latchwork.domain import commands as c
 from latchwork.domain.apply import apply
@@ -45,13 +47,26 @@ class Refused(Exception):
     """This log is not taken over; says why, as a sentence without its full stop."""
 
 
-class Recovery:
-    """`go_on`: the root, in hex, of the log from which somebody at the controller lets a guarded bank go on."""
+class Offered(msgspec.Struct, frozen=True):
+    """A log that the server brings to a guarded wall."""
 
-    def __init__(self, loop: Loop, pile: Pile, go_on: str = "") -> None:
+    size: int
+    """Of its newest epoch."""
+    root: str
+    """In hex."""
+    same: int
+    """So many entries of this wall's epoch are in both."""
+    own: int
+    """So many this wall has written since."""
+
+
+class Recovery:
+    """`consents`: whether somebody at the controller lets a guarded bank go on from this log."""
+
+    def __init__(self, loop: Loop, pile: Pile, consents: Callable[[Offered], bool] = lambda _: False) -> None:
         self._loop = loop
         self._pile = pile
-        self._go_on = go_on
+        self._consents = consents
 
     def tell(self, ask: Ask) -> Told:
         start = min(ask.start, self._pile.size)
@@ -108,13 +123,14 @@ class Recovery:
         if self._pile.past_frontier(accepted.epoch).root() != accepted.root:
             raise Refused("what the server sent is not the log whose root it states")
         self._agrees_with_what_was_signed()
-        if self._loop.bank.shield.guards and accepted.root.hex() != self._go_on:
-            raise Refused(
-                f"this wall is guarded: once somebody has checked the {accepted.size} entries that the server brings, "
-                f"start it with --go-on {accepted.root.hex()}"
-            )
         bank = self._fold()
         fork = self._fork(own)
+        offered = Offered(accepted.size, accepted.root.hex(), fork, self._pile.size - fork)
+        if self._loop.bank.shield.guards and not self._consents(offered):
+            raise Refused(
+                f"this wall is guarded, so a technician has to accept the {accepted.size} entries that the server "
+                "brings at the controller: latchwork edge accept"
+            )
         branch = []
         for seq, raw in enumerate(self._pile.entries(fork, self._pile.size), fork):
             original = base64.b64encode(raw).decode() if len(raw) <= ORIGINAL_BYTES_MAX else ""

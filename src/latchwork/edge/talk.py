@@ -10,7 +10,7 @@ from typing import Protocol
 
 from latchwork.domain.words import BankId, Reason
 from latchwork.edge.loop import Loop
-from latchwork.edge.recovery import Pile, Recovery
+from latchwork.edge.recovery import Offered, Pile, Recovery
 from latchwork.sync import keys
 from latchwork.sync.exchange import (
     HEARTBEAT_SECONDS,
@@ -45,8 +45,8 @@ class Shelf(Pile, Protocol):
 
 
 class Talk:
-    """`sign` signs with the device key, whose public half is `public`. `go_on`: see `Recovery`. `configuration`: what
-    the bank says of its own."""
+    """`sign` signs with the device key, whose public half is `public`. `consents`: see `Recovery`. `configuration`:
+    what the bank says of its own."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Talk:
         public: bytes,
         sign: Callable[[bytes], bytes],
         boot: str,
-        go_on: str = "",
+        consents: Callable[[Offered], bool] = lambda _: False,
         configuration: Callable[[], Configuration | None] = lambda: None,
         heed: Callable[[str, bytes], None] = lambda _name, _body: None,
     ) -> None:
@@ -70,7 +70,7 @@ class Talk:
         self._configuration_told: Configuration | None = None
         self._heed = heed
         """Does what a document wants done before we say that we hold it."""
-        self._recovery = Recovery(loop, shelf, go_on)
+        self._recovery = Recovery(loop, shelf, consents)
         self._end: BankEnd | None = None
         self._signed = (0, 0)
         """Of which epoch, and how many entries."""

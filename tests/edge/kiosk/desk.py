@@ -31,6 +31,7 @@ from latchwork.domain.words import (
     StayId,
     StayState,
 )
+from latchwork.edge.kiosk.desk import Trouble
 from latchwork.sync import keys
 
 T0 = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
@@ -70,7 +71,7 @@ class TestDesk:
         self.now = T0
         self.jammed: set[str] = set()
         self.silent = False
-        self.turned_away: str | None = None
+        self.trouble: list[Trouble] = []
         self.hands = hands
         self.full = False
         self.photos: list[bytes] = []
@@ -129,8 +130,8 @@ class TestDesk:
     def photo(self, name: str) -> bytes | None:
         return self.photos[int(name, 16) - 1]
 
-    def link_turned_away(self) -> str | None:
-        return self.turned_away
+    def troubles(self) -> list[Trouble]:
+        return self.trouble
 
     def link_heard_at(self) -> datetime | None:
         return None

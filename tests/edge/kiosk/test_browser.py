@@ -9,6 +9,7 @@ from tests.edge.kiosk.browsing import Served, heading, shot
 from latchwork.domain import commands as c
 from latchwork.domain.words import CompartmentId, DoorState, OpeningId, PassId, PersonId, Reason, Role
 from latchwork.edge.kiosk import seats
+from latchwork.edge.kiosk.desk import Trouble
 
 
 def test_collecting_by_pin_with_a_finger(page: Page, served: Served) -> None:
@@ -232,7 +233,7 @@ def test_a_warning_before_anybody_is_signed_out(page: Page, served: Served, monk
 
 def test_staff_sees_that_the_wall_protects_itself_and_has_it_obey_again(page: Page, served: Served) -> None:
     desk, until = served.desk, served.desk.now + timedelta(minutes=5)
-    desk.turned_away = "revoked_key"
+    desk.trouble = list(Trouble)
     for n in range(11):
         asked = c.Open(
             OpeningId(f"{n:032x}"), CompartmentId("01"), Reason.OTHER, PersonId("a"), until, second=PersonId("b")
@@ -244,7 +245,8 @@ def test_staff_sees_that_the_wall_protects_itself_and_has_it_obey_again(page: Pa
     page.keyboard.type(f"{desk.staff}\n")
     heading(page, "Which door?")
     expect(page.get_by_text("opens no doors from afar")).to_be_visible()
-    expect(page.get_by_text("does not hear this controller")).to_be_visible()
+    for said in ("does not hear this controller", "waits for a technician", "disk is full"):
+        expect(page.get_by_text(said)).to_be_visible()
     shot(page, "staff-shield")
     page.get_by_role("button", name="Open doors from afar again").click()
     expect(page.get_by_text("opens no doors from afar")).to_have_count(0)

@@ -40,15 +40,12 @@ from latchwork.edge.kiosk.presses import Press
 from latchwork.edge.kiosk.render import Render, refusal_values
 from latchwork.edge.kiosk.screens import show
 from latchwork.edge.kiosk.seats import Seat, Seats, new_key
-from latchwork.sync.exchange import Farewell
 from latchwork.ui import pages
 from latchwork.ui.words import languages
 
 COOKIE = "latchwork_kiosk"
 BODY_BYTES_MAX = 100_000
 """A photo in base64 is the longest press."""
-TURNED_AWAY = frozenset({Farewell.UNKNOWN_BANK, Farewell.WRONG_KEY, Farewell.REVOKED_KEY})
-"""Said of the controller itself, and not of this line."""
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 TICK_S = 1.0
 HEARTBEAT_S = 15.0
@@ -220,7 +217,7 @@ class Kiosk:
             self._directory = (directory, read_people(directory))
         rules = self.desk.document("partner rules")
         papers = read_papers(self._directory[1], self.desk.document("wall"), rules, self.desk.link_heard_at())
-        return replace(papers, turned_away=self.desk.link_turned_away() in TURNED_AWAY)
+        return replace(papers, troubles=self.desk.troubles())
 
 
 # Routes

@@ -1,11 +1,23 @@
 """What the kiosk needs of the edge. The kiosk holds no key, opens no lock and writes no log: it asks its desk."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from latchwork.domain.bank import Bank
 from latchwork.domain.commands import Command, Decision, Offer, Ticket
 from latchwork.domain.words import Lookup
+
+
+class Trouble(StrEnum):
+    """What is wrong with the controller itself, for staff to see."""
+
+    TURNED_AWAY = "turned_away"
+    """The cloud does not take it for this wall any more."""
+    ACCEPT = "accept"
+    """Something waits for a yes that is said at the controller, and not at the screen."""
+    DISK_FULL = "disk_full"
 
 
 class Desk(Protocol):
@@ -53,8 +65,7 @@ class Desk(Protocol):
         """The picture of that hash, while nobody has erased it."""
         ...
 
-    def link_turned_away(self) -> str | None:
-        """The word of `sync.exchange.Farewell` with which the cloud turned this controller away."""
+    def troubles(self) -> Sequence[Trouble]: ...
 
     def link_heard_at(self) -> datetime | None:
         """When the cloud was last heard in this run."""

@@ -2,12 +2,13 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from latchwork.domain.words import PartyId, PersonId
+from latchwork.edge.kiosk.desk import Trouble
 from latchwork.sync.names import hashed, plain, words
 
 log = logging.getLogger(__name__)
@@ -50,8 +51,7 @@ class Papers:
     carriers: Mapping[str, str] = field(default_factory=dict)
     """Names by party."""
     rules: Mapping[str, Rule] = field(default_factory=dict)
-    turned_away: bool = False
-    """The cloud does not take this controller for this wall any more."""
+    troubles: Sequence[Trouble] = ()
 
     def person(self, person: PersonId | None) -> Person | None:
         return next((p for p in self.people if p.id == person), None)
