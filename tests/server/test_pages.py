@@ -255,7 +255,7 @@ async def read_in_german(place: Town, browser: Browser, stay: str) -> None:
         seen, todo = set[str](), ["/operator"]
         while todo:
             path = todo.pop()
-            if path not in seen and not path.endswith(("/receipt", "/export")):
+            if path not in seen and not path.endswith(("/receipt", "/export", ".csv")):
                 seen.add(path)
                 todo += re.findall(r'href="(/operator[^"?#]*)', await read(path))
         assert len(seen) > 15 and "/operator/people/new" in seen

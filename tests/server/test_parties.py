@@ -254,7 +254,7 @@ async def test_a_usage_statement_by_month_wall_and_size(database: str, tmp_path:
             ("2026-03", 1, 1.0),
             ("2026-04", 0, 2.5),
         ]
-        assert rows[0]["bank_name"] == "Lobby" and rows[0]["size"].endswith(" mm")
+        assert (rows[0]["bank_name"], rows[0]["service"]) == ("Lobby", "parcel") and rows[0]["size"].endswith(" mm")
         (now,) = await blue.ask("GET", path)
         assert (now["month"], now["deposits"]) == (MONTH, 1)
         (same,) = await place.ask("GET", path)
@@ -325,6 +325,22 @@ async def test_a_party_is_admitted_on_a_page_and_so_are_couriers_who_see_their_l
             await shot(page, "collections-390")
             await page.set_viewport_size(DESK)
             await shot(page, "collections-1280")
+            await page.get_by_role("link", name="Usage").click()
+            statement = page.get_by_role("region", name="Blue").first
+            assert [await x.inner_text() for x in await statement.locator("tbody tr .figure").all()] == ["1", "0"]
+            assert await page.get_by_role("region", name="Green").count() == 0, "it used nothing"
+            await page.get_by_text("Put in each day").wait_for()
+            await shot(page, "usage-1280")
+            await page.set_viewport_size(PHONE)
+            await shot(page, "usage-390")
+            for name, line in (("As a file", f"{MONTH},{blue.party},Blue"), ("Thing by thing", "B-1")):
+                async with page.expect_download() as loading:
+                    await page.get_by_role("region", name="Blue").get_by_role("link", name=name).click()
+                assert line in (await (await loading.value).path()).read_text(encoding="utf-8-sig")
+            await page.get_by_label("Month").select_option(index=1)
+            await page.get_by_role("button", name="Show").click()
+            await page.get_by_text("Nothing was in a compartment").wait_for()
+            await page.set_viewport_size(DESK)
             await page.goto(f"{place.url}/operator/banks/{place.bank}")
             await page.get_by_role("link", name="Who gets in at this wall").click()
             courier, household = (page.locator("form", has_text=x) for x in ("A courier", "Somebody of a household"))

@@ -227,7 +227,8 @@ RIGHTS: Final = (
     ),
     right(
         "see_usage", "See what a party used", (OWNER, MANAGER, AUDITOR, CARRIER, SHOP),
-        "GET parties/{}/usage", "GET parties/{}/usage.csv", "GET parties/{}/usage/things.csv",
+        "GET parties/{}/usage", "GET parties/{}/usage.csv", "GET parties/{}/usage/things.csv", "GET /operator/usage",
+        "GET /operator/usage.csv", "GET /operator/usage/things.csv",
     ),
     right(
         "keep_passes", "Let couriers, staff and households in at a wall, and see their codes", (OWNER, MANAGER),

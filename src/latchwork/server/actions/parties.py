@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from calendar import monthrange
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
@@ -29,9 +30,12 @@ class Used:
     """`compartment_hours`: from each deposit until it was taken out or now, within the month (UTC)."""
 
     month: str
+    party: str | None
+    party_name: str | None
     bank: str
     bank_name: str
     site_name: str
+    service: str
     size: str
     deposits: int
     compartment_hours: float
@@ -42,9 +46,12 @@ class UsedThing:
     """One line of what the statement sums up. `compartment` and `size`: where it was last."""
 
     month: str
+    party: str | None
+    party_name: str | None
     bank: str
     bank_name: str
     site_name: str
+    service: str
     stay: str
     tracking: str | None
     compartment: str | None
@@ -87,12 +94,18 @@ async def dismiss(office: Office, who: Who, bank: str, party: str) -> None:
     office.note(Gone.ADMISSION, who.organisation, f"{bank} {party}")
 
 
-async def usage(office: Office, who: Who, party: str, since: str, until: str) -> list[Used]:
-    """By month, such as 2026-11, both included."""
+@dataclass(frozen=True, slots=True)
+class UsedDay:
+    day: int
+    deposits: int
+
+
+async def usage(office: Office, who: Who, party: str | None, since: str, until: str) -> list[Used]:
+    """By month, such as 2026-11, both included. Without a party of all, and of what is of no party."""
     return await _used(office, who, Used, "usage", party, since, until)
 
 
-async def used_things(office: Office, who: Who, party: str, since: str, until: str) -> list[UsedThing]:
+async def used_things(office: Office, who: Who, party: str | None, since: str, until: str) -> list[UsedThing]:
     """Thing by thing. Declines with 413 where there are too many for one file."""
     found = await _used(office, who, UsedThing, "used_things", party, since, until, THINGS_MAX + 1)
     if len(found) > THINGS_MAX:
@@ -100,14 +113,30 @@ async def used_things(office: Office, who: Who, party: str, since: str, until: s
     return found
 
 
+async def used_days(office: Office, party: str | None, month: str) -> list[int]:
+    """How many were put in on each day (UTC) of a month, from the first."""
+    first = _month(month)
+    found = await office.tables.all(UsedDay, "used_days", party, first, office.now())
+    put_in = {each.day: each.deposits for each in found}
+    return [put_in.get(day, 0) for day in range(1, monthrange(first.year, first.month)[1] + 1)]
+
+
+def months(office: Office) -> list[str]:
+    """Of which a statement can be seen at once, the latest first."""
+    now = office.now().astimezone(UTC)
+    last = now.year * 12 + now.month - 1
+    return [f"{n // 12}-{n % 12 + 1:02d}" for n in range(last, last - MONTHS_MAX, -1)]
+
+
 async def _used(
-    office: Office, who: Who, kind: type[Line], query: str, party: str, since: str, until: str, *more: object
+    office: Office, who: Who, kind: type[Line], query: str, party: str | None, since: str, until: str, *more: object
 ) -> list[Line]:
     first, last = _month(since), _month(until)
     if not 0 <= (last.year - first.year) * 12 + last.month - first.month < MONTHS_MAX:
         raise Declined(422, "bad_month", "Ask for at most {n} months, the earlier one first.", n=MONTHS_MAX)
-    found = await office.tables.all(kind, query, party, first, last, office.now(), *more) if is_id(party) else []
-    if not found:
+    known = party is None or is_id(party)
+    found = await office.tables.all(kind, query, party, first, last, office.now(), *more) if known else []
+    if not found and party is not None:
         await people.party(office, who, party)
     return found
 
@@ -129,7 +158,7 @@ def _cell(value: object) -> object:
 
 
 def this_month(office: Office) -> str:
-    return f"{office.now().astimezone(UTC):%Y-%m}"
+    return months(office)[0]
 
 
 def _month(text: str) -> datetime:

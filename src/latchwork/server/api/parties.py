@@ -30,7 +30,7 @@ async def dismiss(office: TheOffice, who: Asker, bank_id: FromPath[str], party_i
     await parties.dismiss(office, who, bank_id, party_id)
 
 
-@get("/parties/{party_id:str}/usage", tags=TAG, summary="What a party used, by month, bank and size")
+@get("/parties/{party_id:str}/usage", tags=TAG, summary="What a party used, by month, bank, service and size")
 async def usage(
     office: TheOffice,
     who: Asker,

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
-from datetime import datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any, get_args
 
@@ -72,11 +72,15 @@ def moment(at: datetime | None, zone: tzinfo | None = None, pattern: str = "mome
         f"date.{pattern}",
         weekday=w.say("date.weekdays").split()[there.weekday()],
         day=there.day,
-        month=w.say("date.months").split()[there.month - 1],
+        month=_month(there),
         year=there.year,
         time=f"{there:%H:%M}",
         second=f"{there:%S}",
     )
+
+
+def _month(at: date) -> str:
+    return reader().say("date.months").split()[at.month - 1]
 
 
 def second(at: datetime | None, zone: tzinfo | None = None) -> str:
@@ -97,6 +101,7 @@ _pages.filters |= {
     "moment": moment,
     "second": second,
     "day": lambda at: moment(at, pattern="day"),
+    "month": lambda first: reader().say("date.month", month=_month(first), year=first.year),
 }
 
 
@@ -132,6 +137,12 @@ def download(receipt: Receipt) -> Response[bytes]:
     """A file to be kept."""
     headers = {**PAGE_HEADERS, **receipt.headers, "X-Robots-Tag": "noindex, nofollow"}
     return Response(receipt.body, media_type="application/json", headers=headers)
+
+
+def table(name: str, text: str) -> Response[str]:
+    """A file for a spreadsheet."""
+    headers = {**PAGE_HEADERS, "Content-Disposition": f'attachment; filename="{name}.csv"'}
+    return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
 
 
 def fresh(request: AnyRequest, bank: str, render: Callable[[], Awaitable[str]]) -> ServerSentEvent:

@@ -29,6 +29,7 @@ from latchwork.server.web.operator import (
     tasks,
     team,
     tokens,
+    usage,
     walls,
 )
 from latchwork.server.web.render import STATIC, AnyRequest, TheOffice, hear, listen_to, page, tell, the_office
@@ -108,6 +109,7 @@ def routers() -> list[Router]:
                 *tasks.HANDLERS,
                 *looks.HANDLERS,
                 *parties.HANDLERS,
+                *usage.HANDLERS,
                 *passes.HANDLERS,
                 *people.HANDLERS,
                 *roster.HANDLERS,

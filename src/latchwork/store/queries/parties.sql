@@ -31,13 +31,18 @@ RETURNING true
 DELETE FROM admissions WHERE bank = $1 AND party = $2 AND admitted_at < $3 RETURNING true
 
 -- name: usage
--- Of a party, by month (UTC), wall and size of compartment.
-SELECT month, bank, bank_name, site_name, size, sum(deposits)::int AS deposits,
+-- Of a party or ($1 NULL) of all, by month (UTC), wall, service and size of compartment.
+SELECT month, party, party_name, bank, bank_name, site_name, service, size, sum(deposits)::int AS deposits,
     round(sum(compartment_hours), 2)::float8 AS compartment_hours
-FROM used($1, $2, $3, $4) GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 4, 3, 5, 2
+FROM used($1, $2, $3, $4) GROUP BY 1, 2, 3, 4, 5, 6, 7, 8 ORDER BY 1, 3, 2, 6, 5, 7, 8, 4
 
 -- name: used_things
 -- Of what the statement is the sum.
-SELECT month, bank, bank_name, site_name, stay, tracking, compartment, size, state, deposited_at, ended_at, deposits,
-    round(compartment_hours, 4)::float8 AS compartment_hours
-FROM used($1, $2, $3, $4) ORDER BY 1, 4, 3, 2, deposited_at, stay LIMIT $5
+SELECT month, party, party_name, bank, bank_name, site_name, service, stay, tracking, compartment, size, state,
+    deposited_at, ended_at, deposits, round(compartment_hours, 4)::float8 AS compartment_hours
+FROM used($1, $2, $3, $4) ORDER BY 1, 3, 2, 6, 5, tracking, deposited_at, stay LIMIT $5
+
+-- name: used_days
+-- On which days (UTC) of a month how many were put in.
+SELECT extract(day FROM deposited_at AT TIME ZONE 'UTC')::int AS day, sum(deposits)::int AS deposits
+FROM used($1, $2, $2, $3) WHERE deposits > 0 GROUP BY 1
