@@ -1,6 +1,7 @@
 """Entry formats are permanent: every kind of version 1 is pinned by a line of a golden file."""
 
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def test_golden_entries_are_read_and_written_the_same(seq: int, line: bytes) -> 
 
 @pytest.mark.parametrize("line", GOLDEN.with_name("entries_v1_before.jsonl").read_bytes().splitlines())
 def test_an_entry_from_before_a_field_was_added_stays_readable(line: bytes) -> None:
-    assert codec.encode_entry(codec.read_entry(line)) != line
+    assert {field.name for field in fields(codec.read_entry(line).body)} > json.loads(line)[6].keys()
 
 
 def test_the_golden_file_is_whole() -> None:

@@ -4,7 +4,7 @@ Ids and codes that a command may need are made outside and come with it: the cor
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from latchwork.domain.bank import About, Fitting, Policy, Shield
@@ -26,27 +26,25 @@ from latchwork.domain.words import (
     ServiceId,
     SessionId,
     StayId,
+    Value,
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Value):
     """An expected no. `until`: when it is worth asking again."""
 
     reason: Reason
     until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Value):
     """What happened, and perhaps a no beside it (a wrong code is both refused and remembered)."""
 
     entries: tuple[Body, ...] = ()
     refusal: Refusal | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(Value):
     """A fresh pass with the lookups of several codes; the core takes the first that nobody here has."""
 
     pass_id: PassId
@@ -57,11 +55,18 @@ class Offer:
     """The n of the first of them."""
 
 
+class Command(Value):
+    """What `decide` answers."""
+
+
+class Instruction(Value):
+    """What the cloud may ask for: `Instructed` brings it."""
+
+
 # At the kiosk
 
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
+class Ticket(Value):
     """What a QR code said, once its signature was found good."""
 
     bank: BankId
@@ -70,27 +75,23 @@ class Ticket:
     not_after: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class WalkIn:
+class WalkIn(Value):
     """Nothing is shown: somebody has a thing to leave, and this service takes it from anybody."""
 
     service: ServiceId
 
 
-@dataclass(frozen=True, slots=True)
-class SignIn:
+class SignIn(Command):
     session: SessionId
     shown: Lookup | Ticket | WalkIn
 
 
-@dataclass(frozen=True, slots=True)
-class SignOut:
+class SignOut(Command):
     session: SessionId
     why: Reason = Reason.SIGNED_OUT
 
 
-@dataclass(frozen=True, slots=True)
-class Deposit:
+class Deposit(Command):
     """Somebody has a thing in hand. `stay` is an expected one, or the id that a new one shall get.
 
     `about` says what is known of a thing that nobody announced; of an expected one its size, where that was not
@@ -108,8 +109,7 @@ class Deposit:
     apart: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Shelve:
+class Shelve(Command):
     """A thing is put on a shelf: scan, scan, scan."""
 
     session: SessionId
@@ -120,8 +120,7 @@ class Shelve:
     photo_sha256: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class GiveUp:
+class GiveUp(Command):
     """ "I cannot deliver this here." """
 
     session: SessionId
@@ -130,8 +129,7 @@ class GiveUp:
     about: About | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Replace:
+class Replace(Command):
     """Another compartment for the same thing: too small, did not open or will not close, something already inside."""
 
     session: SessionId
@@ -141,8 +139,7 @@ class Replace:
     new_claim: ClaimId
 
 
-@dataclass(frozen=True, slots=True)
-class Confirm:
+class Confirm(Command):
     """ "It is in." """
 
     session: SessionId
@@ -150,16 +147,14 @@ class Confirm:
     photo_sha256: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Abandon:
+class Abandon(Command):
     """ "I took it back, nothing is inside." """
 
     session: SessionId
     opening: OpeningId
 
 
-@dataclass(frozen=True, slots=True)
-class Collect:
+class Collect(Command):
     """Take a stay out: the recipient's own, or one that a courier of its party may take.
 
     Of a stay that this person has just taken: open its door once more.
@@ -170,8 +165,7 @@ class Collect:
     stay: StayId
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Command):
     """What the recipient found, or left: one of REPORTS. `left`: the thing is inside (again)."""
 
     session: SessionId
@@ -180,8 +174,7 @@ class Report:
     left: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(Command):
     """Staff at the wall opens a door, with a reason."""
 
     session: SessionId
@@ -190,8 +183,7 @@ class Visit:
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Inspect:
+class Inspect(Command):
     """Staff at the wall looked inside."""
 
     session: SessionId
@@ -199,16 +191,14 @@ class Inspect:
     empty: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Maintain:
+class Maintain(Command):
     """Staff begins to work on the wall, or is done: meanwhile doors open by hand."""
 
     session: SessionId
     on: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Remove:
+class Remove(Command):
     """Staff takes a thing out for good. To throw it away takes `second`, another staff member's code."""
 
     session: SessionId
@@ -218,8 +208,7 @@ class Remove:
     second: Lookup | Ticket | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OpenAll:
+class OpenAll(Command):
     """Two of the staff have every door opened, one after the other. `openings`: an id for each compartment."""
 
     session: SessionId
@@ -228,8 +217,7 @@ class OpenAll:
     second: Lookup | Ticket | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(Command):
     """Staff takes a thing from one compartment to another: the old door opens, then the new one."""
 
     session: SessionId
@@ -243,16 +231,14 @@ class Move:
 # At the kiosk or from the cloud: `session` is None where an instruction carries it
 
 
-@dataclass(frozen=True, slots=True)
-class Extend:
+class Extend(Command, Instruction):
     """More time, by the service's own rule."""
 
     stay: StayId
     session: SessionId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Withdraw:
+class Withdraw(Command, Instruction):
     """Out of service, or `back`; no compartments named: all. `now`: even where something is inside, which only staff
     can then take out; else as soon as it is empty."""
 
@@ -262,8 +248,7 @@ class Withdraw:
     session: SessionId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Listen:
+class Listen(Command, Instruction):
     """Open doors from afar again, after there were too many."""
 
     session: SessionId | None = None
@@ -272,14 +257,12 @@ class Listen:
 # From the cloud
 
 
-@dataclass(frozen=True, slots=True)
-class Adopt:
+class Adopt(Instruction):
     version: int
     policy: Policy
 
 
-@dataclass(frozen=True, slots=True)
-class Expect:
+class Expect(Instruction):
     """A thing is announced. `drop_off` where a person shall put it in: the pass that lets them.
 
     `until`: a compartment is to be reserved for it so long, or it is refused.
@@ -292,8 +275,7 @@ class Expect:
     until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reserve:
+class Reserve(Instruction):
     """A compartment for a thing that is expected; `until` None: let it go."""
 
     stay: StayId
@@ -301,8 +283,7 @@ class Reserve:
     until: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Amend:
+class Amend(Instruction):
     """The operator changes a stay that is here: held until, blocked or freed, or for somebody else."""
 
     stay: StayId
@@ -311,13 +292,11 @@ class Amend:
     recipient: PersonId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Cancel:
+class Cancel(Instruction):
     stay: StayId
 
 
-@dataclass(frozen=True, slots=True)
-class GrantPass:
+class GrantPass(Instruction):
     """A courier's or a staff member's code; a person's for one stay (delegated) or for all of a recipient's.
 
     `lookup`: the keyed hash of a card, or of a code that they have from a neighbour bank; None: a code of our own.
@@ -334,13 +313,11 @@ class GrantPass:
     lookup: Lookup | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RevokePass:
+class RevokePass(Instruction):
     pass_id: PassId
 
 
-@dataclass(frozen=True, slots=True)
-class Open:
+class Open(Instruction):
     """A person elsewhere has a door opened. Worthless after `not_after`, judged on the server's clock."""
 
     opening: OpeningId
@@ -354,8 +331,7 @@ class Open:
     """Another person elsewhere who wants it too: many doors take two."""
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Instruction):
     """A person elsewhere vouches for what is inside. Worthless once it may have changed: see `Open`."""
 
     compartment: CompartmentId
@@ -364,38 +340,17 @@ class Check:
     not_after: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Guard:
+class Guard(Instruction):
     """Do what widens who can open only with a signature of one of these keys, in hex; none: without."""
 
     keys: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class NotUnderstood:
+class NotUnderstood(Instruction):
     """An instruction that this version cannot read; answered, never guessed at."""
 
 
-Instruction = (
-    Adopt
-    | Expect
-    | Reserve
-    | Cancel
-    | Amend
-    | Extend
-    | Withdraw
-    | GrantPass
-    | RevokePass
-    | Open
-    | Check
-    | Guard
-    | Listen
-    | NotUnderstood
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Instructed:
+class Instructed(Command):
     """An instruction as it arrived. `offer`: a code, should it need one; `void`: it expired before it was sent."""
 
     number: int
@@ -415,13 +370,11 @@ class Instructed:
 # From the machine
 
 
-@dataclass(frozen=True, slots=True)
-class Begin:
+class Begin(Command):
     """First command of a first life."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lived:
+class Lived(Value):
     """An entry of this bank's own life that the cloud does not have."""
 
     seq: int
@@ -430,8 +383,7 @@ class Lived:
     body: Body
 
 
-@dataclass(frozen=True, slots=True)
-class Recover:
+class Recover(Command):
     """A new epoch on top of what the cloud has of the one before; `branch`: what only this controller has of it."""
 
     size: int
@@ -441,43 +393,37 @@ class Recover:
     """This controller's own."""
 
 
-@dataclass(frozen=True, slots=True)
-class GuardHere:
+class GuardHere(Command):
     """Somebody at the controller itself names the keys."""
 
     keys: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Boot:
+class Boot(Command):
     """The process started: whatever was under way is settled before anything else."""
 
     boot: str
     software: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fit:
+class Fit(Command):
     compartments: tuple[Fitting, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class See:
+class See(Command):
     """The hardware's word on some doors. `lost`: these boards' doors stopped answering."""
 
     doors: Mapping[CompartmentId, DoorState]
     lost: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class SenseItems:
+class SenseItems(Command):
     """What sensors inside say: something is there, or nothing."""
 
     items: Mapping[CompartmentId, bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Linger:
+class Linger(Command):
     """A door stands open for so long; `alarm`: too long for people alone to be asked."""
 
     compartment: CompartmentId
@@ -485,16 +431,14 @@ class Linger:
     alarm: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SenseTamper:
+class SenseTamper(Command):
     """A switch of the cabinet itself says that it is open, or shut again."""
 
     switch: str
     opened: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SenseBand:
+class SenseBand(Command):
     """What a climate sensor says of these compartments: inside its band, outside, or (None) nothing any more."""
 
     sensor: str
@@ -503,8 +447,7 @@ class SenseBand:
     celsius: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SumUp:
+class SumUp(Command):
     """How warm it was where a thing was kept that is gone now."""
 
     stay: StayId
@@ -516,76 +459,31 @@ class SumUp:
     seconds_unknown: int
 
 
-@dataclass(frozen=True, slots=True)
-class Unlock:
+class Unlock(Command):
     """The governor grants this opening its slot. `server_now` None: no server time is known this boot."""
 
     opening: OpeningId
     server_now: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Elapse:
+class Elapse(Command):
     """The time in which the door should have proven itself is over, or the pulse could not be sent."""
 
     opening: OpeningId
     unsent: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(Command):
     """Time passed: expire what is due. `offers`: today's codes for the passes that change theirs daily."""
 
     offers: tuple[Offer, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class DoubtClock:
+class DoubtClock(Command):
     off_seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TrustClock:
+class TrustClock(Command):
     """`behind_s`: how far bank time was behind, as it turns out."""
 
     behind_s: float = 0.0
-
-
-Command = (
-    SignIn
-    | SignOut
-    | Deposit
-    | Shelve
-    | GiveUp
-    | Replace
-    | Confirm
-    | Abandon
-    | Collect
-    | Report
-    | Visit
-    | Maintain
-    | Inspect
-    | Remove
-    | OpenAll
-    | Move
-    | Extend
-    | Withdraw
-    | Listen
-    | Instructed
-    | Begin
-    | Recover
-    | GuardHere
-    | Boot
-    | Fit
-    | See
-    | SenseItems
-    | Linger
-    | SenseTamper
-    | SenseBand
-    | SumUp
-    | Unlock
-    | Elapse
-    | Tick
-    | DoubtClock
-    | TrustClock
-)

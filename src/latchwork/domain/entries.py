@@ -6,7 +6,7 @@ opaque ids and keyed hashes only. Formats are permanent: a field may be added wi
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from latchwork.domain.bank import About, Fitting, Grant, Policy, Shield
@@ -29,13 +29,18 @@ from latchwork.domain.words import (
     SessionId,
     StayId,
     StayState,
+    Value,
 )
+
+
+class Body(Value):
+    """What an entry says: each kind is a subclass."""
+
 
 # The bank itself
 
 
-@dataclass(frozen=True, slots=True)
-class EpochBegan:
+class EpochBegan(Body):
     """First entry of every epoch. A first life has no previous one: epoch 0, size 0, no root."""
 
     previous: int = 0
@@ -48,8 +53,7 @@ class EpochBegan:
     """As this controller held it, whatever the log says from which it goes on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Recovered:
+class Recovered(Body):
     """An entry of the life before that the cloud did not have, so that nothing is lost. What it still changes is
     stated: a pass spent then is spent, a thing put in then is here, a door opened then is in doubt."""
 
@@ -62,40 +66,34 @@ class Recovered:
     doubted: CompartmentId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Booted:
+class Booted(Body):
     boot: str
     software: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fitted:
+class Fitted(Body):
     """Compartments that this wall has as of now, and those taken off it; the others stay as they were."""
 
     compartments: tuple[Fitting, ...]
     removed: tuple[CompartmentId, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Adopted:
+class Adopted(Body):
     version: int
     policy: Policy
 
 
-@dataclass(frozen=True, slots=True)
-class ClockDoubted:
+class ClockDoubted(Body):
     """What takes away (expiry) stands still from here; what gives goes on."""
 
     off_seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ClockConfirmed:
+class ClockConfirmed(Body):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(Body):
     """An instruction was done, or refused with a reason. `about` is the stay it met, where there was one."""
 
     number: int
@@ -107,8 +105,7 @@ class Answered:
     """It came with a good signature, which ends then."""
 
 
-@dataclass(frozen=True, slots=True)
-class Guarded:
+class Guarded(Body):
     """Only what is signed with one of these keys widens who can open; none: the bank is guarded no more."""
 
     keys: tuple[str, ...]
@@ -116,15 +113,13 @@ class Guarded:
     """Set on the controller itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteStopped:
+class RemoteStopped(Body):
     """One more opening from afar than there may be was asked for: none is done any more."""
 
     instruction: InstructionId
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteResumed:
+class RemoteResumed(Body):
     """Staff at the wall, or a signature, has it obey again."""
 
     session: SessionId | None = None
@@ -133,8 +128,7 @@ class RemoteResumed:
 # People at the wall
 
 
-@dataclass(frozen=True, slots=True)
-class SessionBegan:
+class SessionBegan(Body):
     session: SessionId
     pass_id: PassId | None
     role: Role
@@ -145,46 +139,39 @@ class SessionBegan:
     service: ServiceId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SessionEnded:
+class SessionEnded(Body):
     session: SessionId
     why: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class CodeRefused:
+class CodeRefused(Body):
     """A code that nobody has. The next is heard from `until` on."""
 
     failures: int
     until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PassGranted:
+class PassGranted(Body):
     grant: Grant
 
 
-@dataclass(frozen=True, slots=True)
-class PassRevoked:
+class PassRevoked(Body):
     pass_id: PassId
 
 
 # Stays
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
+class Expected(Body):
     stay: StayId
     about: About
 
 
-@dataclass(frozen=True, slots=True)
-class Cancelled:
+class Cancelled(Body):
     stay: StayId
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(Body):
     """A compartment was chosen for a stay, and `why` this one. `pickup` waits until the thing is stored."""
 
     claim: ClaimId
@@ -201,8 +188,7 @@ class Claimed:
     """The thing is on its way here from another compartment."""
 
 
-@dataclass(frozen=True, slots=True)
-class Released:
+class Released(Body):
     """A claim ended without a collection; `stay_state` None: the stay was never announced and is forgotten."""
 
     claim: ClaimId
@@ -214,8 +200,7 @@ class Released:
     opening: OpeningId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Body):
     """A thing is in. On a shelf it has neither claim nor opening."""
 
     stay: StayId
@@ -234,8 +219,7 @@ class Stored:
     """Why nobody has a code for it: held for a recipient whom nobody knows yet."""
 
 
-@dataclass(frozen=True, slots=True)
-class NotDelivered:
+class NotDelivered(Body):
     """Somebody had it in hand and took it away again: why, and where it goes instead."""
 
     stay: StayId
@@ -246,8 +230,7 @@ class NotDelivered:
     fallback: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Collected:
+class Collected(Body):
     """The end of a stay by the one it was for: the recipient, or the courier of a return."""
 
     stay: StayId
@@ -260,8 +243,7 @@ class Collected:
     session: SessionId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Recalled:
+class Recalled(Body):
     """The end of a stay by its carrier, who took it back."""
 
     stay: StayId
@@ -274,8 +256,7 @@ class Recalled:
     session: SessionId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Removed:
+class Removed(Body):
     """The end of a stay by staff: sent back, thrown away by two, found missing."""
 
     stay: StayId
@@ -291,8 +272,7 @@ class Removed:
     session: SessionId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reported:
+class Reported(Body):
     """What a recipient found or left, and what it makes of the stay: `ended`, or here (again)."""
 
     stay: StayId
@@ -309,8 +289,7 @@ class Reported:
     pickup: Grant | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Amended:
+class Amended(Body):
     """A stay that is here was extended, held, blocked, freed, or given to its right recipient."""
 
     stay: StayId
@@ -324,8 +303,7 @@ class Amended:
     session: SessionId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(Body):
     """A thing is in another compartment now, and what became of the one it was in."""
 
     stay: StayId
@@ -337,8 +315,7 @@ class Moved:
     left_state: CompartmentState
 
 
-@dataclass(frozen=True, slots=True)
-class Expired:
+class Expired(Body):
     stay: StayId
     deadline: datetime
     at_end: Ending = Ending.COURIER
@@ -347,8 +324,7 @@ class Expired:
 # Doors
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Body):
     """An opening was authorised: by a session's pass, or by an instruction with its reason. Nothing moved yet."""
 
     opening: OpeningId
@@ -374,8 +350,7 @@ class Wanted:
     """The other of two people elsewhere."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unlocked:
+class Unlocked(Body):
     """Committed right before its own pulse: the lock is about to be told."""
 
     opening: OpeningId
@@ -383,24 +358,21 @@ class Unlocked:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class NoProof:
+class NoProof(Body):
     """The door's contact showed nothing; the opening waits for one more try."""
 
     opening: OpeningId
     compartment: CompartmentId
 
 
-@dataclass(frozen=True, slots=True)
-class NotOpened:
+class NotOpened(Body):
     opening: OpeningId
     compartment: CompartmentId
     why: Reason
     compartment_state: CompartmentState
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Body):
     opening: OpeningId
     compartment: CompartmentId
     late: bool = False
@@ -411,14 +383,12 @@ class Opened:
     """Where the opening settles a doubt: a door that was stuck has moved. None: as it was."""
 
 
-@dataclass(frozen=True, slots=True)
-class Closed:
+class Closed(Body):
     opening: OpeningId
     compartment: CompartmentId
 
 
-@dataclass(frozen=True, slots=True)
-class Lapsed:
+class Lapsed(Body):
     """Wanted, and never pulsed."""
 
     opening: OpeningId
@@ -426,8 +396,7 @@ class Lapsed:
     why: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Unresolved:
+class Unresolved(Body):
     """The power went between pulse and proof: nobody knows whether the door opened."""
 
     opening: OpeningId
@@ -435,8 +404,7 @@ class Unresolved:
     compartment_state: CompartmentState
 
 
-@dataclass(frozen=True, slots=True)
-class Sensed:
+class Sensed(Body):
     """Doors that changed with no opening of ours; those in `forced` were broken open, or so it looks."""
 
     doors: Mapping[CompartmentId, DoorState]
@@ -445,8 +413,7 @@ class Sensed:
     """What the forced ones become."""
 
 
-@dataclass(frozen=True, slots=True)
-class ItemSensed:
+class ItemSensed(Body):
     """A sensor inside contradicts what is recorded, or no longer does. A hint, never a proof."""
 
     items: Mapping[CompartmentId, bool]
@@ -455,8 +422,7 @@ class ItemSensed:
     """Recorded as empty, and something is in it: not to be given away."""
 
 
-@dataclass(frozen=True, slots=True)
-class Withdrawn:
+class Withdrawn(Body):
     """Compartments taken out of service, or brought back; `states` is what each is now."""
 
     states: Mapping[CompartmentId, CompartmentState]
@@ -464,22 +430,19 @@ class Withdrawn:
     session: SessionId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BoardLost:
+class BoardLost(Body):
     """One cause, one entry: these doors are unknown until the board answers again."""
 
     compartments: tuple[CompartmentId, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class BoardFound:
+class BoardFound(Body):
     """The boards of these doors answer again."""
 
     compartments: tuple[CompartmentId, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOpen:
+class LeftOpen(Body):
     """A door stands open for too long; `over`: it is shut at last."""
 
     compartment: CompartmentId
@@ -491,16 +454,14 @@ class LeftOpen:
     """Where nobody's opening answers for what went in or out meanwhile: it stays in doubt. None: as it was."""
 
 
-@dataclass(frozen=True, slots=True)
-class Maintained:
+class Maintained(Body):
     """A technician works on the wall until then, and doors that move without us are no alarm; None: they are done."""
 
     until: datetime | None
     session: SessionId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Tampered:
+class Tampered(Body):
     """A switch of the cabinet itself: opened, or shut again. No `alarm` while a technician works on the wall."""
 
     switch: str
@@ -508,8 +469,7 @@ class Tampered:
     alarm: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class BandCrossed:
+class BandCrossed(Body):
     """The temperature where these compartments are has left its band, or (`inside`) is back; None: nobody knows it."""
 
     sensor: str
@@ -518,8 +478,7 @@ class BandCrossed:
     celsius: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class KeptAt:
+class KeptAt(Body):
     """How warm it was where a thing was kept, from the readings of its stay."""
 
     stay: StayId
@@ -533,8 +492,7 @@ class KeptAt:
     """Without a reading."""
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(Body):
     """A person looked inside."""
 
     compartment: CompartmentId
@@ -543,60 +501,7 @@ class Checked:
     by: PersonId | None = None
 
 
-Body = (
-    EpochBegan
-    | Recovered
-    | Booted
-    | Fitted
-    | Adopted
-    | ClockDoubted
-    | ClockConfirmed
-    | Answered
-    | Guarded
-    | RemoteStopped
-    | RemoteResumed
-    | SessionBegan
-    | SessionEnded
-    | CodeRefused
-    | PassGranted
-    | PassRevoked
-    | Expected
-    | Cancelled
-    | Claimed
-    | Released
-    | Stored
-    | NotDelivered
-    | Collected
-    | Recalled
-    | Removed
-    | Reported
-    | Amended
-    | Moved
-    | Expired
-    | Wanted
-    | Unlocked
-    | NoProof
-    | NotOpened
-    | Opened
-    | Closed
-    | Lapsed
-    | Unresolved
-    | Sensed
-    | ItemSensed
-    | Withdrawn
-    | BoardLost
-    | Checked
-    | BoardFound
-    | LeftOpen
-    | Maintained
-    | Tampered
-    | BandCrossed
-    | KeptAt
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Value):
     """One line of a bank's log. `seq` counts from 0 within its epoch."""
 
     bank: BankId

@@ -5,7 +5,7 @@ Nothing here decides anything. Every other package may import this module.
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NewType
+from typing import NewType, dataclass_transform
 
 BankId = NewType("BankId", str)
 CompartmentId = NewType("CompartmentId", str)
@@ -24,6 +24,14 @@ ThingId = NewType("ThingId", str)
 """What outlives one stay: the laptop, the book, the order it belongs to."""
 Lookup = NewType("Lookup", str)
 """A keyed hash, in hex, of digits or of a label. The core never sees what was hashed."""
+
+
+@dataclass_transform(frozen_default=True)
+class Value:
+    """Each subclass is a frozen dataclass: so the long lists of commands and of entries hold nothing but words."""
+
+    def __init_subclass__(cls) -> None:
+        dataclass(frozen=True)(cls)
 
 
 @dataclass(frozen=True, slots=True)

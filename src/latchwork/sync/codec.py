@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import msgspec
 
@@ -31,9 +31,9 @@ _IMPLAUSIBLE = re.compile(
 NUMBER_MAX = 10_000_000
 """In an instruction; so many hours can still be added to a time."""
 
-KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Body)}
+KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in Body.__subclasses__()}
 INSTRUCTIONS: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in get_args(commands.Instruction) if kind is not commands.NotUnderstood
+    kind.__name__: kind for kind in commands.Instruction.__subclasses__() if kind is not commands.NotUnderstood
 }
 
 _encoder = msgspec.json.Encoder()
