@@ -70,6 +70,7 @@ async def test_whoevers_door_staff_open_is_told_and_told_once(database: str, tmp
         await place.settle()
         await place.deposit()
         await place.mails(1)
+        owner = place.token
         await staff(place, database, "attendant")
         door = f"banks/{place.bank}/compartments"
         for number in ("01", "02"):  # the second is empty: nobody to tell
@@ -89,6 +90,9 @@ async def test_whoevers_door_staff_open_is_told_and_told_once(database: str, tmp
             while await store.fetch("SELECT FROM openings WHERE purpose = 'service' AND told_at IS NULL"):
                 await asyncio.sleep(0.1)
         assert [row["kind"] for row in await store.fetch("SELECT kind FROM outbox WHERE kind = 'opened'")] == ["opened"]
+        place.token = owner
+        held = await place.ask("GET", f"people/{place.person}/export")
+        assert [(x["purpose"], x["compartment"]) for x in held["openings"]] == [("deposit", "01"), ("service", "01")]
 
 
 async def test_a_thing_whose_recipient_cannot_be_told_is_a_managers_business(database: str, tmp_path: Path) -> None:

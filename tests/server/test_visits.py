@@ -1,6 +1,7 @@
 """Recipients see all of their parcels by a mailed code or a passkey, without an account."""
 
 import asyncio
+import json
 import re
 from datetime import datetime, time, timedelta
 from pathlib import Path
@@ -245,6 +246,20 @@ async def test_a_recipient_enters_on_a_phone_and_keeps_a_passkey(
             ) != "unwanted":
                 await asyncio.sleep(0.1)
         assert len(await place.mails(1)) == 1
+
+        # What was done is told to whom it is about: doors, messages, and which of the staff saw the name.
+        await page.goto(f"{url}/me")
+        await page.get_by_role("link", name="Was über Sie verzeichnet ist").click()
+        await page.get_by_role("heading", name="Town").wait_for()
+        told = await page.inner_text("main")
+        assert told.count("Lobby, Fach 01, ") == 2 and ADA in told and "Ihr Paket wurde abgeholt" in told
+        await shot(page, "record-german-390")
+        async with page.expect_download() as loading:
+            await page.get_by_role("link", name="Alles als Datei").click()
+        (held,) = json.loads((await (await loading.value).path()).read_text())
+        assert [x["purpose"] for x in held["openings"]] == ["deposit", "collect"]
+        assert len(held["visits"]) == len(held["passkeys"]) == 1 and held["received"][0]["id"] == stay
+        assert not any(look["by_name"] for look in held["looks"]), "staff have a privacy, too"
 
 
 async def _authenticator(page: Page) -> None:

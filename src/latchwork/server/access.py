@@ -278,7 +278,8 @@ RIGHTS: Final = (
         "own_parcel", "See and steer one's own parcel", (Audience.RECIPIENT,),
         "GET /p/{}", "GET /p/{}/about", "GET /p/{}/change", "GET /p/{}/events", "GET /p/{}/receipt",
         "POST /p/{}/extend", "POST /p/{}/hold", "POST /p/{}/delegates", "POST /p/{}/delegates/{}/dismiss",
-        "GET /me", "POST /me/code", "POST /me/enter", "POST /me/leave", "POST /me/passkey", "POST /me/passkeys",
+        "GET /me", "GET /me/record", "GET /me/record.json",
+        "POST /me/code", "POST /me/enter", "POST /me/leave", "POST /me/passkey", "POST /me/passkeys",
         "POST /me/preferences", "POST /me/holiday",
     ),
     right(

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from latchwork.server.actions import documents, looks, passes, people, stays
+from latchwork.server.actions import documents, looks, passes, passkeys, people, stays
 from latchwork.server.actions.office import LIST_MAX, Office, Who, is_id, not_found
 from latchwork.server.ledger import Gone, Line
 
@@ -104,9 +104,24 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
+class Opening:
+    """Of a door for something of the person's, or by staff while it was behind the door."""
+
+    stay: str
+    bank_name: str
+    time_zone: str
+    compartment: str
+    purpose: str | None
+    opened_at: datetime
+    closed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     kind: str
     stay: str
+    bank_name: str
+    time_zone: str
     due_at: datetime
     sent_at: datetime | None
 
@@ -122,17 +137,31 @@ class HeldPass:
 
 
 @dataclass(frozen=True, slots=True)
+class Visit:
+    """A browser in which the person looks at all their parcels."""
+
+    created_at: datetime
+    used_at: datetime
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Export:
     """All that is held about a person. Pictures of parcels stay at their walls, and show no person."""
 
     made_at: datetime
+    organisation: str
+    """Its name."""
     person: people.Person
     contact_for: Sequence[str]
     """Departments and households."""
     received: Sequence[Received]
+    openings: Sequence[Opening]
     sent: Sequence[Sent]
     notices: Sequence[Notice]
     passes: Sequence[HeldPass]
+    passkeys: Sequence[passkeys.Passkey]
+    visits: Sequence[Visit]
     looks: Sequence[looks.Look]
 
 
@@ -215,14 +244,19 @@ async def export(office: Office, who: Who, person_id: str) -> Export:
     of, tables = (who.organisation, person_id), office.tables
     found = await people.person(office, who, person_id)
     await looks.record(office, who, looks.What.EXPORT, [found.id])
+    run_by = await tables.one(_Named, "organisation_name", who.organisation)
     return Export(
         office.now(),
+        run_by.name if run_by else "",
         found,
         [group.name for group in await tables.all(_Named, "contact_for", *of)],
         await tables.all(Received, "stays_for", *of),
+        await tables.all(Opening, "openings_for", *of),
         await tables.all(Sent, "sent_by", *of),
         await tables.all(Notice, "notices_to", *of),
         await tables.all(HeldPass, "passes_for", *of),
+        await tables.all(passkeys.Passkey, "person_passkeys", person_id),
+        await tables.all(Visit, "visits_of", *of),
         await looks.looks(office, *of),
     )
 

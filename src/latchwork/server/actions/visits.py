@@ -7,11 +7,11 @@ import base64
 import hmac
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, tzinfo
 from hashlib import sha256
 
-from latchwork.server.actions import ceremonies, guesses, passkeys, people, places, stays
+from latchwork.server.actions import ceremonies, guesses, passkeys, people, places, privacy, stays
 from latchwork.server.actions.changes import OWN_HOLD_DAYS_MAX, RECIPIENT
 from latchwork.server.actions.office import Declined, Office, Who
 from latchwork.server.ledger import Gone
@@ -146,6 +146,12 @@ async def parcels(office: Office, who: list[Visitor]) -> list[Parcel]:
         )
         for row in rows
     ]
+
+
+async def records(office: Office, who: list[Visitor]) -> list[privacy.Export]:
+    """All that is held about them, in each organisation. Of the staff who looked their roles, and no names."""
+    held = [await privacy.export(*_acting(office, visitor), visitor.id) for visitor in who]
+    return [replace(each, looks=[replace(look, by_name="") for look in each.looks]) for each in held]
 
 
 async def prefer(office: Office, who: list[Visitor], language: str, unwanted: Sequence[people.News]) -> None:

@@ -139,10 +139,10 @@ def download(receipt: Receipt) -> Response[bytes]:
     return Response(receipt.body, media_type="application/json", headers=headers)
 
 
-def table(name: str, text: str) -> Response[str]:
-    """A file for a spreadsheet."""
-    headers = {**PAGE_HEADERS, "Content-Disposition": f'attachment; filename="{name}.csv"'}
-    return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
+def attached(name: str, body: str | bytes, media_type: str) -> Response[Any]:
+    """A file to be kept, which is nobody else's."""
+    headers = {**PAGE_HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(body, media_type=media_type, headers=headers)
 
 
 def fresh(request: AnyRequest, bank: str, render: Callable[[], Awaitable[str]]) -> ServerSentEvent:

@@ -103,6 +103,21 @@ SELECT s.id, s.bank, s.service, s.tracking, s.state, s.reason, s.compartment, s.
     s.deadline, s.ended_at
 FROM stays s WHERE s.organisation = $1 AND s.recipient = $2 ORDER BY coalesce(s.asked_at, s.deposited_at), s.id
 
+-- name: openings_for
+-- Of doors for a person's things, and the staff's while their thing was behind the door.
+WITH theirs AS (
+    SELECT id, bank, compartment, deposited_at, ended_at FROM stays WHERE organisation = $1 AND recipient = $2
+), found AS (
+    SELECT o.id, s.id AS stay FROM theirs s JOIN openings o ON o.stay = s.id
+    UNION
+    SELECT o.id, s.id FROM theirs s
+    JOIN openings o ON o.bank = s.bank AND o.compartment = s.compartment AND o.purpose IN ('service', 'check')
+        AND s.deposited_at < o.opened_at AND (s.ended_at IS NULL OR s.ended_at >= o.opened_at)
+)
+SELECT f.stay, b.name AS bank_name, z.time_zone, o.compartment, o.purpose, o.opened_at, o.closed_at
+FROM found f JOIN openings o ON o.id = f.id JOIN banks b ON b.id = o.bank JOIN sites z ON z.id = b.site
+WHERE o.opened_at IS NOT NULL ORDER BY o.opened_at, o.id
+
 -- name: contact_for
 SELECT name FROM people WHERE organisation = $1 AND contact = $2 ORDER BY name, id
 
@@ -111,12 +126,16 @@ SELECT d.stay, d.name, d.email, d.until, d.asked_at FROM delegates d JOIN stays 
 WHERE s.organisation = $1 AND d.recipient = $2 ORDER BY d.asked_at, d.pass
 
 -- name: notices_to
-SELECT o.kind, o.stay, o.due_at, o.sent_at FROM outbox o JOIN banks b ON b.id = o.bank
+SELECT o.kind, o.stay, b.name AS bank_name, z.time_zone, o.due_at, o.sent_at
+FROM outbox o JOIN banks b ON b.id = o.bank JOIN sites z ON z.id = b.site
 WHERE b.organisation = $1 AND o.person = $2 ORDER BY o.due_at, o.id
 
 -- name: passes_for
 SELECT p.id, p.bank, p.holder, p.state, p.valid_until, p.asked_at FROM passes p JOIN banks b ON b.id = p.bank
 WHERE b.organisation = $1 AND p.recipient = $2 ORDER BY p.asked_at, p.id
+
+-- name: visits_of
+SELECT created_at, used_at, ends_at FROM visits WHERE organisation = $1 AND person = $2 ORDER BY created_at, secret
 
 -- name: retention
 SELECT retention::text AS value FROM organisations WHERE id = $1

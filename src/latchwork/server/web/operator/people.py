@@ -12,8 +12,7 @@ from litestar.response import Redirect
 from latchwork.server.actions import people, places, privacy, stays
 from latchwork.server.actions.office import Declined, Office, Who
 from latchwork.server.web.operator.session import Form, Operator, Seal, day_in
-from latchwork.server.web.render import TheOffice, page, reader, unwanted
-from latchwork.ui.pages import PAGE_HEADERS
+from latchwork.server.web.render import TheOffice, attached, page, reader, unwanted
 from latchwork.ui.words import languages, words
 
 PEOPLE = "/operator/people"
@@ -84,10 +83,9 @@ async def holiday(office: TheOffice, who: Operator, person_id: FromPath[str], da
 
 
 @get(f"{PEOPLE}/{{person_id:str}}/export", include_in_schema=False)
-async def export(office: TheOffice, who: Operator, person_id: FromPath[str]) -> Response[bytes]:
+async def export(office: TheOffice, who: Operator, person_id: FromPath[str]) -> Response[Any]:
     held = msgspec.json.format(msgspec.json.encode(await privacy.export(office, who, person_id)))
-    headers = {**PAGE_HEADERS, "Content-Disposition": f'attachment; filename="person-{person_id}.json"'}
-    return Response(held, media_type="application/json", headers=headers)
+    return attached(f"person-{person_id}.json", held, "application/json")
 
 
 @post(f"{PEOPLE}/{{person_id:str}}/erase", include_in_schema=False)

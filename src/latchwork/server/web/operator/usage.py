@@ -9,9 +9,10 @@ from litestar.params import FromQuery
 
 from latchwork.server.actions import parties
 from latchwork.server.web.operator.session import Operator, Seal
-from latchwork.server.web.render import TheOffice, page, table
+from latchwork.server.web.render import TheOffice, attached, page
 
 USAGE = "/operator/usage"
+CSV = "text/csv; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ async def as_file(
 ) -> Response[str]:
     month = month or parties.this_month(office)
     used = await parties.usage(office, who, party, month, month)
-    return table(f"usage-{month}", parties.as_csv(parties.Used, used))
+    return attached(f"usage-{month}.csv", parties.as_csv(parties.Used, used), CSV)
 
 
 @get(f"{USAGE}/things.csv", include_in_schema=False)
@@ -62,7 +63,7 @@ async def things(
 ) -> Response[str]:
     month = month or parties.this_month(office)
     used = await parties.used_things(office, who, party, month, month)
-    return table(f"usage-things-{month}", parties.as_csv(parties.UsedThing, used))
+    return attached(f"usage-things-{month}.csv", parties.as_csv(parties.UsedThing, used), CSV)
 
 
 HANDLERS = [show, as_file, things]

@@ -3,17 +3,20 @@
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 from litestar import Response, get, post
 from litestar.response import Redirect
 
-from latchwork.server.actions import access, visits
+from latchwork.server.actions import access, places, visits
 from latchwork.server.actions.changes import OWN_HOLD_DAYS_MAX
 from latchwork.server.actions.office import Declined, Office
 from latchwork.server.web.operator.session import Form, caller, cookie, cookie_name, day_in, same_site
-from latchwork.server.web.render import AnyRequest, TheOffice, page, speak, unwanted
+from latchwork.server.web.render import AnyRequest, TheOffice, attached, page, speak, unwanted
 from latchwork.ui.words import languages, words
 
 ME = "/me"
+SHOWN = 50
+"""So many lines of a kind, the latest; the file has all."""
 VISIT_SECONDS = int(visits.LIFE.total_seconds())
 
 
@@ -21,6 +24,25 @@ VISIT_SECONDS = int(visits.LIFE.total_seconds())
 async def me(request: AnyRequest, office: TheOffice) -> Response[str]:
     secret, who = await _who(request, office)
     return await (_parcels(office, secret, who) if who else _door(office))
+
+
+@get(f"{ME}/record", include_in_schema=False)
+async def record(request: AnyRequest, office: TheOffice) -> Response[Any]:
+    """What was done with their data and their things."""
+    _, who = await _who(request, office)
+    if not who:
+        return Redirect(ME, status_code=303)
+    held = await visits.records(office, who)
+    return page("resident/record.html", layer="phone", held=held, zone=places.zone, shown=SHOWN)
+
+
+@get(f"{ME}/record.json", include_in_schema=False)
+async def record_file(request: AnyRequest, office: TheOffice) -> Response[Any]:
+    _, who = await _who(request, office)
+    if not who:
+        return Redirect(ME, status_code=303)
+    held = msgspec.json.format(msgspec.json.encode(await visits.records(office, who)))
+    return attached("about-me.json", held, "application/json")
 
 
 @post(f"{ME}/code", include_in_schema=False, status_code=200)
@@ -158,4 +180,4 @@ async def _parcels(
     return answer
 
 
-HANDLERS = [me, ask_code, enter, enter_by_passkey, keep_passkey, prefer, holiday, leave]
+HANDLERS = [me, record, record_file, ask_code, enter, enter_by_passkey, keep_passkey, prefer, holiday, leave]
