@@ -587,7 +587,7 @@ def test_throwing_away_takes_two() -> None:
     w.now += timedelta(hours=72)
     w.do(c.Tick())
     recipient = w.sign_in(pickup_of(w, stay))
-    assert why(w.do(c.Collect(recipient, OpeningId("o"), stay))) is Reason.NO_ACCESS  # its service says: no longer
+    assert why(w.do(c.Collect(recipient, OpeningId("o"), stay))) is Reason.CODE_EXPIRED  # its service says: no longer
     w.do(c.SignOut(recipient))
     staff = w.sign_in("staff")
     own = w.bank.passes[PassId("staff")].grant.lookup

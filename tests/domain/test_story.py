@@ -341,7 +341,7 @@ def test_a_door_that_reads_open_is_pulsed_all_the_same_and_may_be_asked_again() 
     stay, session, opening = collecting(wall)
     wall.unlock()
     wall.door(opening, DoorState.OPEN)
-    assert wall.do(c.Collect(session, OpeningId("again"), stay)).refusal == c.Refusal(Reason.BUSY)
+    assert wall.do(c.Collect(session, OpeningId("again"), stay)).refusal == c.Refusal(Reason.DOOR_OPEN)
 
 
 def test_too_small_vouches_for_nothing_behind_a_door_that_never_opened() -> None:

@@ -38,6 +38,7 @@ SELDOM: tuple[Callable[[Office], Awaitable[None]], ...] = (
     reminders.remind,
     privacy.erase_late_pictures,
     tasks.find_stranded,
+    tasks.find_blocked,
     banks.renew,
 )
 """What looks at many rows, and is in no hurry."""

@@ -64,7 +64,8 @@ async def test_late_orders_meet_what_has_happened_meanwhile(database: str, tmp_p
 
         assert (await here.see(void))["refusal"] == "expired"
         assert not wall.open, "an old order opens nothing"
-        await here.tasks()
+        task = (await here.tasks("too_late"))[there]
+        assert (task["detail"], task["by_hand"]) == ("on hold", True) and task["heard_at"]
 
 
 async def test_blocked_moved_withdrawn_and_audited(database: str, tmp_path: Path) -> None:
@@ -124,8 +125,14 @@ async def test_blocked_moved_withdrawn_and_audited(database: str, tmp_path: Path
         assert (await here.becomes(two, "deposited"))["compartment"] == new
         await here.ask("POST", f"banks/{wall.bank}/bring-back", 202, json={"compartments": ["02", "03"]})
         await here.compartment("02", "vacant")
+        await here.pass_time(hours=80)
+        await here.tend()
+        assert (await here.tasks("blocked"))[one]["stay_label"] == "LW-1", "nothing ends it but a person"
+        until = (here.time.utc() + timedelta(days=1)).isoformat()
+        await here.ask("POST", f"stays/{one}/hold", 202, json={"until": until})
         await here.ask("POST", f"stays/{one}/unblock", 202)
         await here.becomes(one, "deposited")
+        await here.tend()
         await (await here.person(wall.pickup(one))).take()
         await here.becomes(one, "collected")
         await here.tasks()

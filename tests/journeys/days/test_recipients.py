@@ -80,6 +80,7 @@ async def test_what_people_find_becomes_tasks_that_the_wall_closes(database: str
         await here.becomes(gone, "exception")
         tasks = await here.tasks("wrong_recipient", "missing", "refused", "refused")
         assert set(tasks) == {strange, empty, broken, refused}
+        assert (tasks[empty]["stay"], tasks[empty]["stay_label"]) == (gone, "LW-2"), "which parcel is missing"
 
         await here.ask("POST", f"stays/{strange}/reassign", 202, json={"recipient": here.people["Grace"]})
         await here.becomes(strange, "deposited")

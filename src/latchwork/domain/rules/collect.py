@@ -1,6 +1,7 @@
 """Taking out: by the recipient, by a courier, once more, and what people say of what they found."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from latchwork.domain import commands as c
@@ -12,6 +13,7 @@ from latchwork.domain.rules.pieces import HERE, MOVING, busy, door_of, emptied, 
 from latchwork.domain.words import (
     REPORTS,
     CompartmentState,
+    DoorState,
     Ending,
     OpeningId,
     PassId,
@@ -61,13 +63,15 @@ def collect(bank: Bank, session: Session, cmd: c.Collect, now: datetime) -> Deci
     if bank.compartments[stay.compartment].state is CompartmentState.OUT_OF_SERVICE:
         return no(Reason.OUT_OF_SERVICE)
     if not may_take(bank, session, stay):
-        return no(Reason.NO_ACCESS)
+        over = stay.state is StayState.EXPIRED and may_take(bank, session, replace(stay, state=StayState.DEPOSITED))
+        return no(Reason.CODE_EXPIRED if over else Reason.NO_ACCESS)
     service = bank.services[stay.about.service]
     until = policy.opens_at(bank, service, now)
     if until is not None and session.role is Role.PERSON:
         return no(Reason.OUTSIDE_HOURS, until)
     if busy(bank, stay):
-        return no(Reason.BUSY)
+        leaf = bank.compartments[door_of(bank, stay.compartment) or stay.compartment]
+        return no(Reason.DOOR_OPEN if leaf.door is DoorState.OPEN else Reason.BUSY)
     recall = session.role is Role.COURIER and service.collect_by is not Role.COURIER
     if recall and bank.clock_doubted and stay.state is StayState.EXPIRED:
         return no(Reason.CLOCK_UNKNOWN)

@@ -19,6 +19,7 @@ BY_HAND = frozenset(
         Kind.INCONSISTENT,
         Kind.CLONED,
         Kind.NO_PLACE,
+        Kind.TOO_LATE,
     }
 )
 """Nothing that happens at a door settles these: a person does, with a reason."""
@@ -55,6 +56,14 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "{stay} lies in a compartment that is out of service",
         "Take it out or move it at the wall, or bring the door back into service.",
     ),
+    "blocked": (
+        "{stay} is on hold, and its time is over",
+        "Keep it until a day and free it, give it to its right recipient, or take it out at the wall.",
+    ),
+    "too_late": (
+        "{stay} was gone before the wall heard that it was on hold, or for somebody else",
+        f"Its story says who took it out. {PERSON}",
+    ),
     "no_place": (
         "{stay}: no bank takes it",
         "Send it to a bank that does, or ask its carrier where it is. Then close this with a reason.",
@@ -66,13 +75,21 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "recovered": ("Door {about}: a new controller cannot vouch for it", LOOK),
 }
 """By kind: what is the matter, and what to do next."""
-DETAILS = ("something inside", "nothing inside", "no reading", "announced for somebody else")
+DETAILS = (
+    "something inside",
+    "nothing inside",
+    "no reading",
+    "announced for somebody else",
+    "on hold",
+    "for somebody else",
+)
 """What rows say of a task, beside reasons, names and figures."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """`about`: the compartment or the stay. `by_hand`: a person closes it; else what happens at the wall does."""
+    """`about`: the compartment or the stay. `stay`: the one that it is about, or that was behind the door. `by_hand`: a
+    person closes it; else what happens at the wall does. `heard_at`: when the wall was last heard."""
 
     id: str
     bank: str
@@ -83,8 +100,10 @@ class Task:
     opened_at: datetime
     taken_by: str | None
     taken_at: datetime | None
+    stay: str | None
     stay_label: str | None
     time_zone: str
+    heard_at: datetime | None
     by_hand: bool = False
 
     def __post_init__(self) -> None:
@@ -109,6 +128,8 @@ class Told:
 def told(task: Task, w: Words) -> Told:
     what, next_step = task.words
     detail = task.detail or ""
+    if detail and detail == task.stay:
+        detail = task.stay_label or ""
     if detail in set(Reason):
         detail = w.reason(detail, "operator").what.removesuffix(".")
     return Told(
@@ -147,6 +168,11 @@ async def find_wrong_flats(office: Office) -> None:
 async def find_stranded(office: Office) -> None:
     """What lies where only staff can take it out."""
     await office.tables.do("stranded", office.now())
+
+
+async def find_blocked(office: Office) -> None:
+    """What nobody may collect, and nothing ends by itself."""
+    await office.tables.do("blocked_too_long", office.now())
 
 
 async def close(office: Office, who: Who, task_id: str, why: str, by: str | None = None) -> None:

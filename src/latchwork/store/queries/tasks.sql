@@ -3,10 +3,10 @@
 -- name: tasks
 -- Open ones, of a bank or of all, the oldest first.
 SELECT t.id, t.bank, b.name AS bank_name, t.kind, t.about, t.detail, t.opened_at, t.taken_by, t.taken_at,
-    CASE WHEN s.id IS NOT NULL THEN coalesce(s.tracking, left(s.id, 8)) END AS stay_label,
-    z.time_zone
+    s.id AS stay, CASE WHEN s.id IS NOT NULL THEN coalesce(s.tracking, left(s.id, 8)) END AS stay_label,
+    z.time_zone, greatest(b.heard_at, b.appended_at) AS heard_at
 FROM tasks t JOIN banks b ON b.id = t.bank JOIN sites z ON z.id = b.site
-LEFT JOIN stays s ON s.id = t.about AND s.bank = t.bank
+LEFT JOIN stays s ON s.id IN (t.about, t.detail) AND s.bank = t.bank
 WHERE b.organisation = $1 AND ($2::text IS NULL OR t.bank = $2) AND ($3::text IS NULL OR t.id = $3)
     AND t.closed_at IS NULL
 ORDER BY t.opened_at, t.id LIMIT $4
@@ -36,6 +36,17 @@ SELECT notice_id(s.bank, s.epoch, s.seq, s.id, concat_ws(' ', 'stranded', $1::ti
 FROM compartments c JOIN stays s ON s.bank = c.bank AND s.compartment = c.id AND s.ended_at IS NULL
     AND s.state IN ('deposited', 'expired', 'blocked', 'exception')
 WHERE c.state = 'out_of_service'
+ON CONFLICT DO NOTHING
+
+-- name: blocked_too_long
+-- On hold beyond its time, until it is free or out.
+WITH over AS (
+    UPDATE tasks t SET closed_at = $1 FROM stays s
+    WHERE t.kind = 'blocked' AND t.closed_at IS NULL AND s.id = t.about AND (s.state <> 'blocked' OR s.deadline > $1)
+)
+INSERT INTO tasks (id, bank, kind, about, epoch, seq, opened_at)
+SELECT notice_id(s.bank, s.epoch, s.seq, s.id, 'blocked'), s.bank, 'blocked', s.id, s.epoch, s.seq, $1
+FROM stays s WHERE s.state = 'blocked' AND s.ended_at IS NULL AND s.deadline <= $1
 ON CONFLICT DO NOTHING
 
 -- name: wrong_flats

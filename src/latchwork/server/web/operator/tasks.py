@@ -26,7 +26,7 @@ def told(task: tasks.Task) -> dict[str, object]:
     return {
         "task": task,
         "told": tasks.told(task, reader()),
-        "where": f"/operator/stays/{task.about}" if task.stay_label else where,
+        "where": f"/operator/stays/{task.stay}" if task.stay == task.about else where,
         "zone": places.zone(task.time_zone),
     }
 
