@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +175,7 @@ def test_a_wrong_setting_is_a_sentence(environment: dict[str, str], words: str) 
 
 def test_secrets_are_made_once_and_a_broken_one_is_not_replaced(tmp_path: Path) -> None:
     first = open_vault(tmp_path)
-    assert open_vault(tmp_path).mark == first.mark
+    assert open_vault(tmp_path).marks == first.marks
     assert open_vault(tmp_path).ticket_keys == first.ticket_keys
     (tmp_path / "master.secret").write_bytes(b"short")
     with pytest.raises(Unusable, match=r"master\.secret should hold 32 bytes"):
@@ -186,7 +187,7 @@ def test_a_master_secret_may_come_from_elsewhere(tmp_path: Path) -> None:
     given.write_text("ab" * 32 + "\n")
     raw = tmp_path / "raw"
     raw.write_bytes(bytes.fromhex("ab" * 32))
-    assert open_vault(tmp_path / "a", given).mark == open_vault(tmp_path / "b", raw).mark
+    assert open_vault(tmp_path / "a", given).marks == open_vault(tmp_path / "b", raw).marks
     assert not (tmp_path / "a" / "master.secret").exists()
     given.write_text("too short")
     for bad in (given, tmp_path / "none"):
@@ -195,11 +196,11 @@ def test_a_master_secret_may_come_from_elsewhere(tmp_path: Path) -> None:
 
 
 def test_a_link_names_its_stay_and_cannot_be_made_elsewhere(tmp_path: Path) -> None:
-    vault = open_vault(tmp_path / "a")
+    vault, now = open_vault(tmp_path / "a"), datetime.now(UTC)
     stay = "0123456789abcdef" * 2
     link = vault.link(stay)
-    assert vault.linked(link) == stay
-    assert open_vault(tmp_path / "b").linked(link) is None
+    assert vault.linked(link, now) == stay
+    assert open_vault(tmp_path / "b").linked(link, now) is None
     assert isinstance(vault, Vault)
     for wrong in ("", link + "A", link[:-1], "é" * 43, link.swapcase(), "/" * 43):
-        assert vault.linked(wrong) is None
+        assert vault.linked(wrong, now) is None

@@ -17,6 +17,7 @@ from websockets.asyncio.client import connect
 from latchwork.domain import commands as c
 from latchwork.domain.bank import About
 from latchwork.domain.words import BankId, ClaimId, OpeningId, PassId, ServiceId, StayId
+from latchwork.edge.keyring import Keyring
 from latchwork.server import catcher
 from latchwork.server.link import UVICORN
 from latchwork.server.main import TOKEN_FILE, Cloud, Settings, _greet_first, running
@@ -25,7 +26,7 @@ from latchwork.store.postgres import PostgresStore
 from latchwork.store.roles import make_login
 from latchwork.sync import keys
 from latchwork.sync.codec import read_instruction
-from latchwork.sync.exchange import Challenge, Down, pack, unpack
+from latchwork.sync.exchange import CODE_KEYS, Challenge, Down, pack, unpack
 
 QUIET_S = 0.05
 PATIENCE_S = 60.0
@@ -46,17 +47,28 @@ class WallBank(FakeBank):
     """Makes real codes, and comes on line when it is told to."""
 
     code_key: bytes = b""
+    generation: int = 1
+    older: tuple[bytes, ...] = ()
     url: str = ""
     store: PostgresStore | None = None
     """The server's, to know when it has heard all."""
     offered: str | None = None
 
     def offer(self, pass_id: str | None = None) -> c.Offer:
-        return keys.offer(self.code_key, 1, PassId(pass_id or self.offered or self.fresh()), 6)
+        return keys.offer(self.code_key, self.generation, PassId(pass_id or self.offered or self.fresh()), 6)
+
+    @property
+    def keyring(self) -> Keyring:
+        return Keyring(self.code_key, self.generation, self.fresh, self.older)
 
     async def hear(self, down: Down) -> None:
         """As FakeBank does, with the code of the pass that an order is about, as the real loop offers it."""
         orders, self.offered = down.orders, None
+        for said in (document.body for document in down.documents if document.name == CODE_KEYS):
+            handed = msgspec.json.decode(said, type=dict[int, str])
+            self.generation = max(handed)
+            self.code_key = bytes.fromhex(handed.pop(self.generation))
+            self.older = tuple(map(bytes.fromhex, handed.values()))
         for order in (None, *orders):
             if order is not None:
                 body = read_instruction(order.body)
@@ -87,7 +99,7 @@ class WallBank(FakeBank):
                     await socket.send(pack(up))
 
     def pass_with(self, digits: str) -> PassId:
-        return self.bank.codes[keys.code_lookup(self.code_key, digits)]
+        return self.bank.codes[self.keyring.code(digits, self.bank.codes)]
 
     async def put_in(self, courier_digits: str, stay: str | None = None, **about: Any) -> str:
         """A courier signs in with a code and puts a thing in, announced or not."""

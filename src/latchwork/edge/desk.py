@@ -10,6 +10,7 @@ from pathlib import Path
 from latchwork.domain.bank import Bank
 from latchwork.domain.commands import Command, Decision, Offer, Ticket
 from latchwork.domain.words import Lookup
+from latchwork.edge.keyring import Keyring
 from latchwork.edge.kiosk.desk import Trouble
 from latchwork.edge.kiosk.photos import ERASED, Photos
 from latchwork.edge.loop import Loop
@@ -43,7 +44,7 @@ class EdgeDesk:
         self._loop = loop
         loop.told = self.stir
         self._journal = journal
-        self._photos = Photos(photos, keys.photo_key(loop.keyring.code_key)) if photos else None
+        self._photos = Photos(photos, *_photo_keys(loop.keyring)) if photos else None
         self._changed = asyncio.Event()
         self._seen: asyncio.Queue[Command] = asyncio.Queue()
 
@@ -93,17 +94,22 @@ class EdgeDesk:
         return self._loop.keyring.offer(self.bank)
 
     def code(self, digits: str) -> Lookup:
-        return self._loop.keyring.code(digits)
+        return self._loop.keyring.code(digits, self.bank.codes)
 
     def card(self, number: str) -> Lookup:
-        return self._loop.keyring.card(number)
+        return self._loop.keyring.card(number, self.bank.codes)
 
     def label(self, text: str) -> Lookup:
-        return self._loop.keyring.label(text)
+        return self._loop.keyring.label(text, self.bank.labels)
 
     def ticket(self, text: str) -> Ticket:
         """Raises keys.BadTicket."""
         return self._loop.keyring.ticket(self.bank, text)
+
+    def use_keys(self, keyring: Keyring) -> None:
+        self._loop.keyring = keyring
+        if self._photos is not None:
+            self._photos.use_keys(*_photo_keys(keyring))
 
     def document(self, name: str) -> bytes | None:
         return self._journal.document(name)
@@ -138,3 +144,7 @@ class EdgeDesk:
             Trouble.DISK_FULL: self._journal.tight,
         }
         return [trouble for trouble, is_so in found.items() if is_so]
+
+
+def _photo_keys(keyring: Keyring) -> tuple[bytes, ...]:
+    return tuple(keys.photo_key(key) for key in (keyring.code_key, *keyring.older))

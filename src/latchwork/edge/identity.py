@@ -14,6 +14,7 @@ from latchwork.domain.words import BankId
 from latchwork.sync.keys import enrol_text, rotation_text
 
 RETRY_SECONDS = 5.0
+CODE_KEY_BYTES = 32
 _NEXT = "next.key"
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,8 @@ class Identity(msgspec.Struct, frozen=True):
     generation: int
     name: str = ""
     site: str = ""
+    older: dict[int, str] = {}
+    """Code keys of former generations: passes that were given under them are still out."""
 
     @property
     def key(self) -> Ed25519PrivateKey:
@@ -114,9 +117,26 @@ async def finish_rotation(server: str, state: Path, tls: ssl.SSLContext | None =
             response.raise_for_status()
         if response.status_code >= 300:
             raise EnrolmentRefused(f"the server refused the next key: {_why(response)}")
-        who = msgspec.structs.replace(who, device_key=new.private_bytes_raw().hex())
+        who = msgspec.structs.replace(load(state) or who, device_key=new.private_bytes_raw().hex())
         write_safely(state / "identity.json", msgspec.json.encode(who))
     path.unlink()
+    return who
+
+
+def take_code_keys(state: Path, said: bytes) -> Identity:
+    """The identity with the code keys that the server handed down, on disk. Raises OSError, also for what are none."""
+    who = load(state)
+    try:
+        keys = msgspec.json.decode(said, type=dict[int, str])
+        usable = all(len(bytes.fromhex(key)) == CODE_KEY_BYTES for key in keys.values())
+    except (msgspec.MsgspecError, ValueError):
+        keys, usable = {}, False
+    if who is None or not usable or max(keys, default=0) < who.generation:
+        raise OSError("the code keys that the server sent are none")
+    newest = max(keys)
+    older = {generation: key for generation, key in keys.items() if generation < newest}
+    who = msgspec.structs.replace(who, code_key=keys[newest], generation=newest, older=older)
+    write_safely(state / "identity.json", msgspec.json.encode(who))
     return who
 
 

@@ -34,6 +34,7 @@ from latchwork.edge.wall import wall_of
 from latchwork.edge.watchdog import READY, STOPPING, Watchdog, age_s
 from latchwork.store.climate import ClimateTable
 from latchwork.store.sqlite import DiskFull, JournalHeld, SqliteJournal
+from latchwork.sync.exchange import CODE_KEYS
 
 log = logging.getLogger("latchwork.edge")
 
@@ -103,7 +104,9 @@ async def _serve(config: Config, args: argparse.Namespace) -> bool:
 
 async def _work(config: Config, who: identity.Identity, journal: SqliteJournal, args: argparse.Namespace) -> bool:
     software, boot = version("latchwork"), uuid4().hex
-    keyring = Keyring(bytes.fromhex(who.code_key), who.generation, lambda: uuid4().hex)
+    keyring = _keyring(who)
+    if journal.documents().get(CODE_KEYS, 0) != (held := who.generation if who.older else 0):
+        journal.put_document(CODE_KEYS, held, b"")  # an identity that was enrolled anew lacks the older ones
     wall = wall_of(config.buses, config.wiring, config.contacts, config.inputs)
     clock, readings = BankClock(), ClimateTable(config.state)
     loop = Loop(who.bank, journal, wall, clock, keyring, DiskFull, wall.coils)
@@ -116,7 +119,8 @@ async def _work(config: Config, who: identity.Identity, journal: SqliteJournal, 
     desired = Desired(args.config, config.state, key, desk, loop, journal, consent)
     desk.waits_for_yes = lambda: desired.waits or consent.offered is not None
     public = key.public_key().public_bytes_raw()
-    talk = Talk(who.bank, loop, journal, public, key.sign, boot, consent.to_log, desired.reported, desk.heed)
+    heed = partial(_heed, config, desk)
+    talk = Talk(who.bank, loop, journal, public, key.sign, boot, consent.to_log, desired.reported, heed)
 
     link = Link(config.server, desk, talk, software, partial(_renew, config, desk, desired, talk), config.tls)
     desk.partner = link.ask
@@ -163,6 +167,21 @@ async def _work(config: Config, who: identity.Identity, journal: SqliteJournal, 
             with suppress(asyncio.CancelledError):
                 await task
         readings.close()
+
+
+def _keyring(who: identity.Identity) -> Keyring:
+    older = tuple(bytes.fromhex(key) for key in who.older.values())
+    return Keyring(bytes.fromhex(who.code_key), who.generation, lambda: uuid4().hex, older)
+
+
+def _heed(config: Config, desk: EdgeDesk, document: str, body: bytes) -> None:
+    """Does what a new document wants done before we say that we hold it. Raises OSError: it is not held yet."""
+    if document == CODE_KEYS:
+        who = identity.take_code_keys(config.state, body)
+        desk.use_keys(_keyring(who))
+        log.info("codes are made with key %d from now on", who.generation)
+    else:
+        desk.heed(document, body)
 
 
 async def _renew(config: Config, desk: EdgeDesk, desired: Desired, talk: Talk) -> None:

@@ -13,6 +13,7 @@ from latchwork.edge.loop import Loop
 from latchwork.edge.recovery import Offered, Pile, Recovery
 from latchwork.sync import keys
 from latchwork.sync.exchange import (
+    CODE_KEYS,
     HEARTBEAT_SECONDS,
     Ask,
     BankEnd,
@@ -121,7 +122,8 @@ class Talk:
         for document in down.documents:
             with suppress(self._loop.full, OSError):  # only this is lost, and the server sends it again
                 self._heed(document.name, document.body)
-                self._shelf.put_document(document.name, document.version, document.body)
+                kept = b"" if document.name == CODE_KEYS else document.body  # a journal is shown to others
+                self._shelf.put_document(document.name, document.version, kept)
         for order in () if self.server_differs else down.orders:
             if order.number > self._loop.bank.instructions_through + NUMBERS_SKIPPED_MAX:
                 log.error("instruction %d is numbered far beyond the last: no server of ours did that", order.number)

@@ -35,6 +35,7 @@ from latchwork.store.rows import (
 from latchwork.sync.codec import Unreadable, read_body, read_envelope
 from latchwork.sync.custody import Frontier
 from latchwork.sync.exchange import (
+    CODE_KEYS,
     INSTRUCTIONS_MAX,
     PROTOCOL,
     Ask,
@@ -149,12 +150,20 @@ class _Line:
 
 
 class Exchange:
-    """All the lines that one server process holds; `clock` tells server time, `signed` hears of checkpoints."""
+    """All the lines that one server process holds; `clock` tells server time, `signed` hears of checkpoints.
+
+    `code_keys` makes the document of that name, of which the store has the version alone.
+    """
 
     def __init__(
-        self, store: ServerStore, clock: Callable[[], datetime], signed: Callable[[Signed], None] | None = None
+        self,
+        store: ServerStore,
+        clock: Callable[[], datetime],
+        signed: Callable[[Signed], None] | None = None,
+        code_keys: Callable[[BankId], bytes] | None = None,
     ) -> None:
         self._store = store
+        self._code_keys = code_keys
         self._clock = clock
         self._signed = signed
         self._boots: dict[BankId, deque[str]] = {}
@@ -448,10 +457,11 @@ class Exchange:
         chosen: list[Document] = []
         room = DOCUMENT_BYTES_PER_MESSAGE
         for row in await self._store.documents(line.bank, {**line.documents, **line.offered}):
-            room -= len(row.body)
+            body = self._code_keys(line.bank) if self._code_keys and row.name == CODE_KEYS else row.body
+            room -= len(body)
             if chosen and room < 0:
                 break
-            chosen.append(Document(row.name, row.version, row.body))
+            chosen.append(Document(row.name, row.version, body))
             line.offered[row.name] = row.version
             line.offered_at = now
         return chosen

@@ -31,7 +31,7 @@ from latchwork.server.actions import access, alarms, links, partners, privacy
 from latchwork.server.actions.letters import Letter, NotSent, letter
 from latchwork.server.actions.live import Live
 from latchwork.server.actions.office import Office, Unavailable
-from latchwork.server.actions.vault import Unusable, open_vault, write_private
+from latchwork.server.actions.vault import MASTER, Unusable, add_master, open_vault, write_private
 from latchwork.server.api import routes as api
 from latchwork.server.api.problems import problem
 from latchwork.server.exchange import Exchange
@@ -106,6 +106,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, help="where to listen (LATCHWORK_PORT, 8080)")
     parser.add_argument("--roles-sql", metavar="USER", help="print what an administrator of your PostgreSQL runs first")
     parser.add_argument("--state", type=Path, help="folder of secrets and database (LATCHWORK_STATE, var/server)")
+    parser.add_argument("--rotate-secret", action="store_true", help="add a master secret, for the next start")
     parser.epilog = (
         "Settings from the environment:\n"
         "  LATCHWORK_PUBLIC_URL          how the world reaches this server; stands in mails\n"
@@ -170,11 +171,23 @@ def run(args: argparse.Namespace) -> int:
     except ImportError:
         loops = None
     try:
+        given = settings(args, os.environ)
+        if args.rotate_secret:
+            return _rotate(given)
         with asyncio.Runner(loop_factory=loops) as runner:
-            runner.run(serve(settings(args, os.environ)))
+            runner.run(serve(given))
     except (BadSetting, PortTaken, Unusable, CannotStart, NoRoles, SchemaMismatch, MigrationFailed, OSError) as error:
         print(f"latchwork server: {error}", file=sys.stderr)
         return 1
+    return 0
+
+
+def _rotate(given: Settings) -> int:
+    """Raises Unusable."""
+    if given.master_secret_file:
+        raise Unusable(f"Put a line of 64 random hex digits at the end of {given.master_secret_file} yourself.")
+    n = add_master(given.state)
+    print(f"{given.state / MASTER} holds {n} master secrets. Copy it to where you keep it, and start the server anew.")
     return 0
 
 
@@ -271,7 +284,8 @@ async def running(
         await _reconcile(office, ledger, given.state)
         live = Live()
         witness = Witness(store, vault.witness, vault.sign_as_witness, clock)
-        link = Link(store, Exchange(store, clock, witness.take), clock, partial(partners.advise, office))
+        exchange = Exchange(store, clock, witness.take, vault.code_keys)
+        link = Link(store, exchange, clock, partial(partners.advise, office))
         work: list[Coroutine[Any, Any, None]] = [live.relay(store, topic) for topic in Topic]
         work += (_keep_witnessing(witness), _keep_house(office))
         if mailer is not None:
@@ -300,9 +314,15 @@ async def _reconcile(office: Office, ledger: Ledger, state: Path) -> None:
     """
     if not await _patiently(lambda: access.vault_fits(office)):
         raise Unusable(
-            "This database was made with another master secret: every code would be wrong. "
-            f"Restore {state / 'master.secret'}, or name the right file in LATCHWORK_MASTER_SECRET_FILE."
+            "This database was made with another master secret, or with one more: codes would be wrong. "
+            f"Restore {state / MASTER}, or name the right file in LATCHWORK_MASTER_SECRET_FILE."
         )
+    if older := await _patiently(lambda: access.under_older(office)):
+        log.info(
+            "master secret %d is in use; from before it are %d live codes, %d authenticator apps and "
+            "%d sets of recovery codes, and %d walls have not taken their new code key",
+            office.vault.generation, older.codes, older.apps, older.recovery_codes, older.walls,
+        )  # fmt: skip
     try:
         await _patiently(lambda: privacy.replay(office, ledger.read()))
     except ValueError as error:

@@ -42,6 +42,8 @@ SILENCE_SECONDS_MAX = 30.0
 HEARTBEAT_SECONDS = 20.0
 
 
+CODE_KEYS = "code-keys"
+"""The document of a bank's code keys in hex by generation: made at sending, and kept with the bank's identity."""
 ADVICE_SECONDS_MAX = 3.0
 """So long a partner may take to answer about one label; a person is standing there."""
 LABEL_CHARACTERS_MAX = 200

@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import secrets
+from contextlib import suppress
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -36,10 +37,13 @@ class Photos:
     is taken without the bank's identity, not a controller that is stolen whole.
     """
 
-    def __init__(self, folder: Path, key: bytes) -> None:
+    def __init__(self, folder: Path, *keys: bytes) -> None:
         self._folder = folder
-        self._seal = AESGCM(key)
+        self.use_keys(*keys)
         self._looked_at: datetime | None = None
+
+    def use_keys(self, newest: bytes, *older: bytes) -> None:
+        self._seal, self._older = AESGCM(newest), [AESGCM(key) for key in older]
 
     def keep(self, jpeg: bytes) -> str:
         """SHA-256 in hex, over salt and picture. Raises OSError."""
@@ -61,7 +65,10 @@ class Photos:
         """The picture, while nobody has erased it."""
         try:
             sealed = self._path(name).read_bytes()
-            return self._seal.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], name.encode())[SALT_BYTES:]
+            for seal in self._older:
+                with suppress(InvalidTag):
+                    return _open(seal, sealed, name)
+            return _open(self._seal, sealed, name)
         except FileNotFoundError:
             return None
         except (OSError, InvalidTag, ValueError) as error:
@@ -95,3 +102,7 @@ class Photos:
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}{_END}"
+
+
+def _open(seal: AESGCM, sealed: bytes, name: str) -> bytes:
+    return seal.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], name.encode())[SALT_BYTES:]

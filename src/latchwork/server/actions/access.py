@@ -4,7 +4,7 @@ import base64
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 
 from latchwork.server.actions import links
@@ -32,10 +32,56 @@ def token_hash(token: str) -> bytes:
     return sha256(token.encode()).digest()
 
 
+@dataclass(frozen=True, slots=True)
+class _Masters:
+    marks: list[bytes]
+    since: list[datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class _Locked:
+    purpose: str
+    secret: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Older:
+    """How much is still out that was made with a master secret before the newest."""
+
+    codes: int
+    walls: int
+    """Have not taken their newest code key yet."""
+    apps: int
+    recovery_codes: int
+
+
 async def vault_fits(office: Office) -> bool:
-    """Whether the master secret is the one this database was made with; the first to ask decides it."""
-    stands: bytes = await office.tables.value("master_mac", office.vault.mark)
-    return hmac.compare_digest(stands, office.vault.mark)
+    """Whether the master secrets are those of this database: the first to ask decides the first, and a new one may
+    stand behind those that are known. From then on it makes what is new, and every wall is told."""
+    vault = office.vault
+    await office.tables.value("master_mac", vault.marks[0])
+    while True:
+        known = await office.tables.one(_Masters, "masters")
+        assert known is not None
+        if known.marks != vault.marks[: len(known.marks)]:
+            return False
+        vault.since = known.since
+        if len(known.marks) == vault.generation:
+            break
+        n = len(known.marks) + 1
+        await office.tables.do("take_master", vault.marks[n - 1], office.now(), n)
+    if vault.generation > 1:
+        for row in await office.tables.all(_Locked, "locked"):
+            again = vault.lock(row.purpose, vault.unlock(row.purpose, row.secret))
+            await office.tables.do("lock_again", row.purpose, again, row.secret)
+    return True
+
+
+async def under_older(office: Office) -> Older | None:
+    """None where there is one master secret."""
+    if office.vault.generation == 1:
+        return None
+    return await office.tables.one(Older, "under_older", office.vault.generation, office.vault.since[-1])
 
 
 async def begin(office: Office, keep: Callable[[str], None]) -> bool:

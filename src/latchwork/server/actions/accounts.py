@@ -33,6 +33,9 @@ class Account:
     recovery: int | None
     recovery_used: list[int]
     created_at: datetime
+    app_at: datetime
+    """When app and recovery codes were made, if they were."""
+    recovery_at: datetime
     alarms: bool
     """Whether they want mails of what cannot wait at a wall."""
     language: str
@@ -102,9 +105,11 @@ async def second_fits(office: Office, account: Account, code: str) -> str | None
     """With what the code proved them: the app or a recovery code."""
     counted = [guesses.by(office, "second", account.id)]
     await guesses.count(office, counted)
-    if account.app is not None and await factors.check_app(office, account.id, account.app, code):
+    if account.app is not None and await factors.check_app(office, account.id, account.app, code, account.app_at):
         how = "password and app"
-    elif account.recovery is not None and await factors.check_recovery(office, account.id, account.recovery, code):
+    elif account.recovery is not None and await factors.check_recovery(
+        office, account.id, account.recovery, code, account.recovery_at
+    ):
         how = "password and recovery code"
     else:
         return None

@@ -41,7 +41,7 @@ async def enrol(office: Office, code: str, public_key: bytes, signature: bytes) 
     signed = signed_by(public_key, signature, enrol_text(code, public_key))
     for _ in range(2):  # of two that race, the second does not see what the first has just done
         if signed and found is None:
-            found = await office.tables.one(_Keyed, "enrol", code_hash(code), public_key, now)
+            found = await office.tables.one(_Keyed, "enrol", code_hash(code), public_key, now, office.vault.generation)
     if found is None:
         office.guessed("enrolment code")
         raise Declined(403, "wrong_code", "This enrolment code is unknown, used or expired. Ask the operator for one.")

@@ -4,7 +4,6 @@ The secret end of a link is computed from its row's id, so that no row opens any
 never sees it; only where no mail is sent it is handed to the one who asked.
 """
 
-import hmac
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -102,7 +101,7 @@ async def find(office: Office, token: str) -> Link:
     """Declines with 404 what is not a link of ours, or not any more."""
     link_id = office.vault.one_time_id(token)
     found = await office.tables.one(Link, "link", link_id, office.now()) if link_id else None
-    fits = found is not None and hmac.compare_digest(office.vault.one_time(found.purpose, found.id), token)
+    fits = found is not None and office.vault.is_one_time(token, found.purpose, found.id, office.now())
     if found is None or not fits or found.purpose in (Purpose.CODE, Purpose.NEWS):
         office.guessed("link")
         raise Declined(404, "not_found", "This link was used already, or its time is over. Ask for a new one.")

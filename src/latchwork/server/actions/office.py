@@ -90,7 +90,7 @@ class Office:
 
     def stay_of(self, link: str) -> str:
         """The stay that a parcel page's secret link names. Declines with 404 for one that we did not make."""
-        stay = self.vault.linked(link)
+        stay = self.vault.linked(link, self.now())
         if stay is None:
             self.guessed("link")
             raise not_found("parcel")

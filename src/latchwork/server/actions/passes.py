@@ -50,6 +50,8 @@ class _PassRow:
     n: int | None
     digits: int | None
     generation: int | None
+    newest: int
+    """The generation of the code key that the wall makes codes with now."""
     time_zone: str
 
 
@@ -178,13 +180,14 @@ async def take_back(office: Office, who: Who, bank: str, pass_id: str) -> Asked:
 
 
 def _shown(office: Office, row: _PassRow) -> Pass:
-    n, predicted = row.n, False
+    n, generation, predicted = row.n, row.generation, False
     zone = places.zone(row.time_zone)
     if row.daily and row.valid_until is not None and row.valid_until <= office.now() and zone is not None:
         n, predicted = office.now().astimezone(zone).date().toordinal() * keys.CODES_OFFERED, True
+        generation = row.newest
     digits = None
-    if row.state == "live" and n is not None and row.digits and row.generation is not None:
-        digits = office.vault.digits(row.bank, row.generation, row.id, n, row.digits)
+    if row.state == "live" and n is not None and row.digits and generation is not None:
+        digits = office.vault.digits(row.bank, generation, row.id, n, row.digits)
     return Pass(
         row.id,
         row.bank,

@@ -111,13 +111,14 @@ async def _proven(
     }
     wanted = {(bank, epoch, seq) for (bank, epoch, _), path in paths.items() for seq in homes(path)}
     beside = await office.store.nodes(sorted(wanted)) if wanted else {}
+    names = {each: {by.name for by in read_note(row.note).signatures} for each, row in signed.items()}
     return [
         receipts.Proven(
             BankId(each[0]),
             each[1],
             signed[each].key,
             read_note(signed[each].note),
-            office.vault.witness,
+            next((key for key in office.vault.witnesses if key.name in names[each]), None),
             [(entry.raw, paths[*each, entry.seq](kept(beside.get(each, {})))) for entry in entries],
         )
         for each, entries in logs.items()

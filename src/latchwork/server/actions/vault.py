@@ -1,16 +1,21 @@
 """The server's secrets: made at the first start, kept in files of mode 0600, never in a row.
 
-Everything secret is derived from one master secret, except the key that signs QR codes.
+Everything secret is derived from a master secret, except the key that signs QR codes. A new master secret is put behind
+those of before, and its place is its generation: what is new is made with the newest, what was given out before is
+found by the one that it was made with.
 """
 
 import base64
 import binascii
 import hmac
 import os
+from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
+import msgspec
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -21,7 +26,10 @@ from latchwork.domain.words import BankId, Lookup, PassId
 from latchwork.sync import keys
 from latchwork.sync.notes import Key, Kind
 
+MASTER = "master.secret"
 SECRET_BYTES = 32
+LINKS_KEPT = timedelta(days=90)
+"""So long after a change of the master secret the links hold that were mailed before it."""
 _LINK_BYTES = 16
 
 
@@ -30,18 +38,29 @@ class Unusable(Exception):
 
 
 class Vault:
-    def __init__(self, master: bytes, ticket_key: Ed25519PrivateKey) -> None:
-        self._master = master
+    """`since`: when each master secret became the newest, as the database has it."""
+
+    def __init__(self, masters: Sequence[bytes], ticket_key: Ed25519PrivateKey) -> None:
+        self._masters = masters
+        self.since: Sequence[datetime] = ()
         self._ticket_key = ticket_key
-        self._link_key = self._derive(b"parcel links")
         self._session_key = self._derive(b"sessions")
-        self._witness_key = Ed25519PrivateKey.from_private_bytes(self._derive(b"witness"))
+        self._witness_keys = [Ed25519PrivateKey.from_private_bytes(each) for each in self._derived(b"witness")]
         self._code_keys: dict[tuple[str, int], bytes] = {}
 
     @property
-    def mark(self) -> bytes:
-        """Tells this master secret from another and gives nothing of it away."""
-        return self._derive(b"mark")
+    def generation(self) -> int:
+        """Of the newest master secret. The first is 1."""
+        return len(self._masters)
+
+    def generation_at(self, at: datetime) -> int:
+        """Of the master secret that was the newest then."""
+        return max(1, sum(since <= at for since in self.since))
+
+    @property
+    def marks(self) -> list[bytes]:
+        """Tell each master secret from another and give nothing of it away."""
+        return self._derived(b"mark")
 
     @property
     def ticket_keys(self) -> dict[str, str]:
@@ -52,17 +71,27 @@ class Vault:
     @property
     def witness(self) -> Key:
         """The name and key under which we countersign what banks sign of their logs."""
-        public = self._witness_key.public_key().public_bytes_raw()
-        return Key(f"latchwork/witness/{keys.key_id(public)}", public, Kind.COSIGNATURE)
+        return self.witnesses[-1]
+
+    @property
+    def witnesses(self) -> list[Key]:
+        """The same, with those of before."""
+        publics = [key.public_key().public_bytes_raw() for key in self._witness_keys]
+        return [Key(f"latchwork/witness/{keys.key_id(public)}", public, Kind.COSIGNATURE) for public in publics]
 
     def sign_as_witness(self, text: bytes) -> bytes:
-        return self._witness_key.sign(text)
+        return self._witness_keys[-1].sign(text)
 
     def code_key(self, bank: str, generation: int) -> bytes:
         key = self._code_keys.get((bank, generation))
         if key is None:
-            key = self._code_keys[bank, generation] = keys.code_key(self._master, BankId(bank), generation)
+            master = self._master(generation)
+            key = self._code_keys[bank, generation] = keys.code_key(master, BankId(bank), generation)
         return key
+
+    def code_keys(self, bank: str) -> bytes:
+        """All of a bank's code keys in hex by generation, as JSON: what its controller is handed."""
+        return msgspec.json.encode({n: self.code_key(bank, n).hex() for n in range(1, self.generation + 1)})
 
     def digits(self, bank: str, generation: int, pass_id: str, n: int, digits: int) -> str:
         return keys.digits_of(self.code_key(bank, generation), PassId(pass_id), n, digits)
@@ -83,23 +112,30 @@ class Vault:
 
     def link(self, stay: str) -> str:
         """The secret end of a parcel page's address. Nothing of it is stored: a stolen database opens no page."""
-        raw = bytes.fromhex(stay)
-        return base64.urlsafe_b64encode(raw + self._mac(self._link_key, raw)).decode().rstrip("=")
+        return self._end(self.generation, stay, bytes.fromhex(stay))
 
-    def linked(self, token: str) -> str | None:
+    def linked(self, token: str, now: datetime) -> str | None:
         """The stay that a link names; None unless we made it."""
-        if len(token) != 43:
+        if len(token) != 43 or (stay := self.one_time_id(token)) is None:
             return None
-        try:
-            raw = base64.b64decode(token + "=", altchars=b"-_", validate=True)
-        except (binascii.Error, ValueError):
-            return None
-        stay = raw[:16].hex()
-        return stay if hmac.compare_digest(token, self.link(stay)) else None
+        return stay if self._is_end(token, stay, bytes.fromhex(stay), now) else None
 
     def one_time(self, purpose: str, link: str) -> str:
         """The secret end of a one-time link's address, for the row with this id. Not stored either."""
-        return base64.urlsafe_b64encode(bytes.fromhex(link) + self._one_time_mac(purpose, link)).decode().rstrip("=")
+        return self._end(self.generation, link, f"one-time {purpose} {link}".encode())
+
+    def is_one_time(self, token: str, purpose: str, link: str, now: datetime) -> bool:
+        return self._is_end(token, link, f"one-time {purpose} {link}".encode(), now)
+
+    def _end(self, generation: int, row: str, said: bytes) -> str:
+        mac = hmac.digest(self._derive(b"parcel links", generation), said, "sha256")[:_LINK_BYTES]
+        return base64.urlsafe_b64encode(bytes.fromhex(row) + mac).decode().rstrip("=")
+
+    def _is_end(self, token: str, row: str, said: bytes, now: datetime) -> bool:
+        """What was mailed before the master secret changed holds for a while."""
+        oldest = self.generation_at(now - LINKS_KEPT) if self.since else 1
+        ends = (self._end(n, row, said) for n in range(oldest, self.generation + 1))
+        return any(hmac.compare_digest(token.encode(), end.encode()) for end in ends)
 
     def one_time_id(self, token: str) -> str | None:
         """The id in such an end. It proves nothing before `one_time` of the row's purpose has said the same."""
@@ -109,17 +145,17 @@ class Vault:
             return None
         return raw[:16].hex() if len(raw) == 32 else None
 
-    def app_secret(self, account: str, generation: int) -> bytes:
-        """What the authenticator app of an account shares with us."""
-        return self._derive(f"authenticator app {account} {generation}".encode())[:20]
+    def app_secret(self, account: str, n: int, at: datetime | None = None) -> bytes:
+        """What the authenticator app of an account shares with us, if it was set up `at`; None: now."""
+        return self._derive(f"authenticator app {account} {n}".encode(), self.generation_at(at) if at else None)[:20]
 
     def mailed_code(self, link: str) -> str:
         """Six digits that are mailed, for the row with this id."""
         return f"{int.from_bytes(self._derive(f'mailed code {link}'.encode())[:8], 'big') % 1_000_000:06}"
 
-    def recovery_code(self, account: str, generation: int, n: int) -> str:
-        """80 bits, in groups that can be read out."""
-        raw = self._derive(f"recovery code {account} {generation} {n}".encode())[:10]
+    def recovery_code(self, account: str, batch: int, n: int, at: datetime) -> str:
+        """80 bits, in groups that can be read out; `at`: when they were made."""
+        raw = self._derive(f"recovery code {account} {batch} {n}".encode(), self.generation_at(at))[:10]
         text = base64.b32encode(raw).decode().lower()
         return "-".join(text[i : i + 4] for i in range(0, 16, 4))
 
@@ -129,21 +165,25 @@ class Vault:
         return nonce + ChaCha20Poly1305(self._derive(b"locked")).encrypt(nonce, secret, purpose.encode())
 
     def unlock(self, purpose: str, locked: bytes) -> bytes:
+        for key in self._derived(b"locked")[:-1]:
+            with suppress(InvalidTag):
+                return ChaCha20Poly1305(key).decrypt(locked[:12], locked[12:], purpose.encode())
         return ChaCha20Poly1305(self._derive(b"locked")).decrypt(locked[:12], locked[12:], purpose.encode())
-
-    def _one_time_mac(self, purpose: str, link: str) -> bytes:
-        return self._mac(self._link_key, f"one-time {purpose} {link}".encode())
 
     def seal(self, purpose: str, text: str) -> str:
         """A proof, for ourselves, that we said `text` for `purpose`."""
         return hmac.digest(self._session_key, f"{purpose}\0{text}".encode(), "sha256").hex()
 
-    def _derive(self, what: bytes) -> bytes:
-        return HKDF(SHA256(), 32, None, b"latchwork server " + what).derive(self._master)
+    def _derive(self, what: bytes, generation: int | None = None) -> bytes:
+        """By the newest master secret, unless another one is named."""
+        return HKDF(SHA256(), 32, None, b"latchwork server " + what).derive(self._master(generation or self.generation))
 
-    @staticmethod
-    def _mac(key: bytes, text: bytes) -> bytes:
-        return hmac.digest(key, text, "sha256")[:_LINK_BYTES]
+    def _derived(self, what: bytes) -> list[bytes]:
+        return [self._derive(what, n) for n in range(1, self.generation + 1)]
+
+    def _master(self, generation: int) -> bytes:
+        """The nearest there is: what a wall claims of itself fails nothing here."""
+        return self._masters[max(1, min(generation, self.generation)) - 1]
 
 
 def open_vault(state: Path, master_file: Path | None = None) -> Vault:
@@ -152,9 +192,18 @@ def open_vault(state: Path, master_file: Path | None = None) -> Vault:
     Raises Unusable.
     """
     state.mkdir(parents=True, exist_ok=True)
-    master = _read_given(master_file) if master_file else _read_or_make(state / "master.secret")
-    ticket = _read_or_make(state / "ticket.key")
-    return Vault(master, Ed25519PrivateKey.from_private_bytes(ticket))
+    masters = _read_given(master_file) if master_file else _read_or_make(state / MASTER, several=True)
+    (ticket,) = _read_or_make(state / "ticket.key")
+    return Vault(masters, Ed25519PrivateKey.from_private_bytes(ticket))
+
+
+def add_master(state: Path) -> int:
+    """Put a new master secret behind those in `state`. How many there are now. Raises Unusable."""
+    masters = _read_or_make(state / MASTER, several=True) if (state / MASTER).exists() else []
+    if not masters:
+        raise Unusable(f"There is no {state / MASTER} to put another one behind: start the server first.")
+    write_private(state / MASTER, b"".join((*masters, os.urandom(SECRET_BYTES))))
+    return len(masters) + 1
 
 
 def write_private(path: Path, content: bytes) -> None:
@@ -174,25 +223,28 @@ def write_private(path: Path, content: bytes) -> None:
         os.close(folder)
 
 
-def _read_or_make(path: Path) -> bytes:
+def _read_or_make(path: Path, *, several: bool = False) -> list[bytes]:
     with suppress(FileNotFoundError):
         content = path.read_bytes()
-        if len(content) != SECRET_BYTES:
+        if not content or len(content) % SECRET_BYTES or (len(content) > SECRET_BYTES and not several):
             raise Unusable(f"{path} should hold {SECRET_BYTES} bytes and holds {len(content)}: restore it.")
-        return content
+        return [content[i : i + SECRET_BYTES] for i in range(0, len(content), SECRET_BYTES)]
     content = os.urandom(SECRET_BYTES)
     write_private(path, content)
-    return content
+    return [content]
 
 
-def _read_given(path: Path) -> bytes:
-    """Raw bytes, or hex with a line's end, as key services and secret mounts hand them over."""
+def _read_given(path: Path) -> list[bytes]:
+    """Raw bytes, or hex, as key services and secret mounts hand them over. Several: a line of hex each, newest last."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise Unusable(f"LATCHWORK_MASTER_SECRET_FILE: {path} cannot be read: {error.strerror}.") from None
     with suppress(ValueError, UnicodeDecodeError):
-        content = bytes.fromhex(content.decode("ascii").strip())
+        lines = [bytes.fromhex(line) for line in content.decode("ascii").split("\n") if line.strip()]
+        if min(map(len, lines), default=0) >= SECRET_BYTES:
+            return lines
+        content = b"".join(lines)
     if len(content) < SECRET_BYTES:
         raise Unusable(f"LATCHWORK_MASTER_SECRET_FILE: {path} holds less than {SECRET_BYTES} bytes of secret.")
-    return content
+    return [content]

@@ -7,6 +7,45 @@ WITH made AS (
 )
 SELECT master_mac AS value FROM made UNION ALL SELECT master_mac FROM installation LIMIT 1
 
+-- name: masters
+-- The marks of all master secrets, and since when each is the newest.
+SELECT ARRAY[master_mac] || later_macs AS marks, ARRAY[created_at] || later_since AS since FROM installation
+
+-- name: take_master
+-- The mark of the master secret of generation $3, and word of it to every wall. Nothing where another process did so.
+WITH taken AS (
+    UPDATE installation SET
+        later_macs = array_append(later_macs, $1::bytea), later_since = array_append(later_since, $2::timestamptz)
+    WHERE cardinality(later_macs) = $3::int - 2 RETURNING true
+), told AS (
+    INSERT INTO documents AS d (bank, name, version, body)
+    SELECT b.id, 'code-keys', $3::int, '' FROM banks b, taken
+    ON CONFLICT (bank, name) DO UPDATE SET version = excluded.version
+)
+SELECT true AS value FROM taken
+
+-- name: locked
+-- Secrets of others, encrypted.
+SELECT 'provider ' || id AS purpose, secret FROM providers
+UNION ALL SELECT 'party ' || id, ask_secret FROM parties WHERE ask_secret IS NOT NULL
+
+-- name: lock_again
+WITH provider AS (
+    UPDATE providers SET secret = $2 WHERE 'provider ' || id = $1 AND secret = $3
+)
+UPDATE parties SET ask_secret = $2 WHERE 'party ' || id = $1 AND ask_secret = $3
+
+-- name: under_older
+-- What was given out under a master secret before the newest, $1, which is so since $2.
+SELECT
+    (SELECT count(*) FROM passes WHERE state = 'live' AND digits > 0 AND generation < $1)
+        + (SELECT count(*) FROM stays WHERE ended_at IS NULL AND least(pickup_generation, drop_off_generation) < $1) AS codes,
+    (SELECT count(*) FROM documents d JOIN banks b ON b.id = d.bank
+        WHERE d.name = 'code-keys' AND coalesce((b.documents ->> d.name)::int, 0) < d.version) AS walls,
+    (SELECT count(*) FROM accounts WHERE app IS NOT NULL AND coalesce(app_at, created_at) < $2) AS apps,
+    (SELECT count(*) FROM accounts WHERE recovery IS NOT NULL AND cardinality(recovery_used) < 10
+        AND coalesce(recovery_at, created_at) < $2) AS recovery_codes
+
 -- name: tokens_exist
 SELECT EXISTS (SELECT FROM tokens) AS value
 

@@ -2,11 +2,13 @@
 
 -- name: account
 SELECT id, organisation, email, name, role, password, app, app_last, recovery, recovery_used, created_at, alarms, language,
+    coalesce(app_at, created_at) AS app_at, coalesce(recovery_at, created_at) AS recovery_at,
     EXISTS (SELECT FROM passkeys p WHERE p.account = a.id) AS passkeys
 FROM accounts a WHERE id = $1
 
 -- name: account_by_email
 SELECT id, organisation, email, name, role, password, app, app_last, recovery, recovery_used, created_at, alarms, language,
+    coalesce(app_at, created_at) AS app_at, coalesce(recovery_at, created_at) AS recovery_at,
     EXISTS (SELECT FROM passkeys p WHERE p.account = a.id) AS passkeys
 FROM accounts a WHERE email = $1 AND password IS NOT NULL
 
@@ -152,7 +154,8 @@ WITH used AS (
 )
 INSERT INTO accounts (id, organisation, email, name, role, password, created_at)
 SELECT $3, organisation, $4, $5, role, $6, $2 FROM used
-RETURNING id, organisation, email, name, role, password, app, app_last, recovery, recovery_used, created_at, alarms, language, false AS passkeys
+RETURNING id, organisation, email, name, role, password, app, app_last, recovery, recovery_used, created_at, alarms, language,
+    created_at AS app_at, created_at AS recovery_at, false AS passkeys
 
 -- name: forget_links
 -- Older ones of the same kind for the same account or address lose their worth.

@@ -2,7 +2,7 @@
 
 -- name: bank_facts
 -- What announcing a stay has to know of a bank; it changes rarely.
-SELECT b.organisation, b.code_generation,
+SELECT b.organisation, greatest(b.code_generation, (b.documents ->> 'code-keys')::int) AS code_generation,
     ARRAY (
         SELECT (jsonb_build_object(
             'id', s.id, 'deposit_by', s.deposit_by, 'collect_by', s.collect_by, 'pickup_hours_max', s.pickup_hours_max

@@ -155,7 +155,7 @@ async def _account(office: TheOffice, session: Here, seal: Seal, declined: Decli
 
 async def _app(office: TheOffice, session: Here, seal: Seal, declined: Declined | None = None) -> Response[str]:
     account = await accounts.own(office, session)
-    generation = accounts.next_app(account)
+    n = accounts.next_app(account)
     question = await passkeys.ask_to_make(office, session)
     answer = page(
         "operator/app.html",
@@ -163,8 +163,8 @@ async def _app(office: TheOffice, session: Here, seal: Seal, declined: Declined 
         layer="operator",
         seal=seal,
         first=session.stage == Stage.SETUP,
-        key=factors.app_key(office, account.id, generation),
-        qr=drawn(factors.app_address(office, account.id, account.email, generation)),
+        key=factors.app_key(office, account.id, n),
+        qr=drawn(factors.app_address(office, account.id, account.email, n)),
         question=question,
         declined=declined,
     )
