@@ -73,9 +73,10 @@ def choose(
     return smallest, Reason.SMALLEST_FIT if smallest is _smallest(fitting) else Reason.IN_REACH_KEPT
 
 
-def places(bank: Bank, about: About) -> int:
-    """How many things like this would find room, one after another."""
+def places(bank: Bank, about: About, only: Size | None = None) -> int:
+    """How many things like this would find room, one after another; in compartments of one size only."""
     fitting, spare = _fitting(bank, about)
+    fitting = [c for c in fitting if only in (None, c.fitting.size)]
     low = sum(map(_in_reach, fitting))
     return low if about.in_reach else len(fitting) - low + min(low, spare)
 

@@ -5,10 +5,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.edge.kiosk.desk import LARGE, MAX, MEDIUM, SMALL, T0, TestDesk, fittings
+from tests.edge.kiosk.desk import LARGE, MAX, MEDIUM, PARCEL, RETURN, SMALL, T0, TICKET_KEYS, TestDesk, fittings
 from tests.edge.kiosk.visitor import Visitor, signed_in
 
-from latchwork.domain.commands import SignOut, Unlock
+from latchwork.domain.bank import Policy
+from latchwork.domain.commands import Adopt, SignOut, Unlock
 from latchwork.domain.words import (
     CompartmentId,
     CompartmentState,
@@ -181,6 +182,31 @@ def test_an_unknown_label_asks_for_whom_and_how_big(desk: TestDesk) -> None:
     courier(p.Confirm())
     (stay,) = desk.bank.stays.values()
     assert stay.about.recipient == MAX and stay.about.label == desk.label("1Z999") and not stay.announced
+
+
+def test_the_sizes_show_what_this_courier_gets_and_not_what_is_kept_for_others() -> None:
+    built = (replace(x, reach_mm=900 if x.id in ("01", "02", "04") else 1500) for x in fittings(3, 1, 0))
+    desk = TestDesk(tuple(built), policy=Policy((PARCEL, RETURN), TICKET_KEYS, in_reach_kept=3))
+    courier = signed_in(desk)
+
+    def sizes() -> list[tuple[str, int, bool]]:
+        found = courier(p.NoLabel(), p.NoPhoto(), p.Recipient(MAX), p.Agree()).values["sizes"]
+        return [(x["name"], x["free"], x["room"]) for x in found]
+
+    assert sizes() == [("small", 1, True), ("large", 0, False)], "three are kept for those who need one in reach"
+    desk.instruct(Adopt(2, Policy((PARCEL, RETURN), TICKET_KEYS, in_reach_kept=2)))
+    assert sizes() == [("small", 2, True), ("large", 1, True)], "any one of them is to be had"
+    for _ in range(2):
+        door = courier(p.Deposit(f"{SMALL.width_mm}x{SMALL.height_mm}x{SMALL.depth_mm}")).values["door"]
+        desk.swing(door)
+        left = sizes()
+    assert left == [("small", 0, False), ("large", 0, False)]
+    desk.instruct(Adopt(3, Policy((PARCEL, RETURN), TICKET_KEYS, in_reach_kept=1)))
+    courier(p.Back())
+    door = courier(p.NoLabel(), p.NoPhoto(), p.Recipient(MAX), p.Agree(), p.Deposit()).values["door"]
+    desk.swing(door)
+    desk.instruct(Adopt(4, Policy((PARCEL, RETURN), TICKET_KEYS)))
+    assert sizes() == [("small", 0, True), ("large", 1, True)], "a small thing finds a larger one"
 
 
 def test_no_room_is_said_and_the_parcel_stays_in_hand() -> None:

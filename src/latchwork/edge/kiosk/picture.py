@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from latchwork.domain.bank import Bank, Compartment
-from latchwork.domain.words import CompartmentState, DoorState, ServiceId, Size
+from latchwork.domain.words import ServiceId, Size
 from latchwork.edge.kiosk.papers import Papers
 
 Values = dict[str, Any]
@@ -50,35 +50,17 @@ _NAMES: Mapping[int, tuple[str, ...]] = {
 }
 
 
-def sizes(bank: Bank) -> list[Values]:
-    """The sizes of this wall, smallest first, at most five, each with how many are free now."""
-    boxes = [x for x in bank.compartments.values() if not (x.fitting.gate or x.fitting.shelf)]
-    built = sorted({x.fitting.size for x in boxes}, key=lambda s: (s.volume_mm3, size_key(s)))
+def sizes(bank: Bank) -> list[tuple[str, Size]]:
+    """The sizes of this wall by name, smallest first, at most five."""
+    boxes = [x.fitting for x in bank.compartments.values() if not (x.fitting.gate or x.fitting.shelf)]
+    built = sorted({x.size for x in boxes}, key=lambda s: (s.volume_mm3, size_key(s)))
     if len(built) > 5:
         built = [built[round(i * (len(built) - 1) / 4)] for i in range(5)]
-    return (
-        [
-            {
-                "size": size_key(size),
-                "name": name,
-                "width_mm": size.width_mm,
-                "height_mm": size.height_mm,
-                "depth_mm": size.depth_mm,
-                "free": sum(x.fitting.size == size and is_free(x) for x in boxes),
-            }
-            for size, name in zip(built, _NAMES[len(built)], strict=True)
-        ]
-        if built
-        else []
-    )
+    return list(zip(_NAMES[len(built)], built, strict=True)) if built else []
 
 
 def size_key(size: Size) -> str:
     return f"{size.width_mm}x{size.height_mm}x{size.depth_mm}"
-
-
-def is_free(compartment: Compartment) -> bool:
-    return compartment.state is CompartmentState.VACANT and compartment.door is DoorState.CLOSED
 
 
 def shelves(bank: Bank) -> list[Compartment]:

@@ -172,13 +172,24 @@ def needs_size(at: At, turn: Turn) -> bool:
     bank, session = at.desk.bank, at.session(turn)
     if session is None or len(sizes(bank)) < 2:
         return False
-    stay_id = turn.draft.stay if turn.draft else session.stay
-    stay = bank.stays.get(stay_id) if stay_id else None
-    about = stay.about if stay else _about(bank, session, turn, None)
+    about, stay = of_size(bank, session, turn, None), _announced(bank, session, turn)
     if about is None or about.service not in bank.services:
         return True
     reserved = stay is not None and stay.claim is not None
     return about.size is None and not reserved and policy.shared(bank, about) is None
+
+
+def of_size(bank: Bank, session: Session, turn: Turn, size: Size | None) -> About | None:
+    """What is in hand, were it of this size; None where no service takes that."""
+    stay = _announced(bank, session, turn)
+    if stay is None:
+        return _about(bank, session, turn, size)
+    return replace(stay.about, size=stay.about.size or size, in_reach=stay.about.in_reach or turn.in_reach)
+
+
+def _announced(bank: Bank, session: Session, turn: Turn) -> Stay | None:
+    stay = turn.draft.stay if turn.draft else session.stay
+    return bank.stays.get(stay) if stay else None
 
 
 def _party(session: Session, turn: Turn) -> PartyId | None:

@@ -4,7 +4,8 @@ One question a screen. Values are JSON: no words (those depend on the language),
 not being asked about.
 """
 
-from latchwork.domain.bank import Bank, Opening, OpeningState, Session, Stay
+from latchwork.domain import policy
+from latchwork.domain.bank import About, Bank, Opening, OpeningState, Session, Stay
 from latchwork.domain.words import (
     REPORTS,
     STAFF_REASONS,
@@ -13,11 +14,12 @@ from latchwork.domain.words import (
     Purpose,
     Reason,
     Role,
+    Size,
     StayState,
 )
 from latchwork.edge.kiosk.papers import Papers
-from latchwork.edge.kiosk.picture import Screen, Values, gates, shelves, sizes, walk_ins, wall
-from latchwork.edge.kiosk.putting_in import holds_unknown
+from latchwork.edge.kiosk.picture import Screen, Values, gates, shelves, size_key, sizes, walk_ins, wall
+from latchwork.edge.kiosk.putting_in import holds_unknown, of_size
 from latchwork.edge.kiosk.staff import is_checked, next_to_check, to_audit
 from latchwork.edge.kiosk.turn import Ask, Draft, Mode, Question, Turn, current, just_taken, left_open, takeable
 
@@ -177,7 +179,7 @@ def _person(bank: Bank, turn: Turn, papers: Papers, session: Session) -> Screen:
     if session.purpose is Purpose.DEPOSIT:
         stay = bank.stays.get(session.stay) if session.stay else None
         if stay is not None and stay.about.size is None and stay.claim is None and len(sizes(bank)) > 1:
-            return _size(bank, turn, None)
+            return _size(bank, turn, session, None)
         return Screen("dropoff", {"in_reach": turn.in_reach})
     theirs = takeable(bank, session)
     if theirs:
@@ -197,8 +199,23 @@ def _mine(bank: Bank, stay: Stay) -> Values:
     }
 
 
-def _size(bank: Bank, turn: Turn, named: Values | None) -> Screen:
-    return Screen("size", {"sizes": sizes(bank), "for": named, "in_reach": turn.in_reach})
+def _size(bank: Bank, turn: Turn, session: Session, named: Values | None) -> Screen:
+    offered = [_box(bank, name, size, of_size(bank, session, turn, size)) for name, size in sizes(bank)]
+    return Screen("size", {"sizes": offered, "for": named, "in_reach": turn.in_reach})
+
+
+def _box(bank: Bank, name: str, size: Size, about: About | None) -> Values:
+    """`free`: so many of that size that this thing may have; `room`: one of them, or a larger one."""
+    thing = about if about is not None and about.service in bank.services else None
+    return {
+        "size": size_key(size),
+        "name": name,
+        "width_mm": size.width_mm,
+        "height_mm": size.height_mm,
+        "depth_mm": size.depth_mm,
+        "free": policy.places(bank, thing, size) if thing else 0,
+        "room": thing is not None and policy.places(bank, thing) > 0,
+    }
 
 
 # A courier
@@ -262,7 +279,7 @@ def _draft(bank: Bank, turn: Turn, draft: Draft, papers: Papers, session: Sessio
     if not draft.agreed:
         photo = draft.photo is not None
         return Screen("confirm", {"label": label, "recipient": named, "expected": stay is not None, "photo": photo})
-    return _size(bank, turn, named)
+    return _size(bank, turn, session, named)
 
 
 # Staff
