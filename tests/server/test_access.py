@@ -185,7 +185,8 @@ async def test_nobody_and_the_wrong_tenant_find_nothing_on_any_route(database: s
                     assert answer.status_code == 401 or where.startswith("/operator/sign-in"), (method, path)
                 sent = f"{answer.request.url}{answer.request.content.decode()}"
                 for name in ours:
-                    assert name not in answer.text or name in sent, (role, method, path, name)
+                    shown = answer.text.replace("America/Swift_Current", "")  # a time zone, and no carrier
+                    assert name not in shown or name in sent, (role, method, path, name)
                 if "{" in path and role is not None:
                     assert answer.status_code >= 400, (role, method, path, answer.text)
 

@@ -66,6 +66,19 @@ async def test_an_owner_begins_invites_and_signs_in_again(database: str, tmp_pat
         await page.get_by_role("link", name="I have kept them").click()
         await page.get_by_role("heading", name="Banks").wait_for()
 
+        await page.get_by_role("link", name="A new bank").click()
+        await page.get_by_label("What people call it").fill("Cellar")
+        await page.get_by_label("Name of the site").fill("Elm Court")
+        await page.get_by_label("Time zone").fill("Europe/Berlin")
+        await shot(page, "new-bank-1280")
+        await page.get_by_role("button", name="Create it").click()
+        code = await page.locator("#enrolment-code").inner_text()
+        assert code in await page.locator("pre").inner_text()
+        await shot(page, "new-bank-code-1280")
+        await page.get_by_role("link", name="To the bank").click()
+        await page.get_by_role("button", name="Show a new enrolment code").click()
+        assert await page.locator("#enrolment-code").inner_text() != code
+
         await page.get_by_role("link", name="Team").click()
         await page.get_by_label("Mail address").fill("Ada@Example.org")
         await page.get_by_label("Role", exact=True).select_option("manager")

@@ -92,10 +92,12 @@ RIGHTS: Final = (
     ),
     right(
         "run_walls", "Create sites and banks; change services and policies", (OWNER, MANAGER),
-        "POST sites", "POST banks", "PUT banks/{}/services", "PUT banks/{}/policy",
+        "POST sites", "POST banks", "PUT banks/{}/services", "PUT banks/{}/policy", "GET /operator/banks/new",
+        "POST /operator/banks",
     ),
     right(
-        "enrol_controllers", "Give out enrolment codes", (OWNER, MANAGER, TECHNICIAN), "POST banks/{}/enrolment-codes",
+        "enrol_controllers", "Give out enrolment codes", (OWNER, MANAGER, TECHNICIAN),
+        "POST banks/{}/enrolment-codes", "POST /operator/banks/{}/enrolment-code",
     ),
     right(
         "configure_controllers", "Ask a controller to take another configuration, or to listen to its bus",

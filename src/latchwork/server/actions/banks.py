@@ -21,6 +21,8 @@ from latchwork.sync import keys
 ENROLMENT_HOURS_MAX = 24
 SERVICES_MAX = 20
 RENEWED_AFTER = timedelta(days=365)
+FRESH = timedelta(minutes=2)
+"""A wall that was heard within this is spoken of in the present tense."""
 
 
 DEFAULT_SERVICES = (
@@ -122,6 +124,27 @@ async def create(
 
 async def banks(office: Office, who: Who) -> list[Bank]:
     return await office.tables.all(Bank, "banks", who.everywhere, None, LIST_MAX)
+
+
+def silent(office: Office, heard_at: datetime | None) -> bool:
+    return heard_at is None or office.now() - heard_at > FRESH
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Of one bank, now. `doors` and `vacant`: compartments in front of which somebody stands, not shelves or gates.
+    `waiting`: things inside for their recipients; `overdue`: those whose time is over."""
+
+    bank: str
+    doors: int
+    vacant: int
+    waiting: int
+    overdue: int
+
+
+async def counts(office: Office, who: Who) -> dict[str, Count]:
+    """By bank; none of one that has not told of its wall yet."""
+    return {x.bank: x for x in await office.tables.all(Count, "counts", who.everywhere)}
 
 
 async def bank(office: Office, who: Who, bank_id: str) -> Bank:

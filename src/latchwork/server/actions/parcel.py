@@ -5,15 +5,13 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import pairwise
 
 from latchwork.domain.words import StayState
-from latchwork.server.actions import places, stays
+from latchwork.server.actions import banks, places, stays
 from latchwork.server.actions.office import Office
 
 QR_DAYS_MAX = 14
 """A QR code outlives the deadline by so much, because an expired stay stays collectible (rule 14). It is also how
 long an offline wall goes on believing a QR code that was revoked."""
 DOORS_MAX = 2_000
-FRESH = timedelta(minutes=2)
-"""A wall that was heard within this is spoken of in the present tense."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +115,7 @@ def told(office: Office, row: stays.Row, events: tuple[stays.Event, ...] = ()) -
         deadline=local(row.deadline) if row.state in stays.WAITING else None,
         ended_at=local(row.ended_at),
         heard_at=local(row.heard_at),
-        stale=row.heard_at is None or office.now() - row.heard_at > FRESH,
+        stale=banks.silent(office, row.heard_at),
         page=stays.page(office, row.id),
         zone=zone,
         fallback=None if row.fallback == "neighbour" and row.also else row.fallback,  # this page is of the neighbour

@@ -32,6 +32,18 @@ FROM banks b JOIN sites s ON s.id = b.site
 WHERE ($1::text IS NULL OR b.organisation = $1) AND ($2::text IS NULL OR b.id = $2)
 ORDER BY s.name, b.name, b.id LIMIT $3
 
+-- name: counts
+-- How much room each wall has, and how much waits there.
+SELECT b.id AS bank, c.doors, c.vacant, s.waiting, s.overdue
+FROM banks b CROSS JOIN LATERAL (
+    SELECT count(*) AS doors, count(*) FILTER (WHERE state = 'vacant') AS vacant
+    FROM compartments WHERE bank = b.id AND NOT gate AND NOT shelf
+) c CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE state = 'deposited') AS waiting, count(*) FILTER (WHERE state = 'expired') AS overdue
+    FROM stays WHERE bank = b.id AND ended_at IS NULL AND linked_to IS NULL
+) s
+WHERE ($1::text IS NULL OR b.organisation = $1) AND c.doors > 0
+
 -- name: heard_at
 SELECT greatest(heard_at, appended_at) AS value FROM banks WHERE id = $1
 

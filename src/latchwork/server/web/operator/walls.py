@@ -33,7 +33,15 @@ NOTE_CHARACTERS_MAX = 1000
 
 @get("/operator", include_in_schema=False)
 async def all_banks(office: TheOffice, who: Operator, seal: Seal) -> Response[str]:
-    return page("operator/banks.html", layer="operator", seal=seal, banks=await banks.banks(office, who))
+    found, counts, todo = await asyncio.gather(
+        banks.banks(office, who), banks.counts(office, who), tasks.tasks(office, who)
+    )
+    rows = [
+        {"bank": x, "standing": _standing(office, x), "count": counts.get(x.id), "zone": places.zone(x.time_zone)}
+        for x in found
+    ]
+    shown = [task_told(task) for task in todo]
+    return page("operator/banks.html", layer="operator", seal=seal, banks=rows, tasks=shown)
 
 
 @get("/operator/banks/{bank_id:str}", include_in_schema=False)
@@ -146,6 +154,7 @@ async def _bank(office: Office, who: Who, bank_id: str) -> dict[str, Any]:
     doors = [Door(c.id, c.width_mm, c.height_mm, c.state, c.door) for c in picture.compartments]
     return {
         "bank": bank,
+        "standing": _standing(office, bank),
         "sticker": banks.sticker(bank),
         "witness": banks.witness(office),
         "zone": places.zone(bank.time_zone),
@@ -155,6 +164,16 @@ async def _bank(office: Office, who: Who, bank_id: str) -> dict[str, Any]:
         "tasks": [task_told(task) for task in todo],
         "configuration": runs,
     }
+
+
+def _standing(office: Office, bank: banks.Bank) -> str:
+    if bank.divided:
+        return "divided"
+    if bank.key_revoked:
+        return "key_revoked"
+    if not bank.enrolled:
+        return "not_enrolled"
+    return "off_line" if banks.silent(office, bank.heard_at) else "on_line"
 
 
 async def _stays(office: Office, who: Who, bank_id: str, *, live: bool, limit: int) -> list[stays.Brief]:
