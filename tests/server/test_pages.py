@@ -36,9 +36,11 @@ async def browsing(path: str) -> AsyncIterator[Browser]:
 
 
 @asynccontextmanager
-async def looking(browser: Browser, size: Any, dark: bool = False, refused: bool = False) -> AsyncIterator[Page]:
+async def looking(
+    browser: Browser, size: Any, dark: bool = False, refused: bool = False, language: str | None = None
+) -> AsyncIterator[Page]:
     """A page that may not complain of anything. `refused`: but for answers that are meant to be a no."""
-    context = await browser.new_context(viewport=size, color_scheme="dark" if dark else "light")
+    context = await browser.new_context(viewport=size, color_scheme="dark" if dark else "light", locale=language)
     page = await context.new_page()
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)

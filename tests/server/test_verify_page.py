@@ -3,7 +3,6 @@
 import base64
 import json
 import re
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,11 @@ from tests.sync import stories
 from tests.sync.test_receipts import CHANGES
 
 from latchwork.server.web.render import HERE
-from latchwork.server.web.verify import verify_page
+from latchwork.server.web.verify import hash_of, sentences, verify_page
 from latchwork.sync import receipts
 from latchwork.sync.codec import ENTRY_BYTES_MAX
 from latchwork.sync.keys import sticker
+from latchwork.ui.words import languages, words
 
 FILE = HERE / "verify.html"
 GOLDEN = Path(__file__).parents[1] / "golden" / "receipt_v1.json"
@@ -38,24 +38,47 @@ def test_it_carries_the_words_and_the_policy_that_it_needs() -> None:
     for name, value in same.items():
         (written,) = re.findall(rf"^const {name} = (.*?);$", text, re.DOTALL | re.MULTILINE)
         assert json.loads(written) == value, name
-    hashes = {}
-    for tag in ("script", "style"):
-        (inside,) = re.findall(rf"<{tag}>(.*?)</{tag}>", text, re.DOTALL)
-        hashes[tag] = base64.b64encode(sha256(inside.encode()).digest()).decode()
-    policy = (
-        f"default-src 'none'; script-src 'sha256-{hashes['script']}'; style-src 'sha256-{hashes['style']}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
-    assert f'http-equiv="Content-Security-Policy" content="{policy}"' in text
+    assert f'http-equiv="Content-Security-Policy" content="{policy_of(text)}"' in text
     assert "http:" not in text and "https:" not in text and " src=" not in text and " href=" not in text
 
 
-async def test_it_is_served_under_its_own_policy() -> None:
+def policy_of(text: str) -> str:
+    script, style = hash_of("script", text), hash_of("style", text)
+    return f"default-src 'none'; script-src {script}; style-src {style}; base-uri 'none'; form-action 'none'"
+
+
+async def served() -> httpx.Response:
     async with AsyncTestClient(Litestar([verify_page])) as client:
         answer: httpx.Response = await client.get("/verify")
-    assert answer.text == FILE.read_text(encoding="utf-8")
-    policy = answer.headers["content-security-policy"]
-    assert "default-src 'none'" in policy and "unsafe" not in policy and policy.endswith("frame-ancestors 'none'")
+        return answer
+
+
+async def test_it_is_served_under_its_own_policy() -> None:
+    answer = await served()
+    assert answer.headers["content-security-policy"] == f"{policy_of(answer.text)}; frame-ancestors 'none'"
+    assert f'http-equiv="Content-Security-Policy" content="{policy_of(answer.text)}"' in answer.text
+    said = sum(words(tag).sentence(each) in answer.text for tag in languages() for each in sentences())
+    assert said == len(languages()) * len(list(sentences()))
+
+
+async def test_a_saved_copy_speaks_german(chromium_path: str, tmp_path: Path) -> None:
+    bank = await stories.wall()
+    good = stories.receipt(bank, await stories.collected(bank))
+    saved = tmp_path / "verify.html"
+    saved.write_text((await served()).text, encoding="utf-8")
+    async with browsing(chromium_path) as browser, looking(browser, PHONE, language="de-AT") as page:
+        await page.context.set_offline(True)
+        await page.goto(saved.as_uri())
+        await expect(page).to_have_title("Quittung prüfen", timeout=PATIENCE_MS)
+        await give(page, good)
+        await page.locator("#key").fill(sticker(bank.id, bank.public))
+        assert "hat das geschrieben und signiert" in await says(page, "Gut")
+        await expect(page.locator("#story li").last).to_contain_text("Sie wurde aus Fach 01 abgeholt")
+        await shot(page, "verify-good-de-390")
+        await give(page, good.replace(b'"epoch":1,', b'"epoch":2,'), "bent.json")
+        assert "ihr Prüfpunkt ist von einem anderen Protokoll" in await says(page, "Nicht zu glauben")
+        said = await page.evaluate("(all) => all.map(([kind, body]) => words(kind, body))", WORDED)
+        assert said == [receipts.words(kind, body) for kind, body in WORDED], "what is compared stays English"
 
 
 async def give(page: Page, receipt: bytes, name: str = "receipt.json") -> None:

@@ -13,7 +13,7 @@ from jinja2 import nodes
 from latchwork.domain.words import Purpose
 from latchwork.server import access
 from latchwork.server.actions import events, people, roster, tasks
-from latchwork.server.web import render, routes, story
+from latchwork.server.web import render, routes, story, verify
 from latchwork.server.web.operator import roster as roster_page
 from latchwork.server.web.operator import walls
 from latchwork.ui.words import Sentence, languages, words
@@ -78,6 +78,7 @@ SENTENCES = {
     *(said for path in TEMPLATES for said in in_templates(path)),
     *(said for path in [*SERVER.glob("actions/*.py"), *SERVER.glob("web/**/*.py")] for said in in_code(path)),
     *in_tables(),
+    *verify.sentences(),
 }
 
 
