@@ -1,4 +1,4 @@
-"""The command itself, as a process."""
+"""The command itself, once as a process."""
 
 import asyncio
 import json
@@ -9,6 +9,7 @@ import pytest
 from tests.edge.commission.walls import PATIENCE_S, kerong_wall, push_all
 
 from latchwork.edge.config import read_config
+from latchwork.main import main
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="ptys as Linux has them")
 
@@ -49,8 +50,7 @@ async def test_typed_and_by_script_and_stopped_in_between(tmp_path: Path) -> Non
             code, out, err = await command(str(path), *NEW, f"kerong-cu16={front.port}", answers=FIRST)
             assert (code, err) == (3, "") and "the same command goes on from there" in out, out
             script.write_text(json.dumps(SECOND))
-            code, out, err = await command(str(path), "--script", str(script))
-            assert (code, err) == (0, ""), out
+            assert await asyncio.to_thread(main, ["edge", "commission", str(path), "--script", str(script)]) == 0
         finally:
             pushing.cancel()
     config = read_config(path)
@@ -69,6 +69,9 @@ async def test_typed_and_by_script_and_stopped_in_between(tmp_path: Path) -> Non
         ((*NEW, "kerong-cu16=socket://nowhere"), "should be socket://host:port"),
     ],
 )
-async def test_what_cannot_be_is_one_clear_line(tmp_path: Path, words: tuple[str, ...], says: str) -> None:
-    code, _, err = await command(str(tmp_path / "bank.toml"), *words)
-    assert code == 1 and err.count("\n") == 1 and err.startswith("latchwork edge commission: ") and says in err
+def test_what_cannot_be_is_one_clear_line(
+    tmp_path: Path, words: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["edge", "commission", str(tmp_path / "bank.toml"), *words]) == 1
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and err.startswith("latchwork edge commission: ") and says in err

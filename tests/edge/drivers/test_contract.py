@@ -234,10 +234,6 @@ def test_a_bad_line_delays_the_truth_and_never_bends_it() -> None:
     everywhere(story, lines=["pty"], faults=faults)
 
 
-READ_WHOLE = [name for name in KINDS if not name.endswith("lock by lock")]
-"""Lock by lock there is no "at once"."""
-
-
 def test_every_contact_of_a_board_that_opens_at_once_is_one_broken_wire() -> None:
     async def story(stand: Stand) -> None:
         await stand.until_all(CLOSED)
@@ -256,7 +252,7 @@ def test_every_contact_of_a_board_that_opens_at_once_is_one_broken_wire() -> Non
         await stand.until_all(CLOSED, ours[1:])
         assert stand.believed[ours[0]] is OPEN
 
-    everywhere(story, READ_WHOLE)
+    everywhere(story)
 
 
 def test_nor_is_it_believed_after_a_silence_or_where_contacts_are_the_other_way_round() -> None:
@@ -284,7 +280,7 @@ def test_nor_is_it_believed_after_a_silence_or_where_contacts_are_the_other_way_
         await stand.until_door(ours[1], shut)
         assert stand.believed[ours[0]] is opened
 
-    everywhere(story, [replace(KINDS[name], turned=turned) for name in READ_WHOLE for turned in (False, True)], ["pty"])
+    everywhere(story, [replace(KINDS[name], turned=turned) for name in KINDS for turned in (False, True)], ["pty"])
 
 
 def test_a_contact_that_bounces_is_unknown_once_and_spoils_no_other() -> None:

@@ -5,7 +5,7 @@ A story is told of all of them at once, which takes as long as of the slowest.
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from tests.edge.drivers.bench import Believer, until
 from latchwork.domain.words import DoorState
 from latchwork.edge import registry
 from latchwork.edge.config import BadConfig, BusTable
+from latchwork.edge.drivers.device.driver import DeviceDriver, Layout
 from latchwork.edge.drivers.protocol import BoardLost, DoorsSeen, Driver, Fault, Reading
 from latchwork.simulator.boards.device_mqtt import EsphomeTongue, MqttFront, ShellyTongue, TasmotaTongue
 from latchwork.simulator.boards.device_web import Site, WebFront, esphome_app, shelly_app, tasmota_app
@@ -226,6 +227,37 @@ async def test_a_device_that_goes_is_lost_once_and_named_in_full_when_it_returns
         await stand.until_door(0, DoorState.OPEN)
 
     await everywhere(story, broker)
+
+
+class Told:
+    """A device whose doors have said this, look by look; the last is what they go on saying."""
+
+    def __init__(self, *looks: Mapping[int, bool | None]) -> None:
+        self.looks = list(looks)
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[None]:
+        yield
+
+    async def check(self) -> None: ...
+
+    async def contacts(self) -> Mapping[int, bool | None]:
+        return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+
+    async def powered(self) -> frozenset[int]:
+        return frozenset()
+
+    async def pulse(self, channel: int) -> None: ...
+
+    async def switch_off(self, channel: int) -> None: ...
+
+
+async def test_a_common_wire_that_breaks_while_doors_are_asked_for_one_by_one_is_told_as_one_change() -> None:
+    shut, half = dict.fromkeys(range(5), True), {0: True, 1: True, 2: False, 3: False, 4: False}
+    device = Told(shut, half, dict.fromkeys(range(5), False))
+    async with running(DeviceDriver("five", device, Layout(range(5), range(5), 500))) as readings:
+        await until(lambda: len(readings) > 1)
+        assert readings[1:] == [DoorsSeen(dict.fromkeys(range(5), DoorState.OPEN))]
 
 
 async def test_a_broker_that_goes_and_comes_back_is_found_again(tmp_path: Path) -> None:

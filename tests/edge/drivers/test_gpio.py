@@ -93,6 +93,35 @@ async def test_a_busy_program_does_not_keep_a_coil_on(pins: Any) -> None:
         assert levels(pins, 5)[-2:] == [True, False]
 
 
+class Wired(MockPin):  # type: ignore[misc]  # gpiozero has no types
+    """Contacts of one common wire, which breaks while one of them is being read."""
+
+    breaks_at: ClassVar[str] = ""
+
+    def _get_state(self) -> bool:
+        if self.info.name == self.breaks_at:
+            Wired.breaks_at = ""
+            for contact in FIVE:
+                self.factory.pin(contact).drive_high()
+        return bool(super()._get_state())
+
+
+FIVE = (17, 27, 22, 23, 24)
+
+
+async def test_a_common_wire_that_breaks_in_the_middle_of_a_look_is_told_as_one_change() -> None:
+    pins = MockFactory(pin_class=Wired)
+    driver = Gpio((5, 6, 7, 8, 9), FIVE, 300, active_high=True, factory=pins)
+    shut, opened = (DoorsSeen(dict.fromkeys(range(5), state)) for state in (DoorState.CLOSED, DoorState.OPEN))
+    async with running(driver) as readings:
+        for contact in FIVE:
+            pins.pin(contact).drive_low()
+        await until(lambda: readings[1:] == [shut])
+        Wired.breaks_at = "GPIO22"
+        await until(lambda: readings[2:] != [])
+        assert readings[2:] == [opened]
+
+
 class Flaky(MockPin):  # type: ignore[misc]  # gpiozero has no types
     """Pins whose chip fails at times."""
 

@@ -405,20 +405,26 @@ class SerialBus:
         board = read.board
         if board.doubted:
             if not any(states.get(channel) is state for channel, state in board.doubted.items()):
+                self._look_on(board)
                 return
             board.doubted = {}
-        elif doubted := self._opened_at_once(board.told or board.told_before, states):
-            why = f"board {board.number} says that every shut door opened at once: look at their common wire"
-            if board.lost:  # which was told with another reason
-                log.warning("%s", why)
-            self._lose([board], why)
-            board.doubted = doubted
-            return
         board.now.update(states)
         if len(board.now) < len(board.channels):
             for other in board.reads:
                 if not board.now.keys() >= set(other.channels):
                     other.due = min(other.due, _now())
+            return
+        shut = {x: said for x, said in (board.told or board.told_before).items() if said is _SHUT[x in self._turned]}
+        opened = [channel for channel in shut if board.now[channel] is _OPEN[channel in self._turned]]
+        if len(shut) >= DOORS_AT_ONCE and len(opened) == len(shut):
+            why = f"board {board.number} says that every shut door opened at once: look at their common wire"
+            if board.lost:  # which was told with another reason
+                log.warning("%s", why)
+            self._lose([board], why)
+            board.doubted = shut
+            self._look_on(board)
+            return
+        if opened and len(shut) >= DOORS_AT_ONCE and self._look_at_another(read, shut, states):
             return
         changed = {channel: state for channel, state in board.now.items() if board.told.get(channel) is not state}
         if board.told:
@@ -434,11 +440,18 @@ class SerialBus:
         if changed:
             self._tell(DoorsSeen(changed))
 
-    def _opened_at_once(self, before: Mapping[int, DoorState], states: Mapping[int, DoorState]) -> dict[int, DoorState]:
-        """All that were shut, if there are many and none is now; else empty."""
-        shut = {x: said for x, said in before.items() if said is _SHUT[x in self._turned]}
-        at_once = len(shut) >= DOORS_AT_ONCE and all(states.get(x) is _OPEN[x in self._turned] for x in shut)
-        return shut if at_once else {}
+    def _look_at_another(self, read: _Read, shut: Mapping[int, DoorState], states: Mapping[int, DoorState]) -> bool:
+        """Lock by lock there is no "at once": has a door opened, or has the wire of all? Another that was shut tells.
+
+        Whether it is asked. Not where the board is read whole, or this read has shown one that is shut still.
+        """
+        board = read.board
+        if board.lost or any(states.get(channel) is said for channel, said in shut.items()):
+            return False
+        still = [x for x in board.reads if any(board.now[y] is shut.get(y) for y in x.channels)]
+        for other in sorted(still, key=lambda each: each.due)[:1]:
+            other.due = -math.inf
+        return still != []
 
     def _miss(self, read: _Read) -> None:
         """A read that nobody answered. Is it the lock, the board, or the bus? One telling for one cause."""
@@ -446,6 +459,8 @@ class SerialBus:
         read.misses += 1
         board.misses += 1
         if board.lost:
+            if read is not board.reads[0]:
+                read.due = math.inf
             return
         if read.misses < MISSES_MAX:
             read.due = self._next_poll_at
@@ -575,6 +590,12 @@ class SerialBus:
         for read in board.reads:
             if not read.misses:
                 read.due = min(read.due, _now())
+
+    def _look_on(self, board: _Board) -> None:
+        """A board that is doubted answers, so it is asked for all its locks, and not with one knock."""
+        for read in board.reads:
+            if read.due == math.inf:
+                read.due = _now()
 
     def _watch(self, channel: int) -> None:
         for read in self._reads:

@@ -27,6 +27,8 @@ IDLE_POLL_S = 0.6
 WATCH_POLL_S = 0.2
 WATCH_S = 3.0
 """How long the device is polled fast after a pulse, to see the door go."""
+SECOND_LOOK_S = 0.1
+"""What a device says of its doors it says one after the other: before a change is believed, all are asked once more."""
 COIL_MARGIN_S = 1.0
 """So long after a pulse should have ended, its relay may still be reported on: networks are slow."""
 RECONNECT_FIRST_S = 0.25
@@ -206,6 +208,9 @@ class DeviceDriver:
     async def _look(self) -> Mapping[int, DoorState]:
         async with self._looking:
             contacts = await _in_time(self._device.contacts())
+            if any(self._told.get(channel) not in (None, _state(closed)) for channel, closed in contacts.items()):
+                await asyncio.sleep(SECOND_LOOK_S)
+                contacts = await _in_time(self._device.contacts())
             await self._see_relays_off()
         states = {channel: _state(contacts.get(channel)) for channel in self.channels}
         self._see(states)

@@ -119,6 +119,7 @@ class Gpio:
     async def _watch(self, tell: Callable[[Reading], None]) -> None:
         told: dict[int, DoorState] = {}
         before: Mapping[int, DoorState] = {}
+        waited = False
         while not self._closing.is_set():
             now = self._look()
             changed = {
@@ -126,7 +127,9 @@ class Gpio:
                 for channel, state in now.items()
                 if before.get(channel) is state and told.get(channel) is not state
             }
-            if changed:
+            # Pins are read one after the other, so their common wire may break in the middle of a look.
+            waited = bool(changed) and not waited and now != before
+            if changed and not waited:
                 tell(DoorsSeen(changed))
                 told.update(changed)
             before = now
