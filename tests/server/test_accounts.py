@@ -229,7 +229,7 @@ async def test_a_stranger_cannot_lock_the_owner_out(database: str, tmp_path: Pat
         assert said[:5] == ["no"] * 5 and set(said[5:]) == {"wait"}
         assert await _signs_in(office, GOOD, caller="203.0.113.9") == "wait", "from an unknown browser"
         assert await _signs_in(office, GOOD, device=browser) == "yes", "from the one that was here before"
-        assert await _signs_in(office, GOOD, device=browser[:-1] + "0") == "wait"
+        assert await _signs_in(office, GOOD, device=browser[:-1]) == "wait"
         assert await _signs_in(office, GOOD, device=browser, email="other@example.org") == "no", "it is another's mark"
         clock.move(minutes=16)
         assert await _signs_in(office, GOOD, caller="203.0.113.9") == "yes"

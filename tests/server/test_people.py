@@ -276,15 +276,15 @@ async def test_a_department_is_found_by_its_name_and_its_key_contact_is_told(dat
 
 async def look_after_a_post_room(place: Town, database: str) -> None:
     ada = {"name": "Ada Lovelace", "email": "ada@example.org", "unit": "12", "phones": ["+49301234567"]}
-    told = {**ada, "kind": "employee", "external_id": "4711", "other_emails": ["lovelace@example.org"]}
+    told = {**ada, "kind": "employee", "external_id": "badge-4711", "other_emails": ["lovelace@example.org"]}
     changed = await place.ask("PUT", f"people/{place.person}", json=told)
     assert {name: changed[name] for name in told} == told
     post = {"name": "Post Room", "kind": "department", "contact": place.person}
     await place.ask("POST", "people", 404, json={**post, "contact": "0" * 32})
-    await place.ask("POST", "people", 409, json={**post, "external_id": "4711"})
+    await place.ask("POST", "people", 409, json={**post, "external_id": "badge-4711"})
     await place.ask("POST", "people", 400, json={**post, "phones": ["030 1234567"]})
     room = await place.ask("POST", "people", json=post)
-    await place.ask("PUT", f"people/{room['id']}", 409, json={**post, "external_id": "4711"})
+    await place.ask("PUT", f"people/{room['id']}", 409, json={**post, "external_id": "badge-4711"})
     await place.wall.sync()
     paper = place.wall.journal.document("directory") or b""
     papers = read_papers(read_people(paper), None, None, None)
@@ -302,7 +302,7 @@ async def look_after_a_post_room(place: Town, database: str) -> None:
     await place.ask("DELETE", f"people/{place.person}")
     assert (await place.ask("GET", f"people/{room['id']}"))["contact"] is None
     left = await everything(database)
-    assert [x for x in ("4711", "+49301234567", "lovelace@example.org", "Ada") if x in left] == []
+    assert [x for x in ("badge-4711", "+49301234567", "lovelace@example.org", "Lovelace") if x in left] == []
 
 
 def messy(rows: int, seed: int) -> bytes:

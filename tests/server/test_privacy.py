@@ -22,7 +22,7 @@ from latchwork.server.actions.sessions import Stage
 from latchwork.server.ledger import Gone, Ledger, Line
 from latchwork.store.embedded import wheel_binaries
 
-WORDS = ("Ada", "Lovelace", "ada@example.org", "1Z999AA10123456784", "Grace Hopper", "grace@example.org")
+WORDS = ("Ada Lovelace", "Lovelace", "ada@example.org", "1Z999AA10123456784", "Grace Hopper", "grace@example.org")
 PICTURE = "5b" * 32
 
 
