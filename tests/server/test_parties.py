@@ -303,6 +303,10 @@ async def test_a_party_is_admitted_on_a_page_and_so_are_couriers_who_see_their_l
         listed = f"banks/{place.bank}/collections"
         assert [x["id"] for x in await blue.ask("GET", listed)] == [refused]
         assert await green.ask("GET", listed) == [] == await green.ask("GET", f"{listed}?party={blue.party}")
+        (everywhere,) = await blue.ask("GET", f"collections?site={place.site}")
+        assert (everywhere["id"], everywhere["bank_name"], everywhere["party_name"]) == (refused, "Lobby", "Blue")
+        assert everywhere["heard_at"]
+        assert await green.ask("GET", "collections") == [] == await blue.ask("GET", f"collections?site={'0' * 32}")
         async with looking(browser, DESK) as page:
             await page.goto(await place.sign_in_link())
             await page.get_by_role("button", name="Sign in").click()
@@ -322,6 +326,8 @@ async def test_a_party_is_admitted_on_a_page_and_so_are_couriers_who_see_their_l
             await page.get_by_label("Carrier").select_option("Blue")
             await page.get_by_role("button", name="Show").click()
             await page.get_by_role("row", name="B-1").get_by_text("Blue").wait_for()
+            await page.get_by_role("link", name="All walls").click()
+            await page.get_by_role("row", name="B-1").get_by_role("link", name="Lobby").wait_for()
             await shot(page, "collections-390")
             await page.set_viewport_size(DESK)
             await shot(page, "collections-1280")

@@ -183,7 +183,7 @@ RIGHTS: Final = (
     ),
     right(
         "see_collections", "See what a carrier takes out", (OWNER, MANAGER, ATTENDANT, CARRIER, SHOP),
-        "GET banks/{}/collections", "GET /operator/banks/{}/collections",
+        "GET collections", "GET banks/{}/collections", "GET /operator/collections",
     ),
     right("see_notices", "See what recipients were told", (OWNER, MANAGER, ATTENDANT, AUDITOR), "GET notices"),
     # People

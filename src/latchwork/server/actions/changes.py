@@ -58,14 +58,19 @@ class DelegateRow:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """A thing that a carrier takes out."""
+    """A thing that a carrier takes out, as of when its wall was last heard."""
 
     id: str
+    bank: str
+    bank_name: str
+    site_name: str
+    heard_at: datetime | None
     compartment: str | None
     state: str
     reason: str | None
     service: str
     party: str | None
+    party_name: str | None
     tracking: str | None
     deadline: datetime | None
     width_mm: int | None
@@ -217,9 +222,13 @@ async def dismiss(office: Office, who: Who, stay: str, pass_id: str) -> Asked:
 # A bank
 
 
-async def collections(office: Office, who: Who, bank: str, party: str | None) -> list[Collection]:
-    await banks.bank(office, who, bank)
-    return await office.tables.all(Collection, "collections", bank, party, LIST_MAX)
+async def collections(
+    office: Office, who: Who, bank: str | None = None, site: str | None = None, party: str | None = None
+) -> list[Collection]:
+    """Of one wall, of a site's, or of all: wall by wall, door by door."""
+    if bank is not None:
+        await banks.bank(office, who, bank)
+    return await office.tables.all(Collection, "collections", who.everywhere, bank, site, party, LIST_MAX)
 
 
 async def withdraw(

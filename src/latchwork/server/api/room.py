@@ -33,11 +33,22 @@ async def release_softly(office: TheOffice, who: Asker, soft_id: FromPath[str]) 
     await room.release_softly(office, who, soft_id)
 
 
-@get("/banks/{bank_id:str}/collections", tags=TAG, summary="What a carrier takes out: expired, refused, returned")
+@get("/collections", tags=TAG, summary="What a carrier takes out of all walls: expired, refused, returned")
+async def all_collections(
+    office: TheOffice,
+    who: Asker,
+    bank: FromQuery[str | None] = None,
+    site: FromQuery[str | None] = None,
+    party: FromQuery[str | None] = None,
+) -> list[changes.Collection]:
+    return await changes.collections(office, who, bank, site, party)
+
+
+@get("/banks/{bank_id:str}/collections", tags=TAG, summary="What a carrier takes out of this wall")
 async def collections(
     office: TheOffice, who: Asker, bank_id: FromPath[str], party: FromQuery[str | None] = None
 ) -> list[changes.Collection]:
-    return await changes.collections(office, who, bank_id, party)
+    return await changes.collections(office, who, bank_id, party=party)
 
 
 @post("/banks/{bank_id:str}/withdraw", tags=TAG, status_code=202, summary="Take compartments out of service")
@@ -55,4 +66,4 @@ def _new(bank: str, wish: Any) -> stays.NewStay:
     return stays.NewStay(bank, wish.service, party=wish.party, size=size, in_reach=wish.in_reach)
 
 
-HANDLERS = [availability, reserve_softly, release_softly, collections, withdraw, bring_back]
+HANDLERS = [availability, reserve_softly, release_softly, all_collections, collections, withdraw, bring_back]

@@ -15,6 +15,7 @@ from latchwork.server.actions.office import Declined, Unavailable
 from latchwork.server.web.operator import (
     account,
     changes,
+    collections,
     configuration,
     looks,
     new_bank,
@@ -113,6 +114,7 @@ def routers() -> list[Router]:
                 *parties.HANDLERS,
                 *usage.HANDLERS,
                 *passes.HANDLERS,
+                *collections.HANDLERS,
                 *people.HANDLERS,
                 *roster.HANDLERS,
                 *recovery.HANDLERS,

@@ -147,15 +147,19 @@ WHERE p.away_until > $1 AND s.ended_at IS NULL AND s.state IN ('deposited', 'exp
 LIMIT 100
 
 -- name: collections
--- What a carrier takes out: past its time, refused or damaged, and what people put in for it.
-SELECT s.id, s.compartment, s.state, s.reason, s.service, s.party, s.tracking, s.deadline,
+-- What carriers take out: past its time, refused or damaged, and what people put in for them. Of one wall ($2), of those
+-- at one site ($3), or of all.
+SELECT s.id, s.bank, b.name AS bank_name, t.name AS site_name, greatest(b.heard_at, b.appended_at) AS heard_at,
+    s.compartment, s.state, s.reason, s.service, s.party, y.name AS party_name, s.tracking, s.deadline,
     s.width_mm, s.height_mm, s.depth_mm
 FROM stays s JOIN services v ON v.bank = s.bank AND v.id = s.service
-WHERE s.bank = $1 AND s.ended_at IS NULL AND ($2::text IS NULL OR s.party = $2) AND s.linked_to IS NULL AND (
-    (s.state = 'exception' AND s.reason IN ('refused', 'damaged'))
-    OR (v.collect_by = 'courier' AND s.state IN ('deposited', 'expired'))
-    OR (v.collect_by = 'person' AND s.state = 'expired' AND coalesce(v.more ->> 'at_end', 'courier') = 'courier')
-) AND NOT EXISTS (  -- only staff takes that out
-    SELECT FROM compartments c WHERE c.bank = s.bank AND c.id = s.compartment AND c.state = 'out_of_service'
-)
-ORDER BY length(s.compartment), s.compartment, s.id LIMIT $3
+JOIN banks b ON b.id = s.bank JOIN sites t ON t.id = b.site LEFT JOIN parties y ON y.id = s.party
+WHERE ($1::text IS NULL OR b.organisation = $1) AND ($2::text IS NULL OR b.id = $2) AND ($3::text IS NULL OR t.id = $3)
+    AND ($4::text IS NULL OR s.party = $4) AND s.ended_at IS NULL AND s.linked_to IS NULL AND (
+        (s.state = 'exception' AND s.reason IN ('refused', 'damaged'))
+        OR (v.collect_by = 'courier' AND s.state IN ('deposited', 'expired'))
+        OR (v.collect_by = 'person' AND s.state = 'expired' AND coalesce(v.more ->> 'at_end', 'courier') = 'courier')
+    ) AND NOT EXISTS (  -- only staff takes that out
+        SELECT FROM compartments c WHERE c.bank = s.bank AND c.id = s.compartment AND c.state = 'out_of_service'
+    )
+ORDER BY t.name, b.name, b.id, length(s.compartment), s.compartment, s.id LIMIT $5

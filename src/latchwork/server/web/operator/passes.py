@@ -1,13 +1,13 @@
-"""Who gets in at a wall: couriers, staff and households, with their codes; and what couriers take out of it."""
+"""Who gets in at a wall: couriers, staff and households, with their codes."""
 
 from datetime import date, datetime, time, timedelta, tzinfo
 
 from litestar import Response, get, post
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath
 from litestar.response import Redirect
 
 from latchwork.domain.words import Role
-from latchwork.server.actions import banks, changes, parties, passes, people, places
+from latchwork.server.actions import banks, parties, passes, people, places
 from latchwork.server.actions.office import Declined, Office, Who
 from latchwork.server.web.operator.session import Form, Operator, Seal, day_in
 from latchwork.server.web.render import TheOffice, page
@@ -57,23 +57,6 @@ async def end(office: TheOffice, who: Operator, bank_id: FromPath[str], pass_id:
     return _back(bank_id)
 
 
-@get("/operator/banks/{bank_id:str}/collections", include_in_schema=False)
-async def collections(
-    office: TheOffice, who: Operator, bank_id: FromPath[str], seal: Seal, party: FromQuery[str | None] = None
-) -> Response[str]:
-    bank = await banks.bank(office, who, bank_id)
-    return page(
-        "operator/collections.html",
-        layer="operator",
-        seal=seal,
-        bank=bank,
-        zone=places.zone(bank.time_zone),
-        things=await changes.collections(office, who, bank_id, party or None),
-        carriers=await _carriers(office, who, bank_id),
-        party=party or "",
-    )
-
-
 async def _carriers(office: Office, who: Who, bank: str) -> dict[str, str]:
     """Names by party: one's own, and those of others that may use this wall."""
     admitted = {each.party: each.name for each in await parties.admissions(office, who, bank)}
@@ -88,4 +71,4 @@ def _back(bank: str) -> Redirect:
     return Redirect(f"/operator/banks/{bank}/passes", status_code=303)
 
 
-HANDLERS = [show, let_in, end, collections]
+HANDLERS = [show, let_in, end]
