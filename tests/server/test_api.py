@@ -323,7 +323,19 @@ async def test_guessing_is_slowed_down_and_a_right_one_is_served(database: str, 
             assert [x.status_code for x in answers] == [status] * WRONG_MAX + [429, 429]
             assert guess is link or int(answers[-1].headers["retry-after"]) > 0
         assert (await place.ask("GET", f"stays/{stay}"))["id"] == stay
-        assert (await place.http.get(f"/p/{place.cloud.office.vault.link(stay)}")).status_code == 200
+        page = f"/p/{place.cloud.office.vault.link(stay)}"
+        assert (await place.http.get(page)).status_code == 200
+
+        tally = place.cloud.office.tally
+        tally.requests_max = 3
+        right = {"authorization": f"Bearer {place.token}"}
+        for path, headers in (("/api/v1/sites", right), (page, {})):
+            tally.requests.clear()
+            answers = [await place.http.get(path, headers=headers) for _ in range(8)]  # a minute may end among them
+            statuses = {answer.status_code for answer in answers}
+            assert statuses == {200, 429}, "what is right has to wait too, where it is too much"
+            assert 0 < int(next(x for x in answers if x.status_code == 429).headers["retry-after"]) <= 60
+        assert (await place.http.get("/api/v1/sites", headers={"authorization": f"Bearer {place.root}"})).is_success
 
 
 async def test_a_revoked_key_is_turned_away(database: str, tmp_path: Path) -> None:

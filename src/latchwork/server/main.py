@@ -30,7 +30,7 @@ from latchwork.server import jobs
 from latchwork.server.actions import access, alarms, links, partners, privacy
 from latchwork.server.actions.letters import Letter, NotSent, letter
 from latchwork.server.actions.live import Live
-from latchwork.server.actions.office import Office, Unavailable
+from latchwork.server.actions.office import REQUESTS_PER_MINUTE, Office, Tally, Unavailable
 from latchwork.server.actions.vault import MASTER, Unusable, add_master, open_vault, write_private
 from latchwork.server.api import routes as api
 from latchwork.server.api.problems import problem
@@ -96,6 +96,7 @@ class Settings:
     """Of a database of yours: who makes and changes the tables. None: who works with them."""
     security_contact: str | None = None
     """Whom to tell of a weakness: a mailto: or https: address for security.txt."""
+    requests_per_minute: int = REQUESTS_PER_MINUTE
     inner_hosts: frozenset[str] = frozenset()
     """Names of our own network that single sign-on may ask."""
 
@@ -116,6 +117,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  LATCHWORK_SMTP_URL            smtp://user:password@host:587 or smtps://host:465\n"
         "  LATCHWORK_MAIL_FROM           sender of mails, such as Lockers <lockers@example.org>\n"
         "  LATCHWORK_INNER_HOSTS         names inside your network that single sign-on may ask, with commas between\n"
+        "  LATCHWORK_REQUESTS_PER_MINUTE  of one token, account or link at one process (6000; 0 is no limit)\n"
         "  LATCHWORK_SECURITY_CONTACT    mailto: or https: address for /.well-known/security.txt\n"
     )
 
@@ -132,6 +134,9 @@ def settings(args: argparse.Namespace, environment: Mapping[str, str]) -> Settin
     contact = environment.get("LATCHWORK_SECURITY_CONTACT") or None
     if contact and (not contact.startswith(("mailto:", "https://")) or not contact.isprintable()):
         raise BadSetting("LATCHWORK_SECURITY_CONTACT begins with mailto: or https://.")
+    requests = environment.get("LATCHWORK_REQUESTS_PER_MINUTE") or str(REQUESTS_PER_MINUTE)
+    if not requests.isdecimal() or len(requests) > 9:
+        raise BadSetting("LATCHWORK_REQUESTS_PER_MINUTE is a number; 0 is no limit.")
     master = environment.get("LATCHWORK_MASTER_SECRET_FILE")
     return Settings(
         host,
@@ -144,6 +149,7 @@ def settings(args: argparse.Namespace, environment: Mapping[str, str]) -> Settin
         environment.get("LATCHWORK_MAIL_FROM") or "Latchwork <latchwork@localhost.localdomain>",
         environment.get("LATCHWORK_DATABASE_OWNER_URL") or None,
         contact,
+        int(requests),
         frozenset(environment.get("LATCHWORK_INNER_HOSTS", "").replace(",", " ").split()),
     )
 
@@ -280,6 +286,7 @@ async def running(
             mails=mailer is not None,
             ledger=ledger,
             inner_hosts=given.inner_hosts,
+            tally=Tally(given.requests_per_minute),
         )
         await _reconcile(office, ledger, given.state)
         live = Live()

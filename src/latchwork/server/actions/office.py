@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -32,6 +32,20 @@ WRONG_MAX: Final = 60
 """Wrong secrets of one kind in a minute; further ones are not even called wrong."""
 
 
+REQUESTS_PER_MINUTE: Final = 6000
+"""Of one token, account, visit or parcel link, at one process, unless the installation's operator says otherwise."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """Requests of this minute, by who sent them."""
+
+    requests_max: int = REQUESTS_PER_MINUTE
+    """0: no limit."""
+    minute: datetime | None = None
+    requests: Counter[str] = field(default_factory=Counter)
+
+
 @dataclass(frozen=True, slots=True)
 class Office:
     """As it is made, it acts for the server itself, which sees all rows. For whoever asks it acts by `acting`."""
@@ -53,6 +67,7 @@ class Office:
     seen: "dict[str, tuple[datetime, object]]" = field(default_factory=dict)
     """Answers worth keeping for a few seconds."""
 
+    tally: Tally = field(default_factory=Tally)
     wrong: "dict[str, deque[datetime]]" = field(default_factory=dict)
     """When wrong secrets came lately, by their kind; in this process, and by nothing that a caller sends."""
 
@@ -88,12 +103,29 @@ class Office:
         recent.append(now)
         log.info("somebody came with a wrong %s", kind)
 
+    def asked_by(self, who: str) -> None:
+        """Counts a request of somebody whom a token, a cookie or a link has proven. Declines with 429 what is too much.
+
+        In this process alone: several behind a load balancer allow as many times as much.
+        """
+        now, tally = self.now(), self.tally
+        minute = now.replace(second=0, microsecond=0)
+        if tally.minute != minute:
+            tally.minute, tally.requests = minute, Counter()
+        tally.requests[who] += 1
+        if 0 < tally.requests_max < tally.requests[who]:
+            if tally.requests[who] == tally.requests_max + 1:
+                log.info("%s asks too often", who)
+            wait_s = 60 - now.second
+            raise Declined(429, "slow_down", "Too many requests in this minute. Wait {n} seconds.", wait_s, n=wait_s)
+
     def stay_of(self, link: str) -> str:
         """The stay that a parcel page's secret link names. Declines with 404 for one that we did not make."""
         stay = self.vault.linked(link, self.now())
         if stay is None:
             self.guessed("link")
             raise not_found("parcel")
+        self.asked_by(f"link {stay}")
         return stay
 
     def wake(self, bank: str) -> None:

@@ -126,6 +126,8 @@ async def visitors(office: Office, secret: str) -> list[Visitor]:
         return []
     now = office.now()
     found = await office.tables.all(Visitor, "visitors", _hash(secret), now, now - IDLE)
+    if found:
+        office.asked_by(f"person {found[0].id}")
     if found and now - found[0].used_at >= NOTED:
         await office.tables.do("visit_used", _hash(secret), now)
     return found

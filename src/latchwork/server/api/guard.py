@@ -35,6 +35,7 @@ async def bearer(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRo
     if who is None:
         office.guessed("API token")
         raise Declined(401, "wrong_token", "This API token is unknown or was revoked.")
+    office.asked_by(f"token {who.token}")
     check_right(who, str(connection.scope.get("method", "WS")), connection.scope["path_template"])
     connection.scope.setdefault("state", {})["who"] = who
 

@@ -155,6 +155,8 @@ def excuse(error: Exception, request: AnyRequest) -> Response[Any]:
     status, detail, headers = 500, tell(BROKEN), {}
     if isinstance(error, Declined):
         status, detail = error.status, tell(error.detail)
+        if error.retry_after_s is not None:
+            headers = {"Retry-After": str(error.retry_after_s)}
     elif isinstance(error, Unavailable):
         status, detail, headers = 503, tell(AWAY), {"Retry-After": "2"}
     elif isinstance(error, HTTPException):

@@ -44,6 +44,7 @@ async def any_session(request: AnyRequest) -> Session:
         leads_back = request.method == "GET" and path == inside(path) != PLACE
         raise SignInFirst(f"{SIGN_IN}?to={path}" if leads_back else SIGN_IN)
     working_as(session.who.role)
+    office.asked_by(f"account {session.who.token}")
     check_right(session.who, request.method, request.scope["path_template"])
     if request.method not in ("GET", "HEAD"):
         same_site(request, office)
