@@ -26,6 +26,7 @@ SUBCOMMANDS: Mapping[str, Subcommand] = {
         "latchwork.simulator.boards.main", "one simulated lock board on a pty, or relay device on the network"
     ),
     "server": Subcommand("latchwork.server.main", "the cloud: API, pages and the banks' exchange"),
+    "reproject": Subcommand("latchwork.server.reproject", "make the rows of the cloud once more from the logs"),
     "verify": Subcommand("latchwork.store.main", "check a receipt, a journal or the cloud's logs against their proofs"),
     "sign": Subcommand("latchwork.sign", "sign what guarded walls do only when it is signed"),
     "edge": Subcommand("latchwork.edge.main", "one locker bank: its loop, its link and its kiosk"),

@@ -12,9 +12,11 @@ from latchwork.domain import commands as c
 from latchwork.domain.bank import About
 from latchwork.domain.words import BankId, Lookup, StayId
 from latchwork.server.exchange import Exchange, ServerStore
+from latchwork.server.reproject import reproject
 from latchwork.store.memory import MemoryStore
 from latchwork.store.postgres import PostgresStore
 from latchwork.store.queries import load
+from latchwork.store.rebuild import Rebuild
 from latchwork.store.rows import Announced, Announcement, InstructionRow
 from latchwork.sync.codec import body_hash, encode_instruction
 from latchwork.sync.exchange import Down, Goodbye
@@ -150,6 +152,15 @@ async def open_cloud(kind: str, dsn: str) -> AsyncIterator[Cloud]:
         return
     async with await PostgresStore.connect(dsn) as store:
         yield store
+    await hold_against_the_logs(dsn)
+
+
+async def hold_against_the_logs(dsn: str) -> None:
+    """Whatever a test did to banks, the rows that it leaves are those that `latchwork reproject` would make."""
+    async with Rebuild.connect(dsn) as database:
+        for bank in await database.banks(None, None):
+            outcome = await reproject(database, bank, True, lambda: T0)
+            assert not outcome.counts and not outcome.wrong, "\n".join(outcome.lines(True))
 
 
 def announcement(bank: BankId, n: int, label: str | None = None, key: str | None = None) -> Announcement:

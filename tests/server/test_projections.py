@@ -29,7 +29,7 @@ from latchwork.domain.words import (
     ThingId,
 )
 from latchwork.server import projections
-from latchwork.store.rows import Rows
+from latchwork.store.rows import NEVER, Rows
 from latchwork.sync.codec import Unreadable, encode_entry
 
 STAY, CLAIM, OPENING, PASS, DOOR = (
@@ -134,6 +134,9 @@ STAY_SETTLED = {
 DOOR_SETTLED = settled("not_opened", "unresolved", "missing", "mismatch", "recovered", "will_not_close")
 GONE = {"checked": [*STAY_SETTLED["checked"], *DOOR_SETTLED["checked"]]}
 FREED = {"claim": "", "stay": ""}
+NOWHERE = {"compartment": "", "pickup_pass": ""}
+EXPECTED = {**NOWHERE, "state": "expected", "deadline": NEVER, "reserved_at": NEVER}
+CANCELLED = {**NOWHERE, "state": "cancelled", "ended_at": T0}
 CASES: list[tuple[e.Body, dict[str, list[dict[str, Any]]]]] = [
     (e.EpochBegan(), {}),
     (e.Booted("boot", "software"), {}),
@@ -204,8 +207,8 @@ CASES: list[tuple[e.Body, dict[str, list[dict[str, Any]]]]] = [
         stay(drop_off_pass=PASS, drop_off_n=1, drop_off_digits=6, drop_off_generation=3),
     ),
     (e.PassRevoked(PASS), {"passes": [{"id": PASS, "state": "revoked", "seq": 10}]}),
-    (e.Expected(STAY, ABOUT), stay(**ABOUT_COLUMNS, state="expected", announced=True, expected_at=T0)),
-    (e.Cancelled(STAY), stay(state="cancelled", ended_at=T0)),
+    (e.Expected(STAY, ABOUT), stay(**ABOUT_COLUMNS, **EXPECTED, announced=True, expected_at=T0)),
+    (e.Cancelled(STAY), stay(**CANCELLED)),
     (
         CLAIMED,
         stay(
@@ -214,17 +217,17 @@ CASES: list[tuple[e.Body, dict[str, list[dict[str, Any]]]]] = [
     ),
     (
         RELEASED,
-        stay(state="expected", reason="compartment_broken")
+        stay(**EXPECTED, reason="compartment_broken")
         | compartment(state="needs_check", why="compartment_broken", **FREED),
     ),
     (
         e.Released(CLAIM, DOOR, CompartmentState.VACANT, Reason.TOO_BIG, STAY, None, OPENING),
-        stay(state="cancelled", reason="too_big", ended_at=T0)
+        stay(**CANCELLED, reason="too_big")
         | compartment(state="vacant", why="too_big", **FREED) | settled("not_opened", "unresolved"),
     ),
     (
         e.Released(CLAIM, DOOR, CompartmentState.VACANT, Reason.CHANGED_MIND, STAY),
-        stay(state="cancelled", reason="changed_mind", ended_at=T0)
+        stay(**CANCELLED, reason="changed_mind")
         | compartment(state="vacant", why="changed_mind", **FREED),
     ),
     (
@@ -306,8 +309,7 @@ CASES: list[tuple[e.Body, dict[str, list[dict[str, Any]]]]] = [
     ),
     (
         e.NotDelivered(STAY, ABOUT, Reason.TOO_BIG, False, SessionId("s")),
-        stay(
-            **ABOUT_COLUMNS, state="cancelled", reason="too_big", announced=False, ended_at=T0) | told("not_delivered"),
+        stay(**ABOUT_COLUMNS, **CANCELLED, reason="too_big", announced=False) | told("not_delivered"),
     ),
     (
         e.Removed(STAY, ABOUT, ClaimId("c"), DOOR, OPENING, StayState.RETURNED, Reason.RETURN_TO_SENDER),
@@ -398,7 +400,7 @@ def test_a_batch_collapses_to_the_last_word_on_each_column() -> None:
 
 def test_a_deposit_that_came_to_nothing_leaves_nothing_behind() -> None:
     (one,) = rows_of(e.Expected(STAY, ABOUT), CLAIMED, RELEASED).stays
-    assert (one.state, one.compartment, one.pickup_pass, one.reserved_at) == ("expected", None, None, None)
+    assert (one.state, one.compartment, one.pickup_pass, one.reserved_at) == ("expected", "", "", NEVER)
     (again,) = rows_of(e.Released(CLAIM, DOOR, CompartmentState.VACANT, Reason.TOO_BIG, STAY), CLAIMED).stays
     assert (again.state, again.ended_at, again.reason) == ("reserved", None, None)
 

@@ -15,6 +15,7 @@ from latchwork.domain.effects import notice
 from latchwork.domain.words import CompartmentState, DoorState, Ending, Purpose, Reason, StayState
 from latchwork.store.rows import (
     EMPTY,
+    NEVER,
     AnswerRow,
     CheckedRow,
     CompartmentRow,
@@ -40,6 +41,8 @@ from latchwork.sync.codec import (
     tells_implausible_times,
 )
 
+_ABOUT = ("service", "party", "thing", "label", "width_mm", "height_mm", "depth_mm", "in_reach", "announced")
+"""Said of a stay once; what comes later changes none of it."""
 _STAYS_DOUBTS = (Task.WRONG_RECIPIENT, Task.REFUSED, Task.UNKNOWN_RECIPIENT, Task.UNCLAIMED)
 """Settled when the stay ends, or somebody has changed it."""
 _DOORS_DOUBTS = (Task.NOT_OPENED, Task.UNRESOLVED)
@@ -167,18 +170,31 @@ class _Page:
             for task in self.tasks
         ]
 
+    # A batch makes of a row what its entries would make one by one: what one of them leaves as it is, the batch leaves.
+
     def stay(self, stay: str, **columns: Any) -> None:
-        row = self.stays.get(stay)
-        if row is None:
-            row = self.stays[stay] = {"id": stay, "organisation": self.organisation, "bank": self.bank}
-        row.update(columns, epoch=self.epoch, seq=self.seq)
+        row = self.stays.setdefault(stay, {"id": stay, "organisation": self.organisation, "bank": self.bank})
+        state = columns.get("state")
+        if state in (StayState.EXPECTED, StayState.CANCELLED):
+            row.update(compartment=EMPTY, pickup_pass=EMPTY)
+        if state == StayState.EXPECTED:
+            row.update(deadline=NEVER, reserved_at=NEVER)
+        known = _ABOUT if "service" in row else ()
+        row.update(
+            {
+                column: value
+                for column, value in columns.items()
+                if column not in known and (value is not None or column in ("reason", "ended_at"))
+            },
+            epoch=self.epoch,
+            seq=self.seq,
+        )
         self.stay_entries.append(StayEntryRow(stay, self.bank, self.epoch, self.seq))
 
     def compartment(self, compartment: str, **columns: Any) -> None:
-        row = self.compartments.get(compartment)
-        if row is None:
-            row = self.compartments[compartment] = {"bank": self.bank, "id": compartment}
-        row.update(columns, epoch=self.epoch, seq=self.seq)
+        row = self.compartments.setdefault(compartment, {"bank": self.bank, "id": compartment})
+        said = {column: value for column, value in columns.items() if value is not None or column == "why"}
+        row.update(said, epoch=self.epoch, seq=self.seq)
 
     def opening(self, opening: str, compartment: str, **columns: Any) -> None:
         row = self.openings.get(opening)
@@ -419,7 +435,7 @@ def _stored(page: _Page, body: e.Stored) -> None:
         reason=body.why.value if body.why else None,
         compartment=body.compartment,
         announced=body.announced,
-        presumed=body.presumed,
+        presumed=body.presumed or None,
         deadline=body.deadline,
         deposited_at=page.at,
         ended_at=None,

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import asyncpg
 
 from latchwork.store import roles
-from latchwork.store.embedded import Embedded, Held, running_dsn
+from latchwork.store.embedded import reach
 from latchwork.store.lanes import Connection
 from latchwork.store.queries import load
 from latchwork.sync.audit import Row
@@ -102,17 +102,9 @@ class _Rows:
 
 @contextmanager
 def cloud(where: str) -> Iterator[Cloud]:
-    """A DSN, or the folder of an embedded PostgreSQL, which is started for as long as it takes if it does not run.
-
-    Raises asyncpg.PostgresError, OSError, embedded.CannotStart.
-    """
+    """`where`: see embedded.reach. Raises asyncpg.PostgresError, OSError, embedded.CannotStart."""
     with ExitStack() as stack:
-        dsn = where
-        if Path(where).is_dir():
-            try:
-                dsn = stack.enter_context(Embedded(Path(where)))
-            except Held:
-                dsn = running_dsn(Path(where))
+        dsn = stack.enter_context(reach(where))
         runner = stack.enter_context(asyncio.Runner())
         connection: Connection = runner.run(asyncpg.connect(dsn, timeout=10, server_settings={"role": roles.HOUSE}))
         stack.callback(lambda: runner.run(connection.close()))

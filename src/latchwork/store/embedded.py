@@ -27,7 +27,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -305,6 +305,22 @@ def running_dsn(home: Path) -> str:
     except (OSError, IndexError) as error:
         raise CannotStart(f"The database in {home} runs, and how to reach it cannot be read: {error}.") from error
     return f"postgresql://{DATABASE}:{password}@/{DATABASE}?host={quote(socket_dir)}&port={PORT}"
+
+
+@contextlib.contextmanager
+def reach(where: str) -> Iterator[str]:
+    """The DSN of a command: as it is, or of a data folder, whose PostgreSQL is started meanwhile if it does not run.
+
+    Raises CannotStart.
+    """
+    with contextlib.ExitStack() as stack:
+        dsn = where
+        if Path(where).is_dir():
+            try:
+                dsn = stack.enter_context(Embedded(Path(where)))
+            except Held:
+                dsn = running_dsn(Path(where))
+        yield dsn
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from typing import Any
 
 from latchwork.domain.words import BankId
 from latchwork.store.rows import (
+    EMPTY,
+    NEVER,
     VERSION_MAX,
     Announced,
     Announcement,
@@ -47,7 +49,6 @@ _STAY_KEPT = (
 )
 _DROP_OFF = ("drop_off_pass", "drop_off_n", "drop_off_digits", "drop_off_generation")
 _PICKUP = ("pickup_pass", "pickup_n", "pickup_digits", "pickup_generation")
-_NOWHERE = ("expected", "cancelled")
 
 
 def notice_id(bank: str, epoch: int, seq: int, person: str, kind: str) -> str:
@@ -415,7 +416,7 @@ class MemoryStore:
         if row is None:
             if new.service is not None:
                 self.stays[new.id] = {
-                    **new._asdict(),
+                    **{column: _emptied(value) for column, value in new._asdict().items()},
                     "announced": bool(new.announced),
                     "presumed": bool(new.presumed),
                     "in_reach": bool(new.in_reach),
@@ -428,13 +429,9 @@ class MemoryStore:
             return
         for column in (*_STAY_KEPT, *_DROP_OFF, *_PICKUP):
             if getattr(new, column) is not None:
-                row[column] = getattr(new, column)
+                row[column] = _emptied(getattr(new, column))
         if new.state is not None:
             row.update(state=new.state, reason=new.reason, ended_at=new.ended_at)
-            if new.state in _NOWHERE:
-                row.update(compartment=None, pickup_pass=None)
-            if new.state == "expected":
-                row.update(reserved_at=None, deadline=None)
         row["presumed"] = row["presumed"] or bool(new.presumed)
         row.update(epoch=new.epoch, seq=new.seq)
 
@@ -529,6 +526,10 @@ class MemoryStore:
                 "opened_at": at,
                 "closed_at": closed_at,
             }
+
+
+def _emptied(value: Any) -> Any:
+    return None if value in (EMPTY, NEVER) else value
 
 
 def _newer(row: Columns, epoch: int, seq: int) -> bool:

@@ -13,6 +13,8 @@ from latchwork.domain.words import BankId
 
 EMPTY = ""
 """In a row that changes another: empties the column, where None leaves it."""
+NEVER = datetime.min  # noqa: DTZ901 - naive, as asyncpg knows PostgreSQL's -infinity
+"""The same for a column of times."""
 
 INT_MAX = 2**31 - 1
 VERSION_MAX = 999_999_999

@@ -27,7 +27,10 @@ LOOK = "Look inside, and say on the door's page or at the wall what you see."
 PERSON = "When you know what it was, close this with a reason."
 WORDS: Mapping[str, tuple[str, str]] = {
     "divided": ("The wall's log is divided", "Decide on the wall's page how it goes on."),
-    "unreadable_entry": ("An entry ({about}) cannot be read by this version", f"Update the server. {PERSON}"),
+    "unreadable_entry": (
+        "An entry ({about}) cannot be read by this version",
+        f"Update the server and run `latchwork reproject`. {PERSON}",
+    ),
     "forced_door": ("Door {about} opened without an order", LOOK),
     "left_open": ("Door {about} stands open", f"Shut it. {LOOK}"),
     "board_lost": (

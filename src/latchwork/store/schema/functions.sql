@@ -6,7 +6,7 @@
 --
 -- The planner is told to look rows up by key: it plans while the tables are young and small, and keeps the plan.
 
-DROP FUNCTION IF EXISTS append_entries, announce_stays, send_orders;
+DROP FUNCTION IF EXISTS append_entries, project_rows, follow_rows, announce_stays, send_orders;
 
 -- Appends to many banks' logs at once, at most once per bank. Statuses: ok, unknown_bank (or another organisation's),
 -- divided, stale_session (a newer connection of the bank speaks), moved (the log is not where the operation thought).
@@ -67,6 +67,34 @@ BEGIN
     FROM unnest(_entries) r
     WHERE _all OR r.bank = ANY (_good);
 
+    _good := CASE WHEN NOT _all THEN _good END;
+    PERFORM project_rows(
+        _good, _stays, _stay_entries, _fittings, _removed, _compartments, _openings, _passes, _tasks, _checked
+    );
+    PERFORM follow_rows(_good, _answers, _notices);
+    RETURN _statuses;
+END
+$$;
+
+-- What entries make of the rows that are projections: the same rows each time, so that `latchwork reproject` calls it
+-- once more, with a search path on which empty tables come first. `_good`: only these banks' rows; NULL: all.
+CREATE FUNCTION project_rows(
+    _good         text[],
+    _stays        stay_row[],
+    _stay_entries stay_entry_row[],
+    _fittings     fitting_row[],
+    _removed      removed_row[],
+    _compartments compartment_row[],
+    _openings     opening_row[],
+    _passes       pass_row[],
+    _tasks        task_row[],
+    _checked      checked_row[]
+) RETURNS void
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+DECLARE
+    _all bool := _good IS NULL;
+BEGIN
     IF cardinality(_removed) > 0 THEN
         DELETE FROM compartments c USING unnest(_removed) r
         WHERE c.bank = r.bank AND c.id = r.id AND (_all OR r.bank = ANY (_good));
@@ -88,7 +116,7 @@ BEGIN
     END IF;
 
     IF cardinality(_stays) > 0 THEN
-        INSERT INTO stays AS s (
+        INSERT INTO stays (
             id, organisation, bank, service, party, thing, recipient, label, width_mm, height_mm, depth_mm,
             state, reason, compartment, announced, presumed, deadline,
             pickup_pass, pickup_n, pickup_digits, pickup_generation,
@@ -97,63 +125,42 @@ BEGIN
         )
         SELECT
             r.id, r.organisation, r.bank, r.service, r.party, r.thing, r.recipient, r.label,
-            r.width_mm, r.height_mm, r.depth_mm,
-            r.state, r.reason, r.compartment, coalesce(r.announced, false), coalesce(r.presumed, false), r.deadline,
-            r.pickup_pass, r.pickup_n, r.pickup_digits, r.pickup_generation,
+            r.width_mm, r.height_mm, r.depth_mm, r.state, r.reason, nullif(r.compartment, ''),
+            coalesce(r.announced, false), coalesce(r.presumed, false), nullif(r.deadline, '-infinity'),
+            nullif(r.pickup_pass, ''), r.pickup_n, r.pickup_digits, r.pickup_generation,
             r.drop_off_pass, r.drop_off_n, r.drop_off_digits, r.drop_off_generation,
-            r.expected_at, r.reserved_at, r.deposited_at, r.expired_at, r.ended_at, coalesce(r.in_reach, false), r.fallback,
-            r.epoch, r.seq
+            r.expected_at, nullif(r.reserved_at, '-infinity'), r.deposited_at, r.expired_at, r.ended_at,
+            coalesce(r.in_reach, false), r.fallback, r.epoch, r.seq
         FROM unnest(_stays) r
         WHERE r.service IS NOT NULL AND (_all OR r.bank = ANY (_good))
-        -- What it is about never changes, so those columns stay; only its recipient may be put right.
-        ON CONFLICT (id) DO UPDATE SET
-            recipient = coalesce(excluded.recipient, s.recipient),
-            state = excluded.state,
-            reason = excluded.reason,
-            fallback = coalesce(excluded.fallback, s.fallback),
-            compartment = CASE WHEN excluded.state IN ('expected', 'cancelled') THEN NULL
-                ELSE coalesce(excluded.compartment, s.compartment) END,
-            presumed = excluded.presumed OR s.presumed,
-            deadline = CASE WHEN excluded.state = 'expected' THEN NULL
-                ELSE coalesce(excluded.deadline, s.deadline) END,
-            pickup_pass = CASE WHEN excluded.state IN ('expected', 'cancelled') THEN NULL
-                ELSE coalesce(excluded.pickup_pass, s.pickup_pass) END,
-            pickup_n = coalesce(excluded.pickup_n, s.pickup_n),
-            pickup_digits = coalesce(excluded.pickup_digits, s.pickup_digits),
-            pickup_generation = coalesce(excluded.pickup_generation, s.pickup_generation),
-            drop_off_pass = coalesce(excluded.drop_off_pass, s.drop_off_pass),
-            drop_off_n = coalesce(excluded.drop_off_n, s.drop_off_n),
-            drop_off_digits = coalesce(excluded.drop_off_digits, s.drop_off_digits),
-            drop_off_generation = coalesce(excluded.drop_off_generation, s.drop_off_generation),
-            expected_at = coalesce(excluded.expected_at, s.expected_at),
-            reserved_at = CASE WHEN excluded.state = 'expected' THEN NULL
-                ELSE coalesce(excluded.reserved_at, s.reserved_at) END,
-            deposited_at = coalesce(excluded.deposited_at, s.deposited_at),
-            expired_at = coalesce(excluded.expired_at, s.expired_at),
-            ended_at = excluded.ended_at,
-            epoch = excluded.epoch,
-            seq = excluded.seq
-        WHERE s.bank = excluded.bank AND (s.seq IS NULL OR (s.epoch, s.seq) < (excluded.epoch, excluded.seq));
+        ON CONFLICT DO NOTHING;
 
+        -- What it is about never changes, so those columns stay; only its recipient may be put right.
         UPDATE stays s SET
+            recipient = coalesce(r.recipient, s.recipient),
             state = coalesce(r.state, s.state),
             reason = CASE WHEN r.state IS NULL THEN s.reason ELSE r.reason END,
-            compartment = CASE WHEN r.state IN ('expected', 'cancelled') THEN NULL
-                ELSE coalesce(r.compartment, s.compartment) END,
-            deadline = CASE WHEN r.state = 'expected' THEN NULL ELSE s.deadline END,
-            pickup_pass = CASE WHEN r.state IN ('expected', 'cancelled') THEN NULL ELSE s.pickup_pass END,
+            fallback = coalesce(r.fallback, s.fallback),
+            compartment = nullif(coalesce(r.compartment, s.compartment), ''),
+            presumed = coalesce(r.presumed, s.presumed),
+            deadline = nullif(coalesce(r.deadline, s.deadline), '-infinity'),
+            pickup_pass = nullif(coalesce(r.pickup_pass, s.pickup_pass), ''),
+            pickup_n = coalesce(r.pickup_n, s.pickup_n),
+            pickup_digits = coalesce(r.pickup_digits, s.pickup_digits),
+            pickup_generation = coalesce(r.pickup_generation, s.pickup_generation),
             drop_off_pass = coalesce(r.drop_off_pass, s.drop_off_pass),
             drop_off_n = coalesce(r.drop_off_n, s.drop_off_n),
             drop_off_digits = coalesce(r.drop_off_digits, s.drop_off_digits),
             drop_off_generation = coalesce(r.drop_off_generation, s.drop_off_generation),
-            reserved_at = CASE WHEN r.state = 'expected' THEN NULL ELSE s.reserved_at END,
+            expected_at = coalesce(r.expected_at, s.expected_at),
+            reserved_at = nullif(coalesce(r.reserved_at, s.reserved_at), '-infinity'),
+            deposited_at = coalesce(r.deposited_at, s.deposited_at),
             expired_at = coalesce(r.expired_at, s.expired_at),
             ended_at = CASE WHEN r.state IS NULL THEN s.ended_at ELSE r.ended_at END,
             epoch = r.epoch,
             seq = r.seq
         FROM unnest(_stays) r
-        WHERE r.service IS NULL AND s.id = r.id AND s.bank = r.bank
-            AND (s.seq IS NULL OR (s.epoch, s.seq) < (r.epoch, r.seq))
+        WHERE s.id = r.id AND s.bank = r.bank AND (s.seq IS NULL OR (s.epoch, s.seq) < (r.epoch, r.seq))
             AND (_all OR r.bank = ANY (_good));
     END IF;
 
@@ -221,6 +228,33 @@ BEGIN
             AND (_all OR r.bank = ANY (_good));
     END IF;
 
+    -- First what is settled, then what is new: a task of the same kind may follow in the same batch.
+    IF cardinality(_checked) > 0 THEN
+        UPDATE tasks t SET closed_at = r.at
+        FROM unnest(_checked) r
+        WHERE t.bank = r.bank AND t.about = r.compartment AND t.closed_at IS NULL
+            AND t.kind = ANY (r.kinds) AND (t.epoch, t.seq) < (r.epoch, r.seq)
+            AND (_all OR r.bank = ANY (_good));
+    END IF;
+
+    IF cardinality(_tasks) > 0 THEN
+        INSERT INTO tasks (id, bank, kind, about, detail, epoch, seq, opened_at, closed_at)
+        SELECT r.id, r.bank, r.kind, r.about, r.detail, r.epoch, r.seq, r.opened_at, r.closed_at
+        FROM unnest(_tasks) r
+        WHERE _all OR r.bank = ANY (_good)
+        ON CONFLICT DO NOTHING;
+    END IF;
+END
+$$;
+
+-- What follows from entries once: instructions are answered, and what was only asked for ends with them; people are to
+-- be told.
+CREATE FUNCTION follow_rows(_good text[], _answers answer_row[], _notices notice_row[]) RETURNS void
+LANGUAGE plpgsql SET search_path = public, pg_temp
+AS $$
+DECLARE
+    _all bool := _good IS NULL;
+BEGIN
     IF cardinality(_answers) > 0 THEN
         WITH answered AS (
             UPDATE instructions i SET
@@ -293,25 +327,6 @@ BEGIN
         WHERE s.recipient IS NOT NULL AND (_all OR r.bank = ANY (_good))
         ON CONFLICT DO NOTHING;
     END IF;
-
-    -- First what is settled, then what is new: a task of the same kind may follow in the same batch.
-    IF cardinality(_checked) > 0 THEN
-        UPDATE tasks t SET closed_at = r.at
-        FROM unnest(_checked) r
-        WHERE t.bank = r.bank AND t.about = r.compartment AND t.closed_at IS NULL
-            AND t.kind = ANY (r.kinds) AND (t.epoch, t.seq) < (r.epoch, r.seq)
-            AND (_all OR r.bank = ANY (_good));
-    END IF;
-
-    IF cardinality(_tasks) > 0 THEN
-        INSERT INTO tasks (id, bank, kind, about, detail, epoch, seq, opened_at, closed_at)
-        SELECT r.id, r.bank, r.kind, r.about, r.detail, r.epoch, r.seq, r.opened_at, r.closed_at
-        FROM unnest(_tasks) r
-        WHERE _all OR r.bank = ANY (_good)
-        ON CONFLICT DO NOTHING;
-    END IF;
-
-    RETURN _statuses;
 END
 $$;
 
@@ -453,7 +468,8 @@ END
 $$;
 
 -- They run with the rights of their owner, who owns nothing else; lanes may call them and nothing more.
-REVOKE EXECUTE ON FUNCTION append_entries, announce_stays, send_orders FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION append_entries, project_rows, follow_rows, announce_stays, send_orders FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION project_rows, follow_rows TO latchwork_batches, latchwork_house;
 GRANT EXECUTE ON FUNCTION append_entries, announce_stays, send_orders TO latchwork_lanes;
 GRANT CREATE ON SCHEMA public TO latchwork_batches;
 ALTER FUNCTION append_entries OWNER TO latchwork_batches;
