@@ -208,7 +208,7 @@ async def test_a_household_card_and_a_code_that_changes_daily(database: str, tmp
         expected = place.cloud.office.vault.digits(
             place.bank, 1, daily["id"], there.date().toordinal() * keys.CODES_OFFERED, len(today["digits"])
         )
-        assert (tomorrow["predicted"], tomorrow["digits"]) == (True, expected)
+        assert (tomorrow["predicted"], tomorrow["digits"], tomorrow["before"]) == (True, expected, today["digits"])
 
 
 async def test_holiday_holds_whatever_comes_meanwhile(database: str, tmp_path: Path) -> None:

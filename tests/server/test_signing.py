@@ -65,7 +65,10 @@ async def test_what_widens_waits_until_it_is_signed_and_deliveries_do_not(
         await place.wall.sync()
         assert (await place.ask("GET", f"stays/{stay}"))["state"] == "deposited"
         assert await state(place, opened) == "asked"
-        assert (await place.ask("GET", f"passes/{granted['id']}"))["state"] == "asked"
+        waits = await place.ask("GET", f"passes/{granted['id']}")
+        assert (waits["state"], waits["pending"], waits["unsigned"]) == ("asked", ["GrantPass"], True)
+        await place.sign_in()
+        assert "waits for a signature" in (await place.http.get(f"/operator/banks/{place.bank}/passes")).text
         assert [x["kind"] for x in await place.ask("GET", "signing")] == ["Open", "GrantPass"]
 
         assert await desk.sign(opened["instruction"]) == 0

@@ -17,7 +17,9 @@ VALID_DAYS_MAX = 3650
 class Pass:
     """`state`: asked, live, revoked or refused. `digits` are known once the wall has granted it. `predicted`: its code
     changes daily, and the wall has not told today's yet: this is the one that it takes unless somebody there has it.
-    `heard_at`: when the wall was last heard."""
+    `before`: then the last one that it told, and keeps to where it has started anew since and does not know the time.
+    `pending`: what the wall was asked and has not answered; `unsigned`: it waits for a signature. `heard_at`: when the
+    wall was last heard."""
 
     id: str
     bank: str
@@ -30,8 +32,11 @@ class Pass:
     daily: bool
     asked_at: datetime | None
     heard_at: datetime | None
-    digits: str | None = None
-    predicted: bool = False
+    pending: list[str]
+    unsigned: bool
+    digits: str | None
+    predicted: bool
+    before: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,8 @@ class _PassRow:
     daily: bool
     asked_at: datetime | None
     heard_at: datetime | None
+    pending: list[str]
+    unsigned: bool
     n: int | None
     digits: int | None
     generation: int | None
@@ -103,10 +110,8 @@ async def grant(office: Office, who: Who, new: NewPass, key: str | None = None) 
         daily=new.daily,
         lookup=lookup,
     )
-    asked_at = await request(office, who, new.bank, body, holder=new.holder)
-    heard_at = await office.tables.value("heard_at", new.bank)
-    said = (new.party, new.recipient, new.holder, "asked", new.valid_until, new.daily, asked_at, heard_at)
-    return Pass(pass_id, new.bank, new.role, *said)
+    await request(office, who, new.bank, body, holder=new.holder)
+    return await read(office, who, pass_id)
 
 
 def valid(office: Office, until: datetime | None) -> None:
@@ -126,9 +131,9 @@ async def request(
     holder: str | None = None,
     sent: str | None = None,
     email: str | None = None,
-) -> datetime:
-    """Ask a bank for a pass, and note whose it is. Declines with 404; says when."""
-    asked, now = order(office, body), office.now()
+) -> None:
+    """Ask a bank for a pass, and note whose it is. Declines with 404."""
+    asked = order(office, body)
     found = await office.tables.do(
         "ask_pass",
         body.pass_id,
@@ -138,7 +143,7 @@ async def request(
         body.party,
         holder,
         body.valid_until,
-        now,
+        office.now(),
         asked.id,
         asked.body,
         asked.sha256,
@@ -152,7 +157,6 @@ async def request(
     if not found:
         raise not_found("bank, party or recipient")
     office.wake(bank)
-    return now
 
 
 async def passes(office: Office, who: Who, bank: str | None = None) -> list[Pass]:
@@ -180,14 +184,10 @@ async def take_back(office: Office, who: Who, bank: str, pass_id: str) -> Asked:
 
 
 def _shown(office: Office, row: _PassRow) -> Pass:
-    n, generation, predicted = row.n, row.generation, False
-    zone = places.zone(row.time_zone)
+    zone, told, today = places.zone(row.time_zone), _digits(office, row, row.generation, row.n), None
     if row.daily and row.valid_until is not None and row.valid_until <= office.now() and zone is not None:
-        n, predicted = office.now().astimezone(zone).date().toordinal() * keys.CODES_OFFERED, True
-        generation = row.newest
-    digits = None
-    if row.state == "live" and n is not None and row.digits and generation is not None:
-        digits = office.vault.digits(row.bank, generation, row.id, n, row.digits)
+        day = office.now().astimezone(zone).date().toordinal()
+        today = _digits(office, row, row.newest, day * keys.CODES_OFFERED)
     return Pass(
         row.id,
         row.bank,
@@ -200,6 +200,15 @@ def _shown(office: Office, row: _PassRow) -> Pass:
         row.daily,
         row.asked_at,
         row.heard_at,
-        digits,
-        predicted,
+        row.pending,
+        row.unsigned,
+        today or told,
+        today is not None,
+        told if today else None,
     )
+
+
+def _digits(office: Office, row: _PassRow, generation: int | None, n: int | None) -> str | None:
+    if row.state != "live" or n is None or not row.digits or generation is None:
+        return None
+    return office.vault.digits(row.bank, generation, row.id, n, row.digits)

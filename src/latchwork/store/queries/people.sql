@@ -130,8 +130,12 @@ SELECT true FROM bank
 -- Without those of people who are sent for one stay: they stand with it.
 SELECT p.id, p.bank, p.role, p.party, p.recipient, p.holder, p.state, p.valid_until, p.daily, p.asked_at,
     greatest(b.heard_at, b.appended_at) AS heard_at, p.n, p.digits, p.generation,
-    greatest(b.code_generation, (b.documents ->> 'code-keys')::int) AS newest, t.time_zone
-FROM passes p JOIN banks b ON b.id = p.bank JOIN sites t ON t.id = b.site
+    greatest(b.code_generation, (b.documents ->> 'code-keys')::int) AS newest, t.time_zone,
+    coalesce(a.pending, '{}') AS pending, coalesce(a.unsigned, false) AS unsigned
+FROM passes p JOIN banks b ON b.id = p.bank JOIN sites t ON t.id = b.site, LATERAL (
+    SELECT array_agg(i.kind ORDER BY i.ordinal) AS pending, bool_or(i.unsigned) AS unsigned FROM instructions i
+    WHERE i.about = p.id AND i.answered_at IS NULL AND i.kind IS NOT NULL AND i.not_after IS NULL
+) a
 WHERE b.organisation = $1 AND ($2::text IS NULL OR p.id = $2) AND ($3::text IS NULL OR p.bank = $3)
     AND (p.stay IS NULL OR p.id = $2)
 ORDER BY p.asked_at DESC NULLS LAST, p.id LIMIT $4
