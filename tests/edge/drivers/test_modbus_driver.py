@@ -1,6 +1,7 @@
 """What only the Modbus relay driver promises, on every framing. The rest is told in the contract."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -13,8 +14,10 @@ from latchwork.domain.words import DoorState
 from latchwork.edge import registry
 from latchwork.edge.config import BadConfig, BusTable
 from latchwork.edge.drivers.modbus_relay import codec
-from latchwork.edge.drivers.modbus_relay.modbus import Function
-from latchwork.edge.drivers.protocol import DoorsSeen, Driver, Reading
+from latchwork.edge.drivers.modbus_relay.driver import ModbusRelay
+from latchwork.edge.drivers.modbus_relay.modbus import Framing, Function, encode, requests, with_bits, with_words
+from latchwork.edge.drivers.protocol import BoardLost, DoorsSeen, Driver, Fault, Reading
+from latchwork.simulator.boards.modbus import ModbusBoards
 
 OPEN, CLOSED, UNKNOWN = DoorState.OPEN, DoorState.CLOSED, DoorState.UNKNOWN
 FRAMINGS = KINDS["modbus-relay"], KINDS["modbus-relay over Modbus TCP"]
@@ -28,7 +31,8 @@ def written(stand: Stand) -> list[Any]:
     """Every coil written. That nothing else is asked than reads, and that nobody is asked but one board, is checked."""
     frames = [passed.frame for passed in stand.boards.log if not passed.from_board and passed.frame is not None]
     assert {frame.unit for frame in frames} <= set(stand.kind.numbers)
-    writes = [frame for frame in frames if frame.function not in (Function.READ_INPUTS, Function.READ_COILS)]
+    reads = Function.READ_INPUTS, Function.READ_COILS, Function.READ_HOLDING
+    writes = [frame for frame in frames if frame.function not in reads]
     for frame in writes:
         address, value = int.from_bytes(frame.data[:2], "big"), int.from_bytes(frame.data[2:], "big")
         assert frame.function == Function.WRITE_COIL
@@ -90,6 +94,87 @@ def test_what_a_board_refuses_is_named() -> None:
         assert "refuses: Modbus exception 2" in loss.why
 
     everywhere(story, with_options(relays=32, inputs=32))
+
+
+@pytest.mark.parametrize(
+    ("relay", "mode", "says"), [(3, 1, "linked to its input"), (7, 2, "toggled"), (0, 9, "mode 9")]
+)
+def test_a_board_one_of_whose_inputs_moves_a_relay_is_not_used(relay: int, mode: int, says: str) -> None:
+    async def story(stand: Stand) -> None:
+        assert isinstance(stand.boards, ModbusBoards)
+        stand.boards.modes = {relay: mode}
+        await stand.until_all(UNKNOWN)
+        assert all(says in loss.why and "0x1000" in loss.why for loss in stand.losses) and stand.losses
+        with pytest.raises(Fault, match="how board 1 is set"):
+            await stand.driver.pulse(stand.channel(0, 0))
+        assert set((await stand.driver.read()).values()) == {UNKNOWN}
+        stand.boards.modes = {}
+        await stand.until_all(CLOSED)
+        await stand.driver.pulse(stand.channel(0, 0))
+        await stand.until_door(stand.channel(0, 0), OPEN)
+        assert len(written(stand)) == 1 and len(stand.losses) <= 2, "each board was told once"
+
+    everywhere(story, FRAMINGS)
+
+
+def test_a_board_that_comes_back_with_another_mode_is_not_used() -> None:
+    async def story(stand: Stand) -> None:
+        assert isinstance(stand.boards, ModbusBoards)
+        await stand.until_all(CLOSED)
+        stand.boards.silent.add(1)
+        await stand.until_all(UNKNOWN, stand.of(0))
+        stand.boards.modes = {31: 2}
+        stand.boards.silent.clear()
+        await until(stand.reads(20))
+        assert {stand.believed[channel] for channel in stand.of(0)} == {UNKNOWN}
+        assert {stand.believed[channel] for channel in stand.of(1)} == {CLOSED}, "it was not away"
+        stand.boards.modes = {}
+        await stand.until_all(CLOSED)
+
+    everywhere(story, [replace(kind, locks=32) for kind in with_options(relays=32, inputs=32)])
+
+
+async def test_each_request_over_modbus_tcp_has_a_number_and_an_answer_with_another_is_none() -> None:
+    numbers: list[int] = []
+    lying = False
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                (asked,) = requests(Framing.TCP).feed(await reader.readexactly(12))
+                numbers.append(asked.transaction)
+                shut = not lying  # what it says of another question is another thing
+                holding = asked.function == Function.READ_HOLDING
+                answer = with_words(asked, (0,) * 4) if holding else with_bits(asked, (shut,) * 4)
+                writer.write(encode(replace(answer, transaction=asked.transaction - lying), Framing.TCP))
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    readings: list[Reading] = []
+    driver = driver_of(f"socket://127.0.0.1:{port}", (1,), framing="tcp", relays=4, inputs=4)
+    task = asyncio.create_task(driver.run(readings.append))
+    try:
+        await until(lambda: len(numbers) >= 4)
+        assert numbers == list(range(1, len(numbers) + 1))
+        lying = True
+        await until(lambda: len(readings) > 1)
+        (loss,) = readings[1:]
+        assert isinstance(loss, BoardLost) and "another transaction number" in loss.why
+        lying = False
+        await until(lambda: len(readings) > 2)
+        assert readings[2] == readings[0] == DoorsSeen(dict.fromkeys(range(4), CLOSED))
+    finally:
+        await driver.close()
+        await task
+        server.close()
+        await server.wait_closed()
+
+
+def test_transaction_numbers_begin_anew_after_the_last() -> None:
+    relays = ModbusRelay(8, 8, 500, Framing.TCP)
+    numbers = [int.from_bytes(relays.stamped(bytes(12))[:2], "big") for _ in range(0x10001)]
+    assert numbers[:2] == [1, 2] and numbers[-3:] == [0xFFFF, 1, 2] and 0 not in numbers
+    assert ModbusRelay(8, 8, 500, Framing.RTU).stamped(b"as it is") == b"as it is"
 
 
 def test_an_adapter_that_hears_itself_can_be_told_of() -> None:

@@ -94,8 +94,8 @@ async def test_another_maker_puts_them_elsewhere_or_counts_finer(line: Line) -> 
 
 
 async def test_over_modbus_tcp() -> None:
-    question = bytes.fromhex("00 00 00 00 00 06 01 04 00 01 00 02")
-    answer = bytes.fromhex("00 00 00 00 00 07 01 04 04 01 31 02 22")
+    question = bytes.fromhex("00 01 00 00 00 06 01 04 00 01 00 02")
+    answer = bytes.fromhex("00 01 00 00 00 07 01 04 04 01 31 02 22")
     async with on_tcp(told(question, answer)) as port:
         assert await XyMd02(port, framing=Framing.TCP).read() == Reading(30.5, 54.6)
 

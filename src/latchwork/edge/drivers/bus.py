@@ -86,7 +86,21 @@ class Refused:
     """Goes on after "board 1 refuses"."""
 
 
-Said = Doors | Acknowledged | Hint | Refused
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A board passes a check of how it is set."""
+
+    board: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """An answer to another request than the last."""
+
+    board: int
+
+
+Said = Doors | Acknowledged | Hint | Refused | Sound | Stale
 
 F_contra = TypeVar("F_contra", contravariant=True)
 
@@ -125,6 +139,8 @@ class _Board:
     number: int
     channels: Sequence[int]
     reads: list["_Read"] = field(default_factory=list)
+    unchecked: list[bytes] = field(default_factory=list)
+    """What it is to be asked before it is used."""
     misses: int = 0
     """Reads in a row that it did not answer, whichever they were."""
     lost: bool = False
@@ -158,6 +174,8 @@ class _Read:
     misses: int = 0
     before: Mapping[int, DoorState] = field(default_factory=dict)
     """What the last answer said."""
+    asked: bytes = b""
+    """What was sent last in its place."""
     hearing: Hearing[Any] | None = None
 
 
@@ -182,9 +200,19 @@ class SerialBus:
     The port is a serial device (its `/dev/serial/by-id/` name survives replugging) or `socket://host:port` of a
     gateway; the boards are the addresses set on them. Of the options it knows `baud` and `local_echo`. Raises
     ValueError where these cannot be.
+
+    `checks`: what a board is asked whenever it is met: it says that it is `Sound`, or `Refused`, and is not used.
+    `stamped`: a request as it is sent, where no two may be the same.
     """
 
-    def __init__(self, dialect: Dialect[Any], settings: BusSettings, busy_s: float = BUSY_S) -> None:
+    def __init__(
+        self,
+        dialect: Dialect[Any],
+        settings: BusSettings,
+        busy_s: float = BUSY_S,
+        checks: Callable[[int], Sequence[bytes]] = lambda board: (),
+        stamped: Callable[[bytes], bytes] = lambda request: request,
+    ) -> None:
         gateway_in(settings.port)
         numbers, allowed = settings.boards, dialect.addresses
         if not numbers or len(set(numbers)) != len(numbers) or not set(numbers) <= set(allowed):
@@ -197,6 +225,8 @@ class SerialBus:
         self._turned = settings.turned
         self._numbers = numbers
         self._busy_s = busy_s
+        self._checks = checks
+        self._stamped = stamped
         self._boards: list[_Board] = []
         self._reads: list[_Read] = []
         self._pulses: deque[_Pulse] = deque()
@@ -215,7 +245,7 @@ class SerialBus:
     def noisy(self) -> frozenset[int]:
         """Boards that were asked and brought bytes which are no answer, nor an echo."""
         reads = (read for read in self._reads if read.misses and read.hearing is not None)
-        return frozenset(x.board.number for x in reads if x.hearing and bytes(x.hearing.heard) not in (b"", x.request))
+        return frozenset(x.board.number for x in reads if x.hearing and bytes(x.hearing.heard) not in (b"", x.asked))
 
     @property
     def dialect(self) -> Dialect[Any]:
@@ -233,6 +263,7 @@ class SerialBus:
         for board in self._boards:
             reads = self._dialect.reads(board.number)
             board.reads = [_Read(board, request, channels) for request, channels in reads.items()]
+            board.unchecked = [*self._checks(board.number)]
         self._reads = [read for board in self._boards for read in board.reads]
         try:
             await self._keep_connected()
@@ -325,15 +356,19 @@ class SerialBus:
         def acknowledges(frame: Any) -> bool:
             match self._dialect.said(frame):
                 case Acknowledged(number, channel):
-                    return number == board and channel in (None, pulse.channel)
+                    return number == board.number and channel in (None, pulse.channel)
                 case Refused(number):
-                    return number == board
+                    return number == board.number
             return False
 
-        board = next(read.board.number for read in self._reads if pulse.channel in read.channels)
+        board = next(read.board for read in self._reads if pulse.channel in read.channels)
+        if board.unchecked:
+            self._pulses.popleft()
+            pulse.sent.set_exception(Fault(f"how board {board.number} is set was not seen yet, or is wrong"))
+            return
         # The pulse stays first in the queue while it is sent. If that fails, the line goes down and takes the queue
         # with it, so nothing is ever sent twice and nobody is left waiting.
-        hearing = await line.ask(self._dialect.unlock(pulse.channel), acknowledges)
+        hearing = await line.ask(self._stamped(self._dialect.unlock(pulse.channel)), acknowledges)
         await line.drain()
         self._pulses.popleft()
         if not pulse.sent.done():
@@ -344,9 +379,9 @@ class SerialBus:
             answer = await hearing.answer(self._dialect.ack_s)
             said = None if answer is None else self._dialect.said(answer)
             if isinstance(said, Refused):
-                log.warning("board %d refuses to unlock channel %d%s", board, pulse.channel, said.why)
+                log.warning("board %d refuses to unlock channel %d%s", board.number, pulse.channel, said.why)
             elif said is None:
-                log.info("board %d did not acknowledge an unlock", board)
+                log.info("board %d did not acknowledge an unlock", board.number)
         self._next_pulse_at = self._next_poll_at = max(busy_until, _now() + POLL_GAP_S)
 
     async def _poll(self, line: Line[Any], read: _Read) -> None:
@@ -359,7 +394,10 @@ class SerialBus:
             read.due = now + KNOCK_S * sum(each.lost for each in self._boards)
         # A board that was lost, or was heard twice last time, gets time to be heard twice.
         listen_on = board.lost or (read.hearing is not None and read.hearing.contradicted)
-        hearing = read.hearing = await line.ask(read.request, lambda frame: self._answers(frame, read))
+        checking = bool(board.unchecked)
+        read.asked = self._stamped(board.unchecked[0] if checking else read.request)
+        wanted = self._settles if checking else self._answers
+        hearing = read.hearing = await line.ask(read.asked, lambda frame: wanted(frame, read))
         frame = await hearing.answer(self._dialect.reply_s)
         if frame is not None and listen_on:
             await asyncio.sleep(SECOND_ANSWER_S)
@@ -367,6 +405,9 @@ class SerialBus:
         self._next_pulse_at = now + CHARACTERS_OF_SILENCE * BITS_PER_CHARACTER / self._baud
         self._next_poll_at = now + POLL_GAP_S
         doors = self._dialect.said(frame) if frame is not None else None
+        if isinstance(doors, Sound | Refused) and not (listen_on and hearing.contradicted):
+            self._check_off(read, doors, asks)
+            return
         if not isinstance(doors, Doors) or (listen_on and hearing.contradicted):
             self._miss(read)
             if board.lost:  # then it is not asked for its other locks as well
@@ -389,6 +430,20 @@ class SerialBus:
     def _answers(self, frame: Any, read: _Read) -> bool:
         said = self._dialect.said(frame)
         return isinstance(said, Doors) and said.board == read.board.number and set(read.channels) <= set(said.states)
+
+    def _settles(self, frame: Any, read: _Read) -> bool:
+        said = self._dialect.said(frame)
+        return isinstance(said, Sound | Refused) and said.board == read.board.number
+
+    def _check_off(self, read: _Read, said: Sound | Refused, asks: Sequence[_Ask]) -> None:
+        board = read.board
+        read.misses = board.misses = 0
+        if isinstance(said, Sound):
+            board.unchecked.pop(0)
+            read.due = -math.inf
+            return
+        self._lose([board], f"board {board.number} refuses{said.why}")
+        self._answer(asks, board.reads, dict.fromkeys(board.channels, DoorState.UNKNOWN))
 
     def _overhear(self, frame: Any) -> None:
         """A frame that is no answer to what was asked last."""
@@ -421,7 +476,7 @@ class SerialBus:
             if board.lost:  # which was told with another reason
                 log.warning("%s", why)
             self._lose([board], why)
-            board.doubted = shut
+            board.doubted, board.unchecked = shut, []
             self._look_on(board)
             return
         if opened and len(shut) >= DOORS_AT_ONCE and self._look_at_another(read, shut, states):
@@ -501,11 +556,13 @@ class SerialBus:
             return "answered twice, and not the same: there are two of that address"
         if not read.hearing.heard:
             return ""
-        if bytes(read.hearing.heard) == read.request:
+        if bytes(read.hearing.heard) == read.asked:
             return "did not answer, and the adapter echoes what is sent"
         said = self._dialect.said(read.hearing.other) if read.hearing.other is not None else None
         if isinstance(said, Refused) and said.board == read.board.number:
             return f"refuses{said.why}"
+        if isinstance(said, Stale) and said.board == read.board.number:
+            return "answered with another transaction number than it was asked with"
         if isinstance(said, Doors) and said.board == read.board.number:
             return "has fewer locks than the configuration says"
         if said is not None and said.board != read.board.number:
@@ -529,6 +586,7 @@ class SerialBus:
         lost = [board for board in boards if not board.lost]
         for board in lost:
             board.lost = True
+            board.unchecked = [*self._checks(board.number)]
             board.told_before = dict(board.told)
             board.now.clear()
             board.told.clear()

@@ -4,7 +4,8 @@ It opens the line for one question and lets it go: a reading a minute needs no m
 lock boards, whose driver is the only one to speak there.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from serialx import Parity
 
@@ -55,14 +56,12 @@ class XyMd02:
         """Raises Fault."""
         line = Line(modbus.replies(self._framing), lambda: None)
         async with open_line(line, self._port, self._baud, self._parity):
-            for _ in range(TRIES):
-                hearing = await line.ask(modbus.encode(self._question, self._framing), self._answers)
+            for n in range(1, TRIES + 1):
+                asked = replace(self._question, transaction=n if self._framing is Framing.TCP else 0)
+                hearing = await line.ask(modbus.encode(asked, self._framing), partial(modbus.answers, asked=asked))
                 if (reply := await hearing.answer(REPLY_S)) is not None:
                     return self._reading(reply)
         raise Fault(f"no sensor {self._question.unit} answers at {self._port}")
-
-    def _answers(self, reply: Message) -> bool:
-        return modbus.answers(reply, self._question)
 
     def _reading(self, reply: Message) -> Reading:
         if (reason := modbus.refusal_in(reply)) is not None:

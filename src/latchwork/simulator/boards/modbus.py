@@ -4,8 +4,9 @@ Relay n and input n of a board are lock n of the wall. Not simulated: switching 
 follow their inputs.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import ClassVar
 
 from latchwork.edge.drivers.frames import Decoder
@@ -18,7 +19,7 @@ REPLY_S = 0.012
 EVERY_UNIT = 0
 EVERY_RELAY = 0x00FF
 ON, OFF, TOGGLE = 0xFF00, 0x0000, 0x5500
-MODE, ADDRESS, VERSION = 0x1000, 0x4000, 0x8000
+ADDRESS, VERSION = 0x4000, 0x8000
 VERSION_IS = 200
 PULSE_UNITS_MAX = 0x7FFF
 FOR_EVER_S = 86_400.0
@@ -38,6 +39,8 @@ class ModbusBoards(Boards[Message]):
     locks_usual = 8
     pulse_s = 0.5
     framing: ClassVar[Framing] = Framing.RTU
+    modes: Mapping[int, int] = MappingProxyType({})
+    """Control modes by relay, where they are not 0."""
 
     @staticmethod
     def channel(board: int, lock: int) -> int:
@@ -94,7 +97,7 @@ class ModbusBoards(Boards[Message]):
                 return modbus.with_bits(frame, tuple(state(self.channel(board, place), now) for place in places))
             case Function.READ_HOLDING:
                 registers = {ADDRESS: board, VERSION: VERSION_IS}
-                registers |= {MODE + relay: 0 for relay in range(self._relays(board))}
+                registers |= {codec.MODE_OF + x: self.modes.get(x, 0) for x in range(self._relays(board))}
                 if not count or any(place not in registers for place in range(first, first + count)):
                     raise _Refused(ILLEGAL_ADDRESS)
                 return modbus.with_words(frame, tuple(registers[place] for place in range(first, first + count)))

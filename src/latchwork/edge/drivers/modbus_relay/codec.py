@@ -13,6 +13,10 @@ PULSE_MAX_MS = 1_500
 ON_FOR = 0x0200
 """Writing n to this coil plus the relay's number switches the relay on for n * 100 ms."""
 
+MODE_OF = 0x1000
+"""The holding register of the first relay's control mode."""
+MODES_AT_ONCE = 16
+
 
 def pulse(unit: int, relay: int, pulse_ms: int) -> Message:
     """One relay on for `pulse_ms`, timed by the board. It answers with the same bytes, at once."""
@@ -29,6 +33,15 @@ def read_relays(unit: int, relays: int) -> Message:
 
 def read_inputs(unit: int, inputs: int) -> Message:
     return request(unit, Function.READ_INPUTS, 0, _count(inputs, "inputs"))
+
+
+def read_modes(unit: int, relays: int) -> tuple[Message, ...]:
+    """What else switches each relay: 0 nothing, 1 its input, 2 its input by turns, 3 every change of its input."""
+    _count(relays, "relays")
+    return tuple(
+        request(unit, Function.READ_HOLDING, MODE_OF + first, min(MODES_AT_ONCE, relays - first))
+        for first in range(0, relays, MODES_AT_ONCE)
+    )
 
 
 def _count(number: int, of: str) -> int:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from latchwork.domain.words import DoorState
-from latchwork.edge.drivers.bus import Acknowledged, Doors, Refused, Said, SerialBus
+from latchwork.edge.drivers.bus import Acknowledged, Doors, Refused, Said, SerialBus, Sound, Stale
 from latchwork.edge.drivers.frames import Decoder, either
 from latchwork.edge.drivers.line import gateway_in
 from latchwork.edge.drivers.modbus_relay import codec, modbus
@@ -12,8 +12,7 @@ from latchwork.edge.drivers.protocol import BusSettings
 
 CHANNELS_PER_BOARD = codec.RELAYS_MAX
 """Also where a board has fewer relays, so that no channel moves when a board is added."""
-TRANSACTION = 1
-"""Of every request: there is never more than one under way."""
+_MODES = {1: "linked to its input", 2: "toggled by its input", 3: "moved by every change of its input"}
 _REASONS = {
     1: "it does not know the command",
     2: "it has no such relay or input, or no pulse of its own",
@@ -42,6 +41,7 @@ class ModbusRelay:
         self._relays, self._inputs = relays, inputs
         self._pulse_ms = pulse_ms
         self._framing = framing
+        self._transaction = 0
 
     def channels(self, board: int) -> range:
         first = (board - modbus.UNITS[0]) * CHANNELS_PER_BOARD
@@ -49,6 +49,17 @@ class ModbusRelay:
 
     def reads(self, board: int) -> dict[bytes, range]:
         return {self._encoded(self._question(board)): self.channels(board)}
+
+    def checks(self, board: int) -> list[bytes]:
+        """In another control mode than 0 an input moves the relay, and a door's contact would open doors."""
+        return [self._encoded(question) for question in codec.read_modes(board, self._relays)]
+
+    def stamped(self, request: bytes) -> bytes:
+        """With a transaction number of its own, where there is one: an answer to an earlier request is none."""
+        if self._framing is not Framing.TCP:
+            return request
+        self._transaction = self._transaction % 0xFFFF + 1
+        return self._transaction.to_bytes(2, "big") + request[2:]
 
     def unlock(self, channel: int) -> bytes:
         board, relay = divmod(channel, CHANNELS_PER_BOARD)
@@ -61,8 +72,12 @@ class ModbusRelay:
         return either(modbus.requests(self._framing), self.decoder())
 
     def said(self, frame: Message) -> Said | None:
-        if frame.unit not in self.addresses or (self._framing is Framing.TCP and frame.transaction != TRANSACTION):
+        if frame.unit not in self.addresses:
             return None
+        if self._framing is Framing.TCP and frame.transaction != self._transaction:
+            return Stale(frame.unit)
+        if frame.function & ~modbus.REFUSED == Function.READ_HOLDING:
+            return self._mode_said(frame)
         if (reason := modbus.refusal_in(frame)) is not None:
             return Refused(frame.unit, f": Modbus exception {reason}, {_REASONS.get(reason, 'of its own')}")
         channels = self.channels(frame.unit)
@@ -80,6 +95,22 @@ class ModbusRelay:
         }
         return Doors(frame.unit, states)
 
+    def _mode_said(self, frame: Message) -> Said | None:
+        """A board that has no such registers has no such modes."""
+        if modbus.refusal_in(frame) is not None:
+            return Sound(frame.unit)
+        asked = (replace(x, transaction=frame.transaction) for x in codec.read_modes(frame.unit, self._relays))
+        if not any(modbus.answers(frame, question) for question in asked):
+            return None
+        mode = max(modbus.words_in(frame))
+        if not mode:
+            return Sound(frame.unit)
+        what = _MODES.get(mode, "not ours to switch")
+        return Refused(
+            frame.unit,
+            f": a relay is {what} (control mode {mode}); set the registers {codec.MODE_OF:#06x} and up to 0",
+        )
+
     def _question(self, board: int) -> Message:
         """A board without contacts is asked for its relays, only to see that it is there."""
         if self._inputs:
@@ -87,7 +118,7 @@ class ModbusRelay:
         return codec.read_relays(board, self._relays)
 
     def _encoded(self, message: Message) -> bytes:
-        return modbus.encode(replace(message, transaction=TRANSACTION), self._framing)
+        return modbus.encode(message, self._framing)
 
 
 def make(settings: BusSettings) -> SerialBus:
@@ -98,4 +129,5 @@ def make(settings: BusSettings) -> SerialBus:
         raise ValueError(f'framing = "{options["framing"]}" is neither {" nor ".join(Framing)}') from None
     if framing is Framing.TCP and gateway_in(settings.port) is None:
         raise ValueError('framing = "tcp" needs a port socket://host:502')
-    return SerialBus(ModbusRelay(options["relays"], options["inputs"], options["pulse_ms"], framing), settings)
+    relays = ModbusRelay(options["relays"], options["inputs"], options["pulse_ms"], framing)
+    return SerialBus(relays, settings, checks=relays.checks, stamped=relays.stamped)

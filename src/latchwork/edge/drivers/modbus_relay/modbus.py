@@ -12,7 +12,8 @@ from latchwork.edge.drivers.frames import Decoder
 UNITS = range(1, 248)
 DATA_BYTES_MAX = 32
 """In one message here. What promises more is noise."""
-_REFUSED = 0x80
+REFUSED = 0x80
+"""Added to the function by a unit that says no."""
 
 
 class Framing(StrEnum):
@@ -79,7 +80,7 @@ def answers(reply: Message, asked: Message) -> bool:
     """Whether `reply` can be what a unit says to `asked`: its yes or its no."""
     if (reply.unit, reply.transaction) != (asked.unit, asked.transaction):
         return False
-    if reply.function == asked.function | _REFUSED:
+    if reply.function == asked.function | REFUSED:
         return len(reply.data) == 1
     if reply.function != asked.function:
         return False
@@ -93,7 +94,7 @@ def answers(reply: Message, asked: Message) -> bool:
 
 def refusal_in(reply: Message) -> int | None:
     """The reason number with which a unit said no; None if it said yes."""
-    return reply.data[0] if reply.function & _REFUSED else None
+    return reply.data[0] if reply.function & REFUSED else None
 
 
 def bits_in(reply: Message, count: int) -> tuple[bool, ...]:
@@ -122,7 +123,7 @@ def with_words(asked: Message, words: tuple[int, ...]) -> Message:
 
 
 def refused(asked: Message, reason: int) -> Message:
-    return replace(asked, function=asked.function | _REFUSED, data=bytes((reason,)))
+    return replace(asked, function=asked.function | REFUSED, data=bytes((reason,)))
 
 
 # On the line
@@ -147,7 +148,7 @@ def _rtu_request_lengths(front: bytes) -> Sequence[int]:
 
 
 def _rtu_reply_lengths(front: bytes) -> Sequence[int]:
-    if len(front) < 2 or front[1] & _REFUSED:
+    if len(front) < 2 or front[1] & REFUSED:
         return (5,)
     if front[1] in (*_READS_BITS, *_READS_WORDS):
         count = front[2] if len(front) > 2 else 1
