@@ -117,7 +117,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  LATCHWORK_SMTP_URL            smtp://user:password@host:587 or smtps://host:465\n"
         "  LATCHWORK_MAIL_FROM           sender of mails, such as Lockers <lockers@example.org>\n"
         "  LATCHWORK_INNER_HOSTS         names inside your network that single sign-on may ask, with commas between\n"
-        "  LATCHWORK_REQUESTS_PER_MINUTE  of one token, account or link at one process (6000; 0 is no limit)\n"
+        "  LATCHWORK_REQUESTS_PER_MINUTE  of one token, account or link at one process (30000; 0 is no limit)\n"
         "  LATCHWORK_SECURITY_CONTACT    mailto: or https: address for /.well-known/security.txt\n"
     )
 

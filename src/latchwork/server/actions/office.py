@@ -32,7 +32,7 @@ WRONG_MAX: Final = 60
 """Wrong secrets of one kind in a minute; further ones are not even called wrong."""
 
 
-REQUESTS_PER_MINUTE: Final = 6000
+REQUESTS_PER_MINUTE: Final = 30_000
 """Of one token, account, visit or parcel link, at one process, unless the installation's operator says otherwise."""
 
 
