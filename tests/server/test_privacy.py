@@ -3,7 +3,10 @@
 import asyncio
 import json
 import subprocess
+from collections.abc import Awaitable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +18,10 @@ from tests.server.town import Town, town
 
 from latchwork.domain import commands as c
 from latchwork.domain.words import ClaimId, OpeningId, StayId
-from latchwork.server.actions import accounts, factors, links, passkeys, privacy, sessions, visits
+from latchwork.server.actions import accounts, factors, links, passkeys, people, privacy, sessions, tokens, visits
 from latchwork.server.actions.accounts import Account
-from latchwork.server.actions.office import Declined, Office
-from latchwork.server.actions.sessions import Stage
+from latchwork.server.actions.office import Declined, Office, Unavailable, Who
+from latchwork.server.actions.sessions import Session, Stage
 from latchwork.server.ledger import Gone, Ledger, Line
 from latchwork.store.embedded import wheel_binaries
 
@@ -186,6 +189,81 @@ async def test_a_backup_from_before_brings_nothing_back(database: str, tmp_path:
         assert len(rows) == 1
         assert office.ledger is not None
         assert await privacy.replay(office, office.ledger.read()) == 0, "and once is enough"
+        await _each_alone_stays_ended(office, other)
+        await _nothing_is_done_that_the_ledger_cannot_hold(office, other, database)
+
+
+async def _each_alone_stays_ended(office: Office, account: Account) -> None:
+    """A session, a visit and a replaced token, where nothing else tells of a restore."""
+    ledger, store = office.ledger, office.store
+    who, secret = Who(account.id, account.organisation, account.name, False), "s" * 43
+    assert ledger is not None
+
+    async def signed_in() -> Session:
+        found = await sessions.find(office, await accounts.begin_session(office, account, "x", FIREFOX, Stage.FULL))
+        assert found is not None
+        return found
+
+    async def comes_back(table: str, name: str, end: Awaitable[object]) -> None:
+        key = "person" if table == "visits" else "id"
+        (row,) = await store.fetch(f"SELECT * FROM {table} WHERE {key} = $1", name)
+        await end
+        await store.fetch(f"DELETE FROM {table} WHERE {key} = $1", name)
+        marks = ", ".join(f"${n + 1}" for n in range(len(row)))
+        await store.fetch(f"INSERT INTO {table} ({', '.join(row.keys())}) VALUES ({marks})", *row.values())
+        assert [await privacy.replay(office, ledger.read()) for _ in range(2)] == [1, 0], table
+
+    here, other = await signed_in(), await signed_in()
+    await comes_back("sessions", other.id, sessions.end(office, here, other.id))
+    await comes_back("sessions", (await signed_in()).id, accounts.sign_out(office, who, account.id))
+    person = await people.create_person(office.acting(who.organisation), who, people.Details(name="Alan Turing"))
+    visit = person.id, office.now(), sha256(secret.encode()).digest(), office.now() + visits.LIFE
+    await office.tables.do("begin_visit", *visit)
+    await comes_back("visits", person.id, visits.leave(office, secret, everywhere=True))
+    token = (await tokens.make(office, who, "till", "auditor", 300)).id
+    await comes_back("tokens", token, tokens.rotate(office, who, token))
+
+
+class Full(Ledger):
+    """On a disk that takes no more."""
+
+    def note(self, line: Line) -> None:
+        raise OSError("no space left on device")
+
+
+async def _nothing_is_done_that_the_ledger_cannot_hold(office: Office, account: Account, database: str) -> None:
+    """What somebody believes to be gone is in the ledger already: else it is still there, and they were told so."""
+    assert office.ledger is not None
+    key = Authenticator("localhost", "http://localhost")
+    row = (text(key.id), account.organisation, account.id, b"", 0, "Phone", office.now(), 9)
+    await office.tables.do("make_passkey", *row)
+    session = await sessions.find(office, await accounts.begin_session(office, account, "x", FIREFOX, Stage.FULL))
+    assert session is not None
+    await accounts.use_app(office, session, _code(office, await accounts.read(office, account.id)))
+    code = _code(office, await accounts.read(office, account.id))
+    who = replace(session.who, role="owner")
+    await accounts.invite(office, who, "eve@example.org", "owner")
+    (invitation,) = await links.invitations(office, who)
+    token = (await tokens.make(office, who, "till", "auditor", 300)).id
+    full = replace(office, ledger=Full(office.ledger.path))
+    before = await everything(database)
+    for done in (
+        accounts.change_password(full, session, "eleven orange spoons ring"),
+        accounts.use_app(full, session, code),
+        accounts.recovery_codes(full, session),
+        passkeys.remove(full, session, text(key.id)),
+        accounts.sign_out(full, who, account.id),
+        accounts.set_role(full, who, account.id, "attendant"),
+        accounts.remove(full, who, account.id),
+        sessions.end(full, session, session.id),
+        links.withdraw(full, who, invitation.id),
+        tokens.rotate(full, who, token),
+        tokens.revoke(full, who, token),
+    ):
+        with pytest.raises(Unavailable, match="no space"):
+            await done
+        after = await everything(database)
+        assert set(after.splitlines()) == set(before.splitlines()), done
 
 
 def _dump(database: str, to: Path) -> None:

@@ -159,16 +159,17 @@ async def new_password(office: Office, link: Link, password: str) -> Account:
         await _forget_factors(office, account)
     await _set_password(office, account, stored)
     await office.tables.do("forget_links", account.organisation, Purpose.RESET, account.id, None, office.now())
-    await office.tables.do("end_sessions", account.id, None)
+    await sessions.end_all(office, account.organisation, account.id)
     return await read(office, account.id)
 
 
 async def _forget_factors(office: Office, account: Account) -> None:
     now = office.now()
-    office.note(Gone.APP, account.organisation, account.id, now)
-    office.note(Gone.CODES, account.organisation, account.id, now)
-    for passkey in await office.tables.all(_Id, "forget_factors", account.id, now):
-        office.note(Gone.PASSKEY, account.organisation, passkey.id)
+    async with office.acting(account.organisation).tables.together() as tables:
+        for passkey in await tables.all(_Id, "forget_factors", account.id, now):
+            office.note(Gone.PASSKEY, account.organisation, passkey.id)
+        office.note(Gone.APP, account.organisation, account.id, now)
+        office.note(Gone.CODES, account.organisation, account.id, now)
 
 
 async def token_session(office: Office, link: Link, device: str) -> str:
@@ -195,11 +196,11 @@ async def change_password(office: Office, session: Session, password: str | None
 
 async def _set_password(office: Office, account: Account, stored: str | None) -> None:
     now = office.now()
+    if account.password is not None:  # then its address is nobody else's
+        office.note(Gone.PASSWORD, account.organisation, account.id, now)
     # Addresses are unique beyond organisations, so only the server itself can tell.
     if not await office.house().tables.do("set_password", account.id, stored, now):
         raise _taken()
-    if account.password is not None:
-        office.note(Gone.PASSWORD, account.organisation, account.id, now)
 
 
 async def own(office: Office, session: Session) -> Account:
@@ -214,9 +215,10 @@ async def use_app(office: Office, session: Session, code: str) -> list[str]:
         sessions.check_recent(office, session)
     account = await own(office, session)
     now = office.now()
-    await factors.set_app(office, account.id, next_app(account), code, now)
+    step = await factors.step_of_new_app(office, account.id, next_app(account), code, now)
     if account.app is not None:
         office.note(Gone.APP, account.organisation, account.id, now)
+    await office.tables.do("set_app", account.id, next_app(account), step, now)
     return await new_codes(office, account)
 
 
@@ -228,10 +230,9 @@ async def recovery_codes(office: Office, session: Session) -> list[str]:
 async def new_codes(office: Office, account: Account) -> list[str]:
     """Shown once; those of before are worth nothing any more."""
     now = office.now()
-    codes = await factors.new_recovery_codes(office, account.id, now)
     if account.recovery is not None:
         office.note(Gone.CODES, account.organisation, account.id, now)
-    return codes
+    return await factors.new_recovery_codes(office, account.id, now)
 
 
 def next_app(account: Account) -> int:
@@ -270,25 +271,27 @@ async def sign_out(office: Office, who: Who, account_id: str) -> None:
     """Everywhere: a browser was lost, or left open."""
     owners_only(who)
     await _member(office, who, account_id)
-    await office.tables.do("end_sessions", account_id, None)
+    await sessions.end_all(office, who.organisation, account_id)
 
 
 async def set_role(office: Office, who: Who, account_id: str, role: str) -> None:
     owners_only(who)
     check_role(role)
     await _member(office, who, account_id)
-    if not await office.tables.do("set_role", who.organisation, account_id, role):
-        raise _last_owner()
-    office.note(Gone.ROLE, who.organisation, f"{account_id} {role}")
+    async with office.acting(who.organisation).tables.together() as tables:
+        if not await tables.do("set_role", who.organisation, account_id, role):
+            raise _last_owner()
+        office.note(Gone.ROLE, who.organisation, f"{account_id} {role}")
 
 
 async def remove(office: Office, who: Who, account_id: str) -> None:
     """Their sessions end with them."""
     owners_only(who)
     await _member(office, who, account_id)
-    if not await office.tables.do("remove_account", who.organisation, account_id):
-        raise _last_owner()
-    office.note(Gone.ACCOUNT, who.organisation, account_id)
+    async with office.acting(who.organisation).tables.together() as tables:
+        if not await tables.do("remove_account", who.organisation, account_id):
+            raise _last_owner()
+        office.note(Gone.ACCOUNT, who.organisation, account_id)
 
 
 def owners_only(who: Who) -> None:

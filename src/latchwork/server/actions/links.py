@@ -159,8 +159,10 @@ async def tell(office: Office, organisation: str, account: str, what: str) -> No
 
 
 async def use(office: Office, link: Link) -> None:
-    if not await office.tables.do("use_link", link.id, office.now()):
-        raise Declined(409, "link_used", "This link was used already.")
+    async with office.acting(link.organisation).tables.together() as tables:
+        if not await tables.do("use_link", link.id, office.now()):
+            raise Declined(409, "link_used", "This link was used already.")
+        office.note(Gone.LINK, link.organisation, link.id)
 
 
 async def ask_reset(office: Office, email: str, caller: str) -> None:
@@ -190,6 +192,7 @@ async def invitations(office: Office, who: Who) -> list[Invitation]:
 
 
 async def withdraw(office: Office, who: Who, link: str) -> None:
-    if not await office.tables.do("withdraw_invitation", who.organisation, link, office.now()):
-        raise not_found("invitation")
-    office.note(Gone.LINK, who.organisation, link)
+    async with office.acting(who.organisation).tables.together() as tables:
+        if not await tables.do("withdraw_invitation", who.organisation, link, office.now()):
+            raise not_found("invitation")
+        office.note(Gone.LINK, who.organisation, link)

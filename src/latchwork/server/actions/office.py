@@ -80,9 +80,14 @@ class Office:
         return replace(self, tables=Tables(self.store))
 
     def note(self, what: Gone, organisation: str, name: str, at: datetime | None = None) -> None:
-        """`at`: of what took its place, so that this itself stays. Raises OSError: then it must not be done."""
-        if self.ledger is not None:
+        """`at`: of what took its place, so that this itself stays. Raises Unavailable: then it must not be done."""
+        if self.ledger is None:
+            return
+        try:
             self.ledger.note(Line(at or self.now(), what, organisation, name))
+        except OSError as error:
+            log.error("the ledger of what must stay gone cannot be written: %s", error)
+            raise Unavailable(f"no ledger: {error}") from error
 
     def new_id(self) -> str:
         return self.draw(16).hex()

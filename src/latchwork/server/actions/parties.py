@@ -89,9 +89,12 @@ async def admit(office: Office, who: Who, bank: str, party: str) -> list[Admissi
 async def dismiss(office: Office, who: Who, bank: str, party: str) -> None:
     if party not in {each.party for each in await admissions(office, who, bank)}:
         raise not_found("admission")
-    if not await office.tables.do("dismiss_party", bank, party):
-        raise Declined(409, "compartment_occupied", "Something of theirs is here or expected. Wait until it has gone.")
-    office.note(Gone.ADMISSION, who.organisation, f"{bank} {party}")
+    async with office.acting(who.organisation).tables.together() as tables:
+        if not await tables.do("dismiss_party", bank, party):
+            raise Declined(
+                409, "compartment_occupied", "Something of theirs is here or expected. Wait until it has gone."
+            )
+        office.note(Gone.ADMISSION, who.organisation, f"{bank} {party}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -257,9 +257,10 @@ async def remove(office: Office, session: Session, passkey: str) -> Account:
         raise Declined(409, "last_factor", "Add an authenticator app or another passkey first.")
     if not others and account.password is None:
         raise Declined(409, "last_factor", "Add a password or another passkey first.")
-    if not await office.tables.do("remove_passkey", passkey, account.id):
-        raise not_found("passkey")
-    office.note(Gone.PASSKEY, account.organisation, passkey)
+    async with office.acting(account.organisation).tables.together() as tables:
+        if not await tables.do("remove_passkey", passkey, account.id):
+            raise not_found("passkey")
+        office.note(Gone.PASSKEY, account.organisation, passkey)
     return account
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from latchwork.server.actions import documents, looks, passes, passkeys, people, stays
+from latchwork.server.actions import documents, looks, passes, passkeys, people, sessions, stays
 from latchwork.server.actions.office import LIST_MAX, Office, Who, is_id, not_found
 from latchwork.server.ledger import Gone, Line
 
@@ -353,5 +353,11 @@ async def _again(office: Office, line: Line) -> bool:
             return await do("provider_gone", line.id)
         case Gone.LINK:
             return await do("use_link", line.id, line.at)
+        case Gone.ROTATED:
+            return await do("token_ends", told[0], datetime.fromisoformat(told[1]))
+        case Gone.SESSION:
+            return office.now() - line.at < sessions.LIFE and await do("session_gone", line.id)
+        case Gone.VISITS:
+            return await do("visits_gone", line.id, line.at)
         case Gone.ADMISSION:
             return await do("admission_gone", *told, line.at)

@@ -8,6 +8,7 @@ from enum import StrEnum
 from hashlib import sha256
 
 from latchwork.server.actions.office import Declined, Office, Who, not_found
+from latchwork.server.ledger import Gone
 
 LIFE = timedelta(hours=12)
 IDLE = timedelta(hours=1)
@@ -61,6 +62,11 @@ class Shown:
     here: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Id:
+    id: str
+
+
 async def begin(
     office: Office, organisation: str, how: str, device: str, stage: Stage, *, account: str | None, token: str | None
 ) -> str:
@@ -96,12 +102,22 @@ async def all_of(office: Office, session: Session) -> list[Shown]:
 
 
 async def end(office: Office, session: Session, session_id: str) -> None:
-    if not await office.tables.do("end_session", session_id, session.speaker):
-        raise not_found("session")
+    async with office.acting(session.organisation).tables.together() as tables:
+        if not await tables.do("end_session", session_id, session.speaker):
+            raise not_found("session")
+        if session.stage == Stage.FULL:
+            office.note(Gone.SESSION, session.organisation, session_id)
 
 
 async def end_others(office: Office, session: Session) -> None:
-    await office.tables.do("end_sessions", session.speaker, session.id)
+    await end_all(office, session.organisation, session.speaker, session.id)
+
+
+async def end_all(office: Office, organisation: str, speaker: str, but: str | None = None) -> None:
+    """Of an account or a token."""
+    async with office.acting(organisation).tables.together() as tables:
+        for ended in await tables.all(_Id, "end_sessions", speaker, but):
+            office.note(Gone.SESSION, organisation, ended.id)
 
 
 async def sweep(office: Office) -> None:

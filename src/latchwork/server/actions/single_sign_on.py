@@ -114,9 +114,10 @@ async def add(office: Office, who: Who, name: str, issuer: str, client: str, sec
 async def remove(office: Office, who: Who, provider: str) -> None:
     """Who signed in by it is signed out."""
     accounts.owners_only(who)
-    if not await office.tables.do("remove_provider", who.organisation, provider):
-        raise not_found("provider")
-    office.note(Gone.PROVIDER, who.organisation, provider)
+    async with office.acting(who.organisation).tables.together() as tables:
+        if not await tables.do("remove_provider", who.organisation, provider):
+            raise not_found("provider")
+        office.note(Gone.PROVIDER, who.organisation, provider)
 
 
 async def offered(office: Office, organisation: str | None) -> list[Offered]:

@@ -58,16 +58,21 @@ async def rotate(office: Office, who: Who, token_id: str) -> Made:
     """The new one has the rights and the length of life of the old one, which ends within a week."""
     token, made, now = new_token(office), office.new_id(), office.now()
     row = (who.organisation, token_id, made, token_hash(token), now, now + OVERLAP, who.token, who.root)
-    expires = await office.tables.value("rotate_token", *row) if is_id(token_id) else None
-    if expires is None:
+    if not is_id(token_id):
         raise not_found("token")
+    async with office.acting(who.organisation).tables.together() as tables:
+        expires = await tables.value("rotate_token", *row)
+        if expires is None:
+            raise not_found("token")
+        office.note(Gone.ROTATED, who.organisation, f"{token_id} {(now + OVERLAP).isoformat()}")
     return Made(made, token, expires)
 
 
 async def revoke(office: Office, who: Who, token_id: str) -> None:
     """Ends its sessions and links too. Another process of the server may believe it for a few seconds longer."""
-    hashed = await office.tables.value("revoke_token", who.organisation, token_id, office.now())
-    if hashed is None:
-        raise not_found("token")
-    office.note(Gone.TOKEN, who.organisation, token_id)
+    async with office.acting(who.organisation).tables.together() as tables:
+        hashed = await tables.value("revoke_token", who.organisation, token_id, office.now())
+        if hashed is None:
+            raise not_found("token")
+        office.note(Gone.TOKEN, who.organisation, token_id)
     office.seen.pop(hashed.hex(), None)

@@ -189,6 +189,7 @@ async def leave(office: Office, secret: str, *, everywhere: bool) -> None:
     if everywhere:
         people = await visitors(office, secret)
         for visitor in people:
+            office.note(Gone.VISITS, visitor.organisation, visitor.id)
             for passkey in await office.tables.all(passkeys.Passkey, "person_passkeys", visitor.id):
                 office.note(Gone.PASSKEY, visitor.organisation, passkey.id)
         await office.tables.do("remove_person_passkeys", [visitor.id for visitor in people])

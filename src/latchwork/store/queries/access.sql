@@ -99,3 +99,7 @@ UPDATE tokens SET revoked_at = $3 WHERE organisation = $1 AND id = $2 AND revoke
 
 -- name: token_used
 UPDATE tokens SET last_used_at = $2 WHERE id = $1
+
+-- name: token_ends
+-- After a restore, one that another took the place of ends as it was to.
+UPDATE tokens SET expires_at = $2 WHERE id = $1 AND (expires_at IS NULL OR expires_at > $2) RETURNING true

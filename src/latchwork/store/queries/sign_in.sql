@@ -69,6 +69,12 @@ DELETE FROM passkeys WHERE id = $1 AND created_at < $2 RETURNING true
 -- name: role_gone
 UPDATE accounts SET role = $2 WHERE id = $1 AND role <> $2 RETURNING true
 
+-- name: session_gone
+DELETE FROM sessions WHERE id = $1 RETURNING true
+
+-- name: visits_gone
+DELETE FROM visits WHERE person = $1 AND created_at < $2 RETURNING true
+
 -- name: end_all_sessions
 -- Whoever signed in before a restore signs in again.
 WITH a AS (DELETE FROM visits) DELETE FROM sessions
@@ -116,7 +122,7 @@ DELETE FROM sessions WHERE id = $1 AND coalesce(account, token) = $2 RETURNING t
 
 -- name: end_sessions
 -- All of an account, or all but one.
-DELETE FROM sessions WHERE coalesce(account, token) = $1 AND ($2::text IS NULL OR id <> $2)
+DELETE FROM sessions WHERE coalesce(account, token) = $1 AND ($2::text IS NULL OR id <> $2) RETURNING id
 
 -- name: make_link
 INSERT INTO links (
