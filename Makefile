@@ -7,7 +7,7 @@ STAMP := $(VENV)/.latchwork-setup
 LOCK_FLAGS := --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock" --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format sim bench fuzz lock clean
+.PHONY: help setup run test check audit format sim bench fuzz lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -30,6 +30,9 @@ check: setup ## style, strict types, and the fence round each package
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_tidy.py
+
+audit: setup ## is anything known against what the lock pins? asks osv.dev
+	@$(BIN)/python tools/audit.py
 
 format: setup ## let ruff lay out the code
 	$(BIN)/ruff check --fix .

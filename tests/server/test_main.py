@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -68,7 +69,7 @@ def test_a_first_start_an_end_and_a_second_start(database: str, tmp_path: Path) 
     environment = {"LATCHWORK_DATABASE_URL": database, "LATCHWORK_STATE": str(tmp_path), "LATCHWORK_PORT": str(port)}
     url = f"http://127.0.0.1:{port}"
     for start in range(2):
-        with server(**environment) as process:
+        with server(**environment, LATCHWORK_LOG="json" if start else "text") as process:
             assert until(lambda: httpx.get(f"{url}/health").status_code == 200)
             token = (tmp_path / TOKEN_FILE).read_text().strip()
             told = httpx.get(f"{url}/api/v1/organisations", headers={"Authorization": f"Bearer {token}"}, timeout=60)
@@ -79,6 +80,9 @@ def test_a_first_start_an_end_and_a_second_start(database: str, tmp_path: Path) 
             out, _ = process.communicate(timeout=120)
             assert process.returncode == 0, out
             assert token not in out and "Traceback" not in out
+            if start:
+                messages = [json.loads(line)["message"] for line in out.splitlines()]
+                assert any(message.startswith("listening on http://127.0.0.1") for message in messages)
 
 
 def test_a_taken_port_is_one_sentence_with_its_setting(database: str, tmp_path: Path) -> None:
@@ -163,11 +167,26 @@ def test_a_database_that_has_no_such_name_is_a_sentence(postgres_dsn: str, tmp_p
         ({"LATCHWORK_PORT": "eighty"}, "LATCHWORK_PORT"),
         ({"LATCHWORK_PORT": "70000"}, "LATCHWORK_PORT"),
         ({"LATCHWORK_PUBLIC_URL": "lockers.example"}, "LATCHWORK_PUBLIC_URL"),
+        ({"LATCHWORK_REQUESTS_PER_MINUTE": "-1"}, "LATCHWORK_REQUESTS_PER_MINUTE"),
+        ({"LATCHWORK_DATABASE_URL": "postgresql://db.example.org/x"}, "LATCHWORK_DATABASE_URL: end it with"),
+        ({"LATCHWORK_DATABASE_URL": "postgresql://192.0.2.1/x?sslmode=prefer"}, "sslmode=verify-full"),
+        ({"LATCHWORK_DATABASE_OWNER_URL": "postgresql://db.example.org/x"}, "LATCHWORK_DATABASE_OWNER_URL: end"),
     ],
 )
 def test_a_wrong_setting_is_a_sentence(environment: dict[str, str], words: str) -> None:
     with pytest.raises(BadSetting, match=words):
         settings(argparse.Namespace(host=None, port=None, state=None), environment)
+
+
+@pytest.mark.parametrize(
+    "dsn", ["///x", "///x?host=/run/postgresql", "[::1]/x", "db/x?sslmode=disable", "db/x?sslmode=verify-full"]
+)
+def test_a_database_elsewhere_is_encrypted_or_said_not_to_be(dsn: str) -> None:
+    url = dsn if dsn.startswith("//") else f"//{dsn}"
+    given = settings(
+        argparse.Namespace(host=None, port=None, state=None), {"LATCHWORK_DATABASE_URL": f"postgresql:{url}"}
+    )
+    assert given.database_url == f"postgresql:{url}"
 
 
 # Secrets

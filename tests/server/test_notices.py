@@ -296,6 +296,28 @@ async def test_nobody_listens() -> None:
         await SmtpMailer("smtp://127.0.0.1:9").send(compose(letter(), "Lockers <lockers@example.org>", T0))
 
 
+async def test_a_mail_server_that_cannot_encrypt_gets_no_mail_and_no_password() -> None:
+    heard = b""
+
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal heard
+        writer.write(b"220 here\r\n")
+        while line := await reader.readline():
+            heard += line
+            writer.write(b"250 fine\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
+        url = f"smtp://user:secret@127.0.0.1:{server.sockets[0].getsockname()[1]}?tls=starttls"
+        with pytest.raises(Undelivered, match="STARTTLS"):
+            await SmtpMailer(url).send(compose(letter(), "Lockers <lockers@example.org>", T0))
+    assert heard.startswith(b"EHLO")
+    assert b"AUTH" not in heard
+    assert b"MAIL" not in heard
+    assert SmtpMailer("smtp://mail.example.org")._starttls is True
+    assert SmtpMailer("smtp://mail.example.org?tls=none")._starttls is False
+
+
 def test_the_picture_can_be_read(tmp_path: Path) -> None:
     text = keys.TICKET_PREFIX + "ABCDEFGH234567" * 12
     assert _seen(qr_png(text), tmp_path) == text

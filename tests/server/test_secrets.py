@@ -1,7 +1,9 @@
 """What signs somebody in stands in no log, whatever happens and however much is logged."""
 
+import json
 import logging
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import asyncpg
@@ -12,7 +14,8 @@ from tests.server.test_sign_in_pages import GOOD, HERE, _seal
 from tests.server.test_single_sign_on import a_stage
 from tests.server.test_visits import ADA
 
-from latchwork.server.main import OWNER_FILE, Lines
+from latchwork.server.lines import JsonLines, Lines
+from latchwork.server.main import OWNER_FILE
 
 
 async def test_secrets_are_in_no_log(database: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -61,5 +64,18 @@ async def test_secrets_are_in_no_log(database: str, tmp_path: Path, caplog: pyte
     assert len(secrets) > 8 and all(len(secret) >= 6 for secret in secrets)
     record = logging.LogRecord("x", logging.INFO, "", 0, "said %s", ("a\r\n2026 x forged\x1b[2J é",), None)
     assert Lines("%(message)s").format(record) == "said a\\r\\n2026 x forged\\x1b[2J é", "a line each, whoever speaks"
+    _as_json(caplog.records)
     said = caplog.text
     assert [secret for secret in secrets if secret in said] == []
+
+
+def _as_json(records: Sequence[logging.LogRecord]) -> None:
+    """Every line is an object with the fields that the page on logs names, and with no others."""
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "logs.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"^\| `(\w+)` \|", page.split("## As JSON")[1].split("##")[0], re.MULTILINE))
+    told = [JsonLines().format(record) for record in records]
+    assert all("\n" not in line for line in told)
+    said = [json.loads(line) for line in told]
+    assert {field for line in said for field in line} == named
+    assert all(line["time"].endswith("+00:00") and line["from"] for line in said)
+    assert any("Traceback" in line.get("error", "") for line in said)

@@ -8,7 +8,7 @@ from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import aiosmtplib
 import segno
@@ -131,7 +131,11 @@ def qr_png(text: str) -> bytes:
 
 
 class SmtpMailer:
-    """`smtp://user:password@host:587` (STARTTLS where the server offers it) or `smtps://...:465`. Raises BadSetting."""
+    """`smtp://user:password@host:587` or `smtps://...:465`. Raises BadSetting.
+
+    `smtp:` means STARTTLS, and nothing is sent without it, unless the address ends with `?tls=none`. Inside one machine
+    it is used where it is offered.
+    """
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -141,7 +145,12 @@ class SmtpMailer:
             port = -1
         if parts.scheme not in ("smtp", "smtps") or not parts.hostname or port == -1:
             raise BadSetting("LATCHWORK_SMTP_URL looks like smtp://user:password@host:587 or smtps://host:465.")
+        wanted = dict(parse_qsl(parts.query)).get("tls")
+        if wanted not in (None, "none", "starttls"):
+            raise BadSetting("LATCHWORK_SMTP_URL ends with ?tls=starttls or ?tls=none, if it says anything of it.")
         self._tls = parts.scheme == "smtps"
+        near = wanted is None and parts.hostname in ("localhost", "127.0.0.1", "::1")
+        self._starttls = None if self._tls or near else wanted != "none"
         self._host = parts.hostname
         self._port = port or (465 if self._tls else 587)
         self._user = unquote(parts.username) if parts.username else None
@@ -154,6 +163,7 @@ class SmtpMailer:
                 hostname=self._host,
                 port=self._port,
                 use_tls=self._tls,
+                start_tls=self._starttls,
                 username=self._user,
                 password=self._password,
                 timeout=SEND_SECONDS_MAX,

@@ -9,7 +9,6 @@ import secrets
 import signal
 import socket
 import sys
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from copy import copy
@@ -19,6 +18,7 @@ from email.message import EmailMessage
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl, urlsplit
 
 import asyncpg
 import uvicorn
@@ -36,6 +36,7 @@ from latchwork.server.api import routes as api
 from latchwork.server.api.problems import problem
 from latchwork.server.exchange import Exchange
 from latchwork.server.ledger import Ledger
+from latchwork.server.lines import FORMATS, formatter
 from latchwork.server.link import UVICORN, Link, hear_bank
 from latchwork.server.mail import BadSetting, SmtpMailer, compose, compose_alarm, compose_link
 from latchwork.server.notices import Dispatcher, NothingToSay
@@ -118,6 +119,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  LATCHWORK_MAIL_FROM           sender of mails, such as Lockers <lockers@example.org>\n"
         "  LATCHWORK_INNER_HOSTS         names inside your network that single sign-on may ask, with commas between\n"
         "  LATCHWORK_REQUESTS_PER_MINUTE  of one token, account or link at one process (30000; 0 is no limit)\n"
+        "  LATCHWORK_LOG                 text, or json: an object a line\n"
         "  LATCHWORK_SECURITY_CONTACT    mailto: or https: address for /.well-known/security.txt\n"
     )
 
@@ -137,6 +139,8 @@ def settings(args: argparse.Namespace, environment: Mapping[str, str]) -> Settin
     requests = environment.get("LATCHWORK_REQUESTS_PER_MINUTE") or str(REQUESTS_PER_MINUTE)
     if not requests.isdecimal() or len(requests) > 9:
         raise BadSetting("LATCHWORK_REQUESTS_PER_MINUTE is a number; 0 is no limit.")
+    for name in ("LATCHWORK_DATABASE_URL", "LATCHWORK_DATABASE_OWNER_URL"):
+        _check_encrypted(name, environment.get(name), environment.get("PGSSLMODE"))
     master = environment.get("LATCHWORK_MASTER_SECRET_FILE")
     return Settings(
         host,
@@ -154,21 +158,28 @@ def settings(args: argparse.Namespace, environment: Mapping[str, str]) -> Settin
     )
 
 
-class Lines(logging.Formatter):
-    """A line for each message, whatever others put into it, with its time in UTC."""
-
-    converter = staticmethod(time.gmtime)
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the library calls it so
-        return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in super().formatMessage(record))
+def _check_encrypted(name: str, dsn: str | None, by_default: str | None) -> None:
+    """To another machine a connection is encrypted, or the setting says in so many words that it is not."""
+    parts = urlsplit(dsn or "")
+    if parts.hostname in (None, "localhost", "127.0.0.1", "::1"):  # None: a socket of this machine
+        return
+    mode = dict(parse_qsl(parts.query)).get("sslmode", by_default)
+    if mode not in ("verify-full", "verify-ca", "require", "disable"):
+        raise BadSetting(
+            f"{name}: end it with ?sslmode=verify-full, or with ?sslmode=disable where nobody else is on that network."
+        )
 
 
 def run(args: argparse.Namespace) -> int:
     if args.roles_sql:
         print(roles.script(args.roles_sql), end="")
         return 0
+    form = os.environ.get("LATCHWORK_LOG") or FORMATS[0]
+    if form not in FORMATS:
+        print(f"latchwork server: LATCHWORK_LOG is one of {', '.join(FORMATS)}.", file=sys.stderr)
+        return 1
     lines = logging.StreamHandler()
-    lines.setFormatter(Lines("%(asctime)sZ %(name)s %(message)s"))
+    lines.setFormatter(formatter(form))
     logging.basicConfig(level=logging.INFO, handlers=[lines])
     try:
         import uvloop
@@ -239,6 +250,7 @@ class _Stop:
     async def serving(self, cloud: "Cloud", listening: socket.socket) -> None:
         config = uvicorn.Config(
             cloud.app,
+            log_config=None,
             log_level="warning",
             access_log=False,
             lifespan="off",
