@@ -39,7 +39,7 @@ async def test_the_recipient_is_told_with_code_picture_and_link(database: str, t
         (mail,) = await place.mails(1)
         pin = mail["text"].split("Your code: ")[1].splitlines()[0]
         assert len(pin.replace(" ", "")) == 6 and " " in pin
-        for words in ("Lobby", "Riverside", "1 Wharf Road", "Berlin", "Door:   01", "LW-1"):
+        for words in ("Lobby", "Riverside", "1 Wharf Road", "Berlin", "Door:    01", "LW-1"):
             assert words in mail["text"]
         (notice,) = await place.ask("GET", "notices")
         assert mail["message_id"] == f"<{notice['id']}@example.org>"

@@ -14,7 +14,7 @@ from playwright.async_api import Browser, Page, ViewportSize, async_playwright
 from tests.server.town import Town, town
 
 from latchwork.domain import commands as c
-from latchwork.domain.words import Reason, StayId
+from latchwork.domain.words import CompartmentId, DoorState, Reason, StayId
 from latchwork.server.actions.tasks import WORDS
 from latchwork.store.rows import Task
 from latchwork.ui.words import words
@@ -77,6 +77,8 @@ async def test_a_recipient_follows_a_parcel_on_a_phone(database: str, tmp_path: 
             await place.wall.put_in(place.courier, stay)
             await place.wall.sync()
             await page.get_by_role("heading", name="Ready to collect").wait_for(timeout=30_000)
+            await page.get_by_role("status").filter(has_text="Ready to collect").wait_for(state="attached")
+            assert "Ready to collect" in await page.title()
             digits = "".join(x for x in await page.locator(".digits").inner_text() if x.isdigit())
             assert place.wall.bank.passes[place.wall.pass_with(digits)].grant.stay == stay
             assert await page.get_by_role("img", name="QR code").count() == 1
@@ -112,9 +114,11 @@ async def test_an_operator_watches_a_wall_and_opens_a_door(database: str, tmp_pa
             await page.get_by_role("link", name="LW-3", exact=True).wait_for()
             await shot(page, "operator-bank-1280")
 
+            await page.get_by_text("As a list").click()
             await place.wall.put_in(place.courier, stays[4])
             await place.wall.sync()
             await page.locator("[data-doors] button.wall__door--occupied").nth(3).wait_for(timeout=30_000)
+            await page.locator("details[open]").get_by_role("link", name="08").wait_for()
             await page.set_viewport_size(PHONE)
             await page.get_by_text("The wall's key, for its sticker").click()
             await page.get_by_text("countersigns as").wait_for()
@@ -130,7 +134,7 @@ async def test_an_operator_watches_a_wall_and_opens_a_door(database: str, tmp_pa
             await place.wall.sync()
             await place.wall.swing()
             await place.wall.sync()
-            await page.get_by_text("The door opened and was closed again.").wait_for(timeout=30_000)
+            await page.locator("main").get_by_text("The door opened and was closed again.").wait_for(timeout=30_000)
             await shot(page, "operator-door-1280")
             await page.set_viewport_size(PHONE)
             await shot(page, "operator-door-390")
@@ -224,7 +228,7 @@ async def test_an_operator_settles_what_a_person_must(database: str, tmp_path: P
             await page.get_by_role("button", name="Out of service when empty").click()
             await page.get_by_text("The wall has not answered yet.").wait_for()
             await wall.sync()
-            await page.get_by_text("Service: the wall took it.").wait_for(timeout=30_000)
+            await page.locator("main").get_by_text("Service: the wall took it.").wait_for(timeout=30_000)
             await shot(page, "operator-door-service-1280")
             await page.goto(f"{place.url}/operator/banks/{place.bank}/audit")
             await page.get_by_role("row", name="05 Out of service").wait_for()
@@ -232,6 +236,14 @@ async def test_an_operator_settles_what_a_person_must(database: str, tmp_path: P
             await page.goto(f"{place.url}/operator/stays/{coming}/change")
             await page.get_by_role("button", name="Cancel it").click()
             await page.get_by_text("Asked: to expect it no longer.").wait_for()
+            await wall.do(c.See({CompartmentId("07"): DoorState.OPEN}))
+            await wall.sync()
+            await page.goto(f"{place.url}/operator")
+            await page.get_by_role("heading", name="1 thing needs somebody").wait_for()
+            await shot(page, "operator-banks-tasks-1280")
+            await page.goto(f"{place.url}/operator/stays/{coming}")
+            await page.get_by_role("heading", name="What happened").wait_for()
+            assert await page.get_by_text("without an order").count() == 0, "another door's task"
             await page.goto(f"{place.url}/operator/banks/{place.bank}")
             await page.get_by_text("The whole bank out of service, or back").click()
             await shot(page, "operator-bank-service-1280")

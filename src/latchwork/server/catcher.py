@@ -38,7 +38,10 @@ MAIL_POLICY = (
     "allow-popups allow-popups-to-escape-sandbox"
 )
 """A mail's own markup, alone in its frame: it may look, and do nothing."""
-STYLE = ".mail { width: 100%; height: 68rem; border: 0; border-radius: 0.5rem; } pre { white-space: pre-wrap; }"
+STYLE = (
+    ".mail { width: 100%; height: 68rem; border: 0; border-radius: 0.5rem; } "
+    "pre { white-space: pre-wrap; } a { overflow-wrap: anywhere; }"
+)
 
 _pages = environment(Path(__file__).parent / "mail_templates" / "catcher")
 

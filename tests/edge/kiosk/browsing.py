@@ -16,7 +16,7 @@ from tests.edge.kiosk.desk import TestDesk
 from latchwork.edge.kiosk.app import Kiosk, kiosk_app
 
 SHOTS = Path(__file__).parents[3] / "var" / "screenshots"
-SIZES = {"tall": (1080, 1920), "wide": (1280, 800), "phone": (390, 844)}
+SIZES = {"tall": (1080, 1920), "wide": (1024, 600), "phone": (390, 844)}
 expect.set_options(timeout=30_000)  # a busy machine is no failure
 QUIET = [
     "--disable-background-networking",

@@ -139,7 +139,7 @@ def test_a_courier_with_a_photo_a_shelf_and_one_that_cannot_be_delivered(page: P
     heading(page, "Who is it for?")
     assert len(desk.photos) == 1 and 1_000 < len(desk.photos[0]) < 65_536
     page.keyboard.type("zz")
-    expect(page.get_by_text("Nobody found")).to_be_visible()
+    expect(page.locator(".people")).to_have_text("Nobody found")
     shot(page, "recipient-nobody")
     press(page, "Could not deliver")
     heading(page, "Why can you not deliver it?")
@@ -234,6 +234,6 @@ def test_staff_moves_throws_away_and_goes_through_all_doors(page: Page, served: 
     in_german(page, "look-audit")
     press(page, "Empty, as recorded")
     heading(page, "Look into door 02")
-    expect(page.get_by_text("1 of 22 within a day")).to_be_visible()
+    expect(page.locator(".counts")).to_have_text("1 of 22 within a day")
     press(page, "Stop here")
     heading(page, "Which door?")

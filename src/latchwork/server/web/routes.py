@@ -145,6 +145,14 @@ BROKEN = "Something went wrong on our side. It has been written down."
 NOTHING = "Nothing is here, or nothing for you."
 
 
+def _way_out(path: str) -> tuple[str, str]:
+    if not path.startswith(f"{session.PLACE}/"):
+        return me.ME, tell("My parcels")
+    if path.startswith((f"{session.PLACE}/link/", f"{session.PLACE}/sso/", session.SIGN_IN)):
+        return session.SIGN_IN, tell("Back to signing in")
+    return session.PLACE, tell("Back to the banks")
+
+
 def excuse(error: Exception, request: AnyRequest) -> Response[Any]:
     """The page for whatever went wrong on the way to one."""
     listen_to(request)
@@ -165,8 +173,10 @@ def excuse(error: Exception, request: AnyRequest) -> Response[Any]:
         log.error("a page could not be shown", exc_info=error)  # without its address, which may be a secret
     if status == 404 and request.url.path.startswith("/p/"):
         detail = tell(LOST)
-    back = session.PLACE if request.url.path.startswith(f"{session.PLACE}/") else None
     title = tell(TITLES.get(status, TITLES[500]))
-    answer = page("resident/excuse.html", status=status, layer="phone", title=title, detail=detail, back=back)
+    place, where = _way_out(request.url.path)
+    answer = page(
+        "resident/excuse.html", status=status, layer="phone", title=title, detail=detail, place=place, where=where
+    )
     answer.headers.update(headers)
     return answer

@@ -1,11 +1,29 @@
 // Keeps part of a page fresh: <div data-live="/some/events"> takes the html of each "html" event sent there.
-// The page stays whole and readable where this module does not run.
+// The page stays whole and readable where this module does not run. What was unfolded stays so, and whoever does not see
+// the page hears its new headings and notices.
+
+const voice = document.createElement("p");
+voice.className = "unseen";
+voice.setAttribute("role", "status");
+document.body.append(voice);
+
+const text = (element) => element.textContent.replace(/\s+/g, " ").trim();
+const texts = (place, which) => [...place.querySelectorAll(which)].map(text);
 
 for (const place of document.querySelectorAll("[data-live]")) {
   const source = new EventSource(place.dataset.live);
   source.addEventListener("html", (event) => {
     const held = document.activeElement?.id;
+    const unfolded = texts(place, "details[open] > summary");
+    const [title] = texts(place, "h1");
+    const known = texts(place, "h1, h1 + .badge, .notice strong");
     place.innerHTML = event.data;
+    for (const summary of place.querySelectorAll("summary")) {
+      if (unfolded.includes(text(summary))) summary.parentElement.open = true;
+    }
     if (held) document.getElementById(held)?.focus();
+    document.title = document.title.replace(title, texts(place, "h1")[0]);
+    const news = texts(place, "h1, h1 + .badge, .notice strong").filter((each) => !known.includes(each));
+    if (news.length) voice.textContent = news.join(". ").replaceAll("..", ".");
   });
 }

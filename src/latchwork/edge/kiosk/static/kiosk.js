@@ -3,12 +3,14 @@
 
 const stage = document.getElementById("stage");
 const lost = document.getElementById("lost");
+const voice = document.getElementById("voice");
 const TICKET = /^\s*LW1\./i;
 let clockOff = 0; // the edge's clock minus ours: countdowns follow the edge's
 let latest = 0;
 let shown = "";
 let busy = false;
 let warned = false;
+let told = [];
 
 async function press(body) {
   if (busy && body.do !== "search") return;
@@ -56,6 +58,16 @@ function show(answer, anew = false) {
   look();
   settle(same && heldId ? document.getElementById(heldId) : null);
   count();
+  tell();
+}
+
+// Whoever does not see the screen hears what is new on it, and what the focus has not said already.
+function tell() {
+  const parts = [...stage.querySelectorAll("#title, .sign__hint, .counts, .notice[role=status], .people")];
+  const texts = parts.map((part) => part.textContent.replace(/\s+/g, " ").trim());
+  const news = texts.filter((text, n) => parts[n] !== document.activeElement && !told.includes(text));
+  if (news.length) voice.textContent = news.join(". ").replaceAll("..", ".");
+  told = texts;
 }
 
 function typed() {

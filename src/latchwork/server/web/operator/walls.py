@@ -203,7 +203,9 @@ async def _stay(office: Office, who: Who, stay_id: str) -> dict[str, Any]:
         "asked": [ASKED.get(kind, kind) for kind in stay.pending],
         "delegates": [x.name for x in await changes.delegates(office, who, stay_id) if x.state == "live"],
         "tasks": [
-            task_told(x) for x in await tasks.tasks(office, who, stay.bank) if x.stay in (stay.id, stay.linked_to)
+            task_told(x)
+            for x in await tasks.tasks(office, who, stay.bank)
+            if x.stay and x.stay in (stay.id, stay.linked_to)
         ],
         "story": told(await stays.timeline(office, who, stay_id), "operator", zone),
     }
