@@ -331,12 +331,16 @@ async def test_changing_how_one_signs_in_needs_a_recent_sign_in(database: str, t
         account, _ = await with_app(office, await first_owner(office))
         session = await _session(office, await accounts.begin_session(office, account, "x", FIREFOX, Stage.FULL))
         other = await accounts.begin_session(office, account, "x", FIREFOX, Stage.FULL)
-        await accounts.change_password(office, session, GOOD + " again")
+        with pytest.raises(Declined, match="not the password that you have now"):
+            await accounts.change_password(office, session, GOOD + " again", "something else")
+        await accounts.change_password(office, session, GOOD + " again", GOOD)
         assert await sessions.find(office, other) is None
         assert await _signs_in(office, GOOD) == "no" and await _signs_in(office, GOOD + " again") == "yes"
         clock.move(minutes=16)
         for late in (
-            accounts.change_password(office, session, GOOD),
+            accounts.change_password(office, session, GOOD, GOOD + " again"),
+            sessions.end_another(office, session, session.id),
+            sessions.end_others(office, session),
             accounts.recovery_codes(office, session),
             accounts.use_app(office, session, "000000"),
         ):

@@ -335,7 +335,29 @@ async def test_guessing_is_slowed_down_and_a_right_one_is_served(database: str, 
             statuses = {answer.status_code for answer in answers}
             assert statuses == {200, 429}, "what is right has to wait too, where it is too much"
             assert 0 < int(next(x for x in answers if x.status_code == 429).headers["retry-after"]) <= 60
-        assert (await place.http.get("/api/v1/sites", headers={"authorization": f"Bearer {place.root}"})).is_success
+        root = {"authorization": f"Bearer {place.root}"}
+        assert (await place.http.get("/api/v1/sites", headers=root)).is_success
+        tally.requests_max = 0
+        for path in ("/static/", "/static", "/assets/", "/static/../main.py", "/static/%2e%2e/render.py"):
+            assert (await place.http.get(path)).status_code == 404, "no folder is listed"
+        asked = (f"bank={place.bank}&bank={'0' * 32}", f"bank={'0' * 32}&bank={place.bank}")
+        twice = [(await place.http.get(f"/api/v1/stays?{query}", headers=right)).status_code for query in asked]
+        assert sorted(twice) == [200, 404], "of a parameter that comes twice one counts, always the same"
+        assert await _answers(place, "Content-Length: 4\r\nTransfer-Encoding: chunked", "0\r\n\r\nGET /health") <= 1
+        assert await _answers(place, "Content-Length: 4\r\nContent-Length: 5", "abcd") <= 1
+
+
+async def _answers(place: Town, headers: str, body: str) -> int:
+    """How many requests the server finds in one whose end is not clear."""
+    where = httpx.URL(place.url)
+    reader, writer = await asyncio.open_connection(where.host, where.port)
+    smuggled = f"{body} HTTP/1.1\r\nHost: x\r\n\r\n"
+    writer.write(f"POST /operator/sign-in HTTP/1.1\r\nHost: x\r\n{headers}\r\n\r\n{smuggled}".encode())
+    writer.write_eof()
+    said = await asyncio.wait_for(reader.read(), 60)
+    writer.close()
+    assert b"HTTP/1.1 200" not in said
+    return said.count(b"HTTP/1.1 ")
 
 
 async def test_a_revoked_key_is_turned_away(database: str, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Notices over real SMTP into the catcher, and the dispatcher's patience in pretend time."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ import httpx
 import pytest
 import zxingcpp
 from PIL import Image
+from tests.edge.test_tls import Authority
 from tests.server.town import town
 
 from latchwork.server.actions import links
@@ -294,6 +296,27 @@ def test_a_wrong_mail_setting_is_a_sentence(url: str) -> None:
 async def test_nobody_listens() -> None:
     with pytest.raises(Undelivered):
         await SmtpMailer("smtp://127.0.0.1:9").send(compose(letter(), "Lockers <lockers@example.org>", T0))
+
+
+async def test_a_mail_server_with_a_strange_certificate_gets_no_mail(tmp_path: Path) -> None:
+    Authority(tmp_path, "somebody").issue("server")
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(tmp_path / "server.pem", tmp_path / "server.key")
+
+    async def nobody(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with await asyncio.start_server(nobody, "127.0.0.1", 0, ssl=tls) as server:
+        with pytest.raises(Undelivered, match="certificate"):
+            url = f"smtps://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            await SmtpMailer(url).send(compose(letter(), "Lockers <lockers@example.org>", T0))
+
+
+def test_nobody_adds_a_header_to_a_mail() -> None:
+    text = "ada@example.org\r\nBcc: eve@example.org"
+    for bent in (replace(letter(), name=text), replace(letter(), to=text)):
+        with pytest.raises(Undelivered):
+            compose(bent, "Lockers <lockers@example.org>", T0)
 
 
 async def test_a_mail_server_that_cannot_encrypt_gets_no_mail_and_no_password() -> None:

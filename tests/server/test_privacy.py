@@ -18,7 +18,18 @@ from tests.server.town import Town, town
 
 from latchwork.domain import commands as c
 from latchwork.domain.words import ClaimId, OpeningId, StayId
-from latchwork.server.actions import accounts, factors, links, passkeys, people, privacy, sessions, tokens, visits
+from latchwork.server.actions import (
+    accounts,
+    factors,
+    links,
+    passkeys,
+    passwords,
+    people,
+    privacy,
+    sessions,
+    tokens,
+    visits,
+)
 from latchwork.server.actions.accounts import Account
 from latchwork.server.actions.office import Declined, Office, Unavailable, Who
 from latchwork.server.actions.sessions import Session, Stage
@@ -150,7 +161,7 @@ async def test_a_backup_from_before_brings_nothing_back(database: str, tmp_path:
         await place.ask("DELETE", f"tokens/{made['id']}")
         await place.ask("DELETE", f"banks/{place.bank}/admissions/{party}")
         await accounts.set_role(office, session.who, second.id, "auditor")
-        await accounts.change_password(office, session, "eight orange spoons ring")
+        await accounts.change_password(office, session, "eight orange spoons ring", GOOD)
         await accounts.recovery_codes(office, session)
         await passkeys.remove(office, session, text(key.id))
         await links.withdraw(office, session.who, unused.id)
@@ -159,7 +170,7 @@ async def test_a_backup_from_before_brings_nothing_back(database: str, tmp_path:
         assert begun.link is not None
         anew = await links.find(office, begun.link.rsplit("/", 1)[1])
         await accounts.new_password(office, anew, "ten yellow kettles hum")
-        await accounts.change_password(office, session, "nine orange spoons ring")
+        await accounts.change_password(office, session, "nine orange spoons ring", "eight orange spoons ring")
         with pytest.raises(Declined):
             await accounts.use_app(office, session, "not a code")
         assert office.ledger is not None
@@ -245,10 +256,11 @@ async def _nothing_is_done_that_the_ledger_cannot_hold(office: Office, account: 
     await accounts.invite(office, who, "eve@example.org", "owner")
     (invitation,) = await links.invitations(office, who)
     token = (await tokens.make(office, who, "till", "auditor", 300)).id
+    await office.tables.do("set_password", account.id, await passwords.hashed(GOOD), office.now())
     full = replace(office, ledger=Full(office.ledger.path))
     before = await everything(database)
     for done in (
-        accounts.change_password(full, session, "eleven orange spoons ring"),
+        accounts.change_password(full, session, "eleven orange spoons ring", GOOD),
         accounts.use_app(full, session, code),
         accounts.recovery_codes(full, session),
         passkeys.remove(full, session, text(key.id)),

@@ -181,10 +181,16 @@ async def token_session(office: Office, link: Link, device: str) -> str:
 # Of a signed-in person
 
 
-async def change_password(office: Office, session: Session, password: str | None) -> Account:
-    """Every other session ends. None: passkeys only, from now on."""
+async def change_password(office: Office, session: Session, password: str | None, old: str = "") -> Account:
+    """Every other session ends. None: passkeys only, from now on. `old`: the present one, where there is one."""
     sessions.check_recent(office, session)
     account = await own(office, session)
+    if password is not None and account.password is not None:
+        counted = [guesses.by(office, "old password", account.id)]
+        await guesses.count(office, counted)
+        if not await passwords.fits(account.password, old):
+            raise Declined(422, "wrong_password", "That is not the password that you have now.")
+        await guesses.right(office, counted)
     if password is None and not account.passkeys:
         raise Declined(409, "last_factor", "Add a passkey first.")
     if password is not None:

@@ -101,6 +101,11 @@ async def all_of(office: Office, session: Session) -> list[Shown]:
     return [replace(each, here=each.id == session.id) for each in found]
 
 
+async def end_another(office: Office, session: Session, session_id: str) -> None:
+    check_recent(office, session)
+    await end(office, session, session_id)
+
+
 async def end(office: Office, session: Session, session_id: str) -> None:
     async with office.acting(session.organisation).tables.together() as tables:
         if not await tables.do("end_session", session_id, session.speaker):
@@ -110,6 +115,7 @@ async def end(office: Office, session: Session, session_id: str) -> None:
 
 
 async def end_others(office: Office, session: Session) -> None:
+    check_recent(office, session)
     await end_all(office, session.organisation, session.speaker, session.id)
 
 

@@ -36,9 +36,9 @@ async def account_page(office: TheOffice, session: Here, seal: Seal) -> Response
 async def change_password(
     request: AnyRequest, office: TheOffice, session: Here, seal: Seal, data: Form
 ) -> Response[Any]:
-    (password,) = form_values(data, "password")
+    old, password = form_values(data, "old", "password")
     try:
-        account = await accounts.change_password(office, session, password)
+        account = await accounts.change_password(office, session, password, old)
     except Declined as declined:
         if declined.status != 422:
             raise
@@ -98,7 +98,7 @@ async def new_codes(request: AnyRequest, office: TheOffice, session: Here) -> Re
 
 @post(f"{ACCOUNT}/sessions/{{session_id:str}}/end", include_in_schema=False)
 async def end_session(office: TheOffice, session: Here, session_id: FromPath[str]) -> Redirect:
-    await sessions.end(office, session, session_id)
+    await sessions.end_another(office, session, session_id)
     return Redirect(ACCOUNT, status_code=303)
 
 
