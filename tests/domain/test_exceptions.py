@@ -1,5 +1,6 @@
 """The bad days: what people say of what they found, what staff and operators change, what a service allows."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -282,6 +283,40 @@ def test_a_delegate_takes_the_one_parcel_until_the_hour_or_until_taken_back() ->
     w.instruct(c.RevokePass(PassId("friend")))
     assert PassId("friend") not in w.bank.passes
     collected(w, mine)
+    holds(w)
+
+
+def test_whom_a_recipient_sends_gets_in_unheard_of_and_not_once_taken_back() -> None:
+    w = wall()
+    mine, other = put_in(w, about()), put_in(w, about())
+    own = PassId(pickup_of(w, mine))
+    ticket = c.Ticket(w.bank.id, PassId("friend"), w.now, w.now + timedelta(hours=2), own)
+    assert why(w.do(c.SignIn(SessionId("f"), replace(ticket, bank=BankId("elsewhere"))))) is Reason.NO_ACCESS
+    assert why(w.do(c.SignIn(SessionId("f"), replace(ticket, not_after=w.now)))) is Reason.CODE_EXPIRED
+    assert why(w.do(c.SignIn(SessionId("f"), replace(ticket, of=PassId("courier"))))) is Reason.PARCEL_NOT_AVAILABLE
+    w.do(c.GuardHere(("ab" * 32,)))
+    assert why(w.do(c.SignIn(SessionId("f"), ticket))) is Reason.UNSIGNED, "a captured server could send anybody"
+    w.do(c.GuardHere(()))
+
+    w.do(c.SignIn(SessionId("f"), ticket))
+    assert why(w.do(c.Collect(SessionId("f"), OpeningId("o"), other))) is Reason.NO_ACCESS
+    w.do(c.SignOut(SessionId("f")))
+    heard = w.instruct(c.GrantPass(PassId("friend"), Role.PERSON, valid_until=ticket.not_after, stay=mine))
+    assert heard.refusal is None
+    w.do(c.SignIn(SessionId("known"), ticket))
+    w.instruct(c.RevokePass(PassId("friend")))
+    assert why(w.do(c.SignIn(SessionId("late"), ticket))) is Reason.PARCEL_NOT_AVAILABLE
+    another = replace(ticket, pass_id=PassId("another"))
+    w.instruct(c.Amend(mine, recipient=PersonId("p2")))
+    assert why(w.do(c.SignIn(SessionId("late"), another))) is Reason.PARCEL_NOT_AVAILABLE, "it is somebody else's now"
+
+    theirs = replace(ticket, of=PassId(pickup_of(w, other)))
+    w.do(c.SignIn(SessionId("g"), theirs))
+    w.do(c.Collect(SessionId("g"), OpeningId("out"), other))
+    w.unlock()
+    w.swing(OpeningId("out"))
+    assert other not in w.bank.stays
+    assert why(w.do(c.SignIn(SessionId("h"), theirs))) is Reason.PARCEL_NOT_AVAILABLE
     holds(w)
 
 

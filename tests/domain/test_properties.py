@@ -126,7 +126,9 @@ class Asker:
 
     def shown(self, bank: Bank, now: datetime) -> Lookup | c.Ticket | c.WalkIn:
         if self.random.random() < 0.2:
-            return c.Ticket(self.one(bank.id), self.one(*bank.passes), self.time(now), self.time(now))
+            sent = self.random.choice([None, self.one(*bank.passes)])
+            who = self.new("pass") if sent else self.one(*bank.passes)
+            return c.Ticket(self.one(bank.id), who, self.time(now), self.time(now), sent)
         if self.random.random() < 0.1:
             return c.WalkIn(self.one(*bank.services))
         code: Lookup = self.one(*bank.codes)

@@ -73,6 +73,8 @@ class Ticket(Value):
     pass_id: PassId
     not_before: datetime
     not_after: datetime
+    of: PassId | None = None
+    """A recipient's own pass: they send somebody by `pass_id`, of whom the wall may not have heard."""
 
 
 class WalkIn(Value):

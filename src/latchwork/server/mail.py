@@ -20,6 +20,7 @@ from latchwork.server.actions.alarms import Alarm
 from latchwork.server.actions.letters import CODED, Letter
 from latchwork.server.actions.links import Letter as LinkLetter
 from latchwork.server.actions.parcel import grouped
+from latchwork.server.actions.reminders import DELEGATED
 from latchwork.server.notices import Undelivered
 from latchwork.ui.pages import environment
 from latchwork.ui.words import words
@@ -44,10 +45,10 @@ def compose(letter: Letter, sender: str, now: datetime) -> EmailMessage:
     message["Subject"] = said["subject"]
     message.set_content(_pages.get_template("notice.txt").render(said), cte="quoted-printable")
     message.add_alternative(_pages.get_template("notice.html").render(said), subtype="html", cte="quoted-printable")
-    if said["code"] and letter.parcel.qr is not None:
+    if said["picture"]:
         html = message.get_payload(1)
         assert isinstance(html, EmailMessage)
-        html.add_related(qr_png(letter.parcel.qr), "image", "png", cid=f"<{QR_ID}>", filename="code.png")
+        html.add_related(qr_png(letter.parcel.qr or ""), "image", "png", cid=f"<{QR_ID}>", filename="code.png")
     return message
 
 
@@ -61,15 +62,18 @@ def _said(letter: Letter) -> dict[str, Any]:
         "why": w.reason(parcel.reason, "recipient").what if parcel.reason else "",
         "fallback": w.say(f"fallback.{parcel.fallback or 'none'}"),
     }
-    presumed = letter.kind == Notice.READY and parcel.presumed
+    text = "presumed" if letter.kind == Notice.READY and parcel.presumed else "text"
+    if letter.kind == DELEGATED and parcel.pin is None:
+        text = "unheard"
     return {
         "w": w,
         "parcel": parcel,
         "name": letter.name,
         "subject": w.say(f"mail.{letter.kind}.subject", **values),
         "title": w.say(f"mail.{letter.kind}.title", **values),
-        "text": w.say(f"mail.{letter.kind}.{'presumed' if presumed else 'text'}", **values),
+        "text": w.say(f"mail.{letter.kind}.{text}", **values),
         "code": letter.kind in CODED and parcel.pin is not None,
+        "picture": letter.kind in CODED and parcel.qr is not None,
         "until": letter.until or (parcel.deadline if parcel.state != StayState.EXPIRED else None),
         "qr": f"cid:{QR_ID}",
         "when": lambda at: at.strftime(w.say("mail.moment")),

@@ -91,7 +91,7 @@ def read_sticker(text: str) -> bytes:
 
 
 def sign_ticket(key: Ed25519PrivateKey, ticket: Ticket) -> str:
-    """The text of a QR code: alphanumeric, about 180 characters. Bank and pass ids are 32 hex digits."""
+    """The text of a QR code: alphanumeric, about 200 characters. Bank and pass ids are 32 hex digits."""
     public = key.public_key().public_bytes_raw()
     payload = _TICKET.pack(
         bytes.fromhex(key_id(public)),
@@ -99,8 +99,8 @@ def sign_ticket(key: Ed25519PrivateKey, ticket: Ticket) -> str:
         bytes.fromhex(ticket.pass_id),
         int(ticket.not_before.timestamp()),
         int(ticket.not_after.timestamp()),
-    )
-    signature = key.sign(b"latchwork ticket 1\0" + payload)
+    ) + bytes.fromhex(ticket.of or "")
+    signature = key.sign(_signed(payload))
     return TICKET_PREFIX + base64.b32encode(payload + signature).decode().rstrip("=")
 
 
@@ -117,19 +117,25 @@ def read_ticket(text: str, keys: dict[str, str]) -> Ticket:
         raw = base64.b32decode(body + "=" * (-len(body) % 8))
     except (binascii.Error, ValueError):
         raise BadTicket("not a Latchwork code") from None
-    if len(raw) != _TICKET.size + 64 or base64.b32encode(raw).decode().rstrip("=") != body:
+    if len(raw) - 64 not in (_TICKET.size, _TICKET.size + 16) or base64.b32encode(raw).decode().rstrip("=") != body:
         raise BadTicket("not a Latchwork code")
-    payload, signature = raw[: _TICKET.size], raw[_TICKET.size :]
-    signer, bank, pass_id, not_before, not_after = _TICKET.unpack(payload)
+    payload, signature = raw[:-64], raw[-64:]
+    signer, bank, pass_id, not_before, not_after = _TICKET.unpack_from(payload)
+    of = PassId(payload[_TICKET.size :].hex())
     public = keys.get(signer.hex())
     if public is None:
         raise BadTicket("signed with a key that this wall was not told of")
     try:
-        Ed25519PublicKey.from_public_bytes(bytes.fromhex(public)).verify(signature, b"latchwork ticket 1\0" + payload)
+        Ed25519PublicKey.from_public_bytes(bytes.fromhex(public)).verify(signature, _signed(payload))
     except (InvalidSignature, ValueError):
         raise BadTicket("signature does not match") from None
-    times = (datetime.fromtimestamp(t, UTC) for t in (not_before, not_after))
-    return Ticket(BankId(bank.hex()), PassId(pass_id.hex()), *times)
+    since, until = (datetime.fromtimestamp(t, UTC) for t in (not_before, not_after))
+    return Ticket(BankId(bank.hex()), PassId(pass_id.hex()), since, until, of or None)
+
+
+def _signed(payload: bytes) -> bytes:
+    """A second kind says besides by whose pass somebody is sent."""
+    return (b"latchwork ticket 1\0" if len(payload) == _TICKET.size else b"latchwork ticket 2\0") + payload
 
 
 def hello_text(bank: BankId, nonce: bytes) -> bytes:

@@ -4,7 +4,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.journeys.days.wall import PARCEL, Days, days
+from tests.journeys.days.wall import PARCEL, Days, Person, days
+
+from latchwork.domain.words import PassId
 
 LONGER: dict[str, Any] = {**PARCEL, "extensions_max": 1, "extension_hours": 48}
 
@@ -108,6 +110,62 @@ async def test_what_people_find_becomes_tasks_that_the_wall_closes(database: str
         await grace.take()
         wall.mend()
         await here.becomes(strange, "collected")
+        await here.tasks()
+
+
+async def test_somebody_is_sent_while_the_wall_is_off_line(database: str, tmp_path: Path) -> None:
+    """By a QR code, which it believes until it has heard that they are taken back."""
+    async with days(database, tmp_path, mail=True) as here:
+        wall = here.wall
+        one, two, three = await delivered(here, "LW-1", "LW-2", "LW-3")
+        await wall.cut()
+        until = (here.time.utc() + timedelta(days=1)).isoformat()
+        sent = {}
+        for stay, name in ((one, "Bo"), (two, "Cy"), (three, "Di")):
+            body = {"name": name, "email": f"{name}@example.org", "until": until}
+            sent[stay] = await here.ask("POST", f"stays/{stay}/delegates", 202, json=body)
+            assert (sent[stay]["state"], sent[stay]["digits"]) == ("asked", None) and sent[stay]["ticket"]
+        page = (await here.stay(one))["page"]
+        assert "believes this QR code" in (await here.place.http.get(page)).text
+        await here.tend()
+        await here.pass_time(minutes=2)
+        await here.tend()
+        (mail,) = await here.place.mails(1, to="Bo@example.org")
+        assert "has not heard of you yet" in mail["text"] and mail["subject"].startswith("Please fetch a parcel")
+
+        bo = Person(wall)
+        await bo.then("ticket", "open", text=sent[one]["ticket"])
+        door = bo.door
+        await wall.power_cut()
+        bo = Person(wall)
+        await bo.then("ticket", "open", text=sent[one]["ticket"])
+        assert bo.door == door == "01"
+        await bo.take()
+        assert bo.values["end"] == "collected", "one parcel, and nothing else that is theirs"
+        await here.ask("DELETE", f"stays/{two}/delegates/{sent[two]['id']}", 202)
+        await here.ask("POST", f"stays/{three}/reassign", 202, json={"recipient": here.people["Grace"]})
+        wall.mend()
+        await here.becomes(one, "collected")
+        await here.becomes(three, "deposited")
+        await wall.until(lambda: PassId(sent[two]["id"]) in wall.stay(two).delegates, "the wall has heard of Cy")
+
+        async def known() -> bool | None:
+            (cy,) = await here.ask("GET", f"stays/{two}/delegates")
+            return cy["state"] == "revoked" or None
+
+        await here.see(known)
+        assert [x["state"] for x in await here.ask("GET", f"stays/{one}/delegates")] == ["used"]
+        await wall.cut()
+        for stay in (one, two, three):
+            late = Person(wall)
+            await late.press("ticket", text=sent[stay]["ticket"])
+            assert late.refused == "parcel_not_available", stay
+        ada = await here.person(wall.pickup(two))
+        await ada.shows("open")
+        await wall.power_cut()
+        again = await here.person(wall.pickup(two))
+        await again.take()
+        assert (again.screen, again.values["end"]) == ("thanks", "collected"), "the power does not change the end"
         await here.tasks()
 
 

@@ -8,7 +8,7 @@ from latchwork.domain import policy
 from latchwork.domain.bank import Bank, Pass, PassState, Session
 from latchwork.domain.commands import Decision, Refusal
 from latchwork.domain.rules.pieces import MOVING, leave, no, yes
-from latchwork.domain.words import Lookup, Purpose, Reason, Role
+from latchwork.domain.words import Lookup, PassId, Purpose, Reason, Role, SessionId
 
 
 def sign_in(bank: Bank, cmd: c.SignIn, now: datetime) -> Decision:
@@ -17,6 +17,8 @@ def sign_in(bank: Bank, cmd: c.SignIn, now: datetime) -> Decision:
         if service is None or not service.walk_in:
             return no(Reason.NO_ACCESS)
         return yes(e.SessionBegan(cmd.session, None, Role.PERSON, Purpose.DEPOSIT, service.party, service=service.id))
+    if isinstance(cmd.shown, c.Ticket) and cmd.shown.of is not None and cmd.shown.pass_id not in bank.passes:
+        return _sent(bank, cmd.session, cmd.shown, cmd.shown.of, now)
     held = shown(bank, cmd.shown, now)
     if isinstance(held, Decision):
         return held
@@ -32,13 +34,31 @@ def sign_in(bank: Bank, cmd: c.SignIn, now: datetime) -> Decision:
     return yes(began)
 
 
+def _sent(bank: Bank, session: SessionId, ticket: c.Ticket, of: PassId, now: datetime) -> Decision:
+    """Somebody whom a recipient sends, and of whom the wall has not heard: they may take what the recipient's own pass
+    is for. Whoever was taken back, as the wall has heard, stands among the delegates and has no pass any more."""
+    if unusable := _unusable(bank, ticket, now):
+        return no(unusable)
+    if bank.shield.guards:
+        return no(Reason.UNSIGNED)
+    held = bank.passes.get(of)
+    stay = bank.stays.get(held.grant.stay) if held and held.grant.stay else None
+    if stay is None or stay.pickup != of or ticket.pass_id in stay.delegates:
+        return no(Reason.PARCEL_NOT_AVAILABLE)
+    return yes(e.SessionBegan(session, ticket.pass_id, Role.PERSON, Purpose.COLLECT, None, stay.id))
+
+
+def _unusable(bank: Bank, ticket: c.Ticket, now: datetime) -> Reason | None:
+    if ticket.bank != bank.id:
+        return Reason.NO_ACCESS
+    return None if bank.clock_doubted or ticket.not_before <= now < ticket.not_after else Reason.CODE_EXPIRED
+
+
 def shown(bank: Bank, shown: Lookup | c.Ticket, now: datetime) -> Pass | Decision:
     """The pass behind a code or a ticket, or the no for it. A wrong code is remembered for the whole bank."""
     if isinstance(shown, c.Ticket):
-        if shown.bank != bank.id:
-            return no(Reason.NO_ACCESS)
-        if not (bank.clock_doubted or shown.not_before <= now < shown.not_after):
-            return no(Reason.CODE_EXPIRED)
+        if unusable := _unusable(bank, shown, now):
+            return no(unusable)
         held = bank.passes.get(shown.pass_id)
         if held is None or not _opens(bank, held, now):  # signed, so no guess: spent, or not known here yet
             return no(Reason.PARCEL_NOT_AVAILABLE)

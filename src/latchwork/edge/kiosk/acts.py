@@ -16,7 +16,7 @@ from latchwork.domain.commands import Refusal
 from latchwork.domain.words import Purpose, Reason, Role, ServiceId, SessionId
 from latchwork.edge.kiosk import presses as p
 from latchwork.edge.kiosk import putting_in, staff, taking_out
-from latchwork.edge.kiosk.at import At, aside, asking, refused
+from latchwork.edge.kiosk.at import At, aside, asking, refused, watched
 from latchwork.edge.kiosk.desk import Desk
 from latchwork.edge.kiosk.picture import walk_ins
 from latchwork.edge.kiosk.turn import End, Question, Told, Turn, current, door_under_way, follow, fresh, next_person
@@ -129,7 +129,9 @@ async def _sign_in(at: At, turn: Turn, shown: Any) -> Turn:
         await desk.do(c.SignOut(session.id))
         session = before_power
     turn = replace(fresh(turn), session=session.id if session else None)
-    if session is None or session.role is not Role.PERSON or current(desk.bank, turn) is not None:
+    if (opening := current(desk.bank, turn)) is not None:
+        return watched(turn, opening)
+    if session is None or session.role is not Role.PERSON:
         return turn
     return await taking_out.begin(at, turn, session)
 

@@ -260,5 +260,6 @@ def after_taking(bank: Bank, turn: Turn, session: Session, door: CompartmentId, 
     """On to the person's next compartment, or to the end."""
     if takeable(bank, session):
         return replace(turn, told=told)
-    end = End.COLLECTED if just_taken(bank, session) else End.NOTED
+    taken = just_taken(bank, session) or (told is not None and told.what == "taken")
+    end = End.COLLECTED if taken else End.NOTED
     return replace(turn, end=end, end_door=door, told=None)

@@ -27,7 +27,8 @@ RECIPIENT = "recipient"
 
 @dataclass(frozen=True, slots=True)
 class Delegate:
-    """Somebody who may fetch one stay. `state`: asked, live, revoked or refused; `digits` once the wall made them."""
+    """Somebody who may fetch one stay. `state`: asked, live, used, revoked or refused; `digits` once the wall made
+    them. `ticket`: the text of a QR code, which opens its door also where the wall has not heard of them."""
 
     id: str
     name: str
@@ -35,6 +36,7 @@ class Delegate:
     until: datetime
     state: str
     digits: str | None
+    ticket: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +50,18 @@ class DelegateRow:
     n: int | None
     digits: int | None
     generation: int | None
+    own_pass: str | None
+    """The recipient's; None: nobody is let in by it of whom the wall has not heard."""
 
     def shown(self, office: Office) -> Delegate:
-        digits = None
-        if self.state == "live" and self.until > office.now() and self.n is not None and self.digits:
+        digits = ticket = None
+        live = self.state == "live"
+        if live and self.until > office.now() and self.n is not None and self.digits:
             digits = office.vault.digits(self.bank, self.generation or 1, self.id, self.n, self.digits)
-        return Delegate(self.id, self.name, self.email, self.until, self.state, digits)
+        if (digits or (self.state == "asked" and self.own_pass)) and self.until > office.now():
+            since = office.now() - timedelta(minutes=5)
+            ticket = office.vault.ticket(self.bank, self.id, since, self.until, None if live else self.own_pass)
+        return Delegate(self.id, self.name, self.email, self.until, self.state, digits, ticket)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +193,7 @@ async def hold_until_day(office: Office, who: Who, stay: str, day: date, days_ma
 
 async def delegates(office: Office, who: Who, stay: str) -> list[Delegate]:
     office, row = await _at_wall(office, who, stay)
-    return [x.shown(office) for x in await office.tables.all(DelegateRow, "delegates", row.known)]
+    return [x.shown(office) for x in await office.tables.all(DelegateRow, "delegates", row.known, None)]
 
 
 async def delegate(
@@ -208,7 +216,7 @@ async def delegate(
         raise Declined(409, "too_many", "One stay has at most {n} delegates.", n=DELEGATES_MAX)
     body = c.GrantPass(pass_id, Role.PERSON, valid_until=until, stay=row.known)
     await passes.request(office, who, row.bank, body, sent=name, email=email)
-    return Delegate(pass_id, name, email, until, "asked", None)
+    return next(x for x in await delegates(office, who, stay) if x.id == pass_id)
 
 
 async def dismiss(office: Office, who: Who, stay: str, pass_id: str) -> Asked:

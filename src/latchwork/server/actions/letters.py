@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from latchwork.domain.effects import Notice
 from latchwork.domain.words import StayState
 from latchwork.server.actions import parcel, stays
+from latchwork.server.actions.changes import DelegateRow
 from latchwork.server.actions.office import Declined, Office
 from latchwork.server.actions.reminders import DELEGATED, OFFER, OPENED, OVERFLOW, REDIRECTED, REMINDER
 
@@ -37,20 +38,6 @@ class Addressee:
     email: str | None
     language: str
     unwanted: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Sent:
-    """Somebody whom a recipient sends."""
-
-    name: str
-    email: str | None
-    stay: str
-    until: datetime
-    state: str
-    n: int | None
-    digits: int | None
-    generation: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +85,16 @@ async def letter(office: Office, notice: str, kind: str, stay: str, person: str)
 async def _to_delegate(
     office: Office, notice: str, row: stays.Row, told: parcel.Parcel, pass_id: str
 ) -> Letter | NotSent:
-    """Their own code, and not the parcel's page: that is the recipient's."""
-    sent = await office.tables.one(_Sent, "delegate", pass_id)
-    if sent is None or sent.state != "live" or sent.until <= office.now():
+    """Their own code, and not the parcel's page: that is the recipient's. Where the wall has not heard of them yet,
+    a QR code alone."""
+    found = await office.tables.one(DelegateRow, "delegates", None, pass_id)
+    sent = found.shown(office) if found else None
+    if sent is None or sent.ticket is None:
         return NotSent("outdated")
-    if not sent.email or sent.n is None or not sent.digits or sent.generation is None:
+    if not sent.email:
         return NotSent("no_address")
-    pin = office.vault.digits(row.bank, sent.generation, pass_id, sent.n, sent.digits)
-    qr = office.vault.ticket(row.bank, pass_id, office.now() - timedelta(minutes=5), sent.until)
     owner = await office.tables.one(Addressee, "address", row.recipient)
-    theirs = replace(told, pin=pin, qr=qr, page="")
+    theirs = replace(told, pin=sent.digits, qr=sent.ticket, page="")
     language = owner.language if owner else "en"
     return Letter(notice, DELEGATED, sent.email, sent.name, theirs, language, _local(told, sent.until))
 

@@ -13,6 +13,8 @@ OPENED = "opened"
 """By staff, at the wall or from afar."""
 BATCH_MAX = 1_000
 KEPT_DAYS = 30
+UNHEARD = timedelta(minutes=1)
+"""So long a wall may take to answer before whom somebody sends gets a QR code alone."""
 """So long the name and address of somebody whom a recipient sent are kept after their time."""
 
 
@@ -33,4 +35,5 @@ async def tell_redirected(office: Office) -> None:
 async def tell_delegates(office: Office) -> None:
     now = office.now()
     await office.tables.do("tell_delegates", now)
+    await office.tables.do("tell_unheard", now, now - UNHEARD)
     await office.tables.do("forget_delegates", now - timedelta(days=KEPT_DAYS))

@@ -106,9 +106,10 @@ class Vault:
     def label(self, bank: str, generation: int, text: str) -> Lookup:
         return keys.label_lookup(self.code_key(bank, generation), text)
 
-    def ticket(self, bank: str, pass_id: str, not_before: datetime, not_after: datetime) -> str:
-        """The text of a QR code."""
-        return keys.sign_ticket(self._ticket_key, Ticket(BankId(bank), PassId(pass_id), not_before, not_after))
+    def ticket(self, bank: str, pass_id: str, not_before: datetime, not_after: datetime, of: str | None = None) -> str:
+        """The text of a QR code. `of`: by whose pass they are sent, for a wall that may not have heard of them."""
+        ticket = Ticket(BankId(bank), PassId(pass_id), not_before, not_after, PassId(of) if of else None)
+        return keys.sign_ticket(self._ticket_key, ticket)
 
     def link(self, stay: str) -> str:
         """The secret end of a parcel page's address. Nothing of it is stored: a stolen database opens no page."""

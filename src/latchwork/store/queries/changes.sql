@@ -4,20 +4,16 @@
 SELECT ask_once($1, $2, $3, $4, $5, $6, $7, $8) AS value
 
 -- name: delegates
--- Whom the recipient of a stay sends; nobody once it was given to somebody else.
-SELECT d.pass AS id, d.name, d.email, d.until, p.state, s.bank, p.n, p.digits, p.generation
+-- Whom the recipient of a stay sends, or ($2) one of them by pass; nobody once it was given to somebody else.
+SELECT d.pass AS id, d.name, d.email, d.until, s.bank, p.n, p.digits, p.generation,
+    CASE WHEN s.ended_at IS NOT NULL AND EXISTS (
+        SELECT FROM openings o WHERE o.stay = s.id AND o.pass = p.id AND o.opened_at IS NOT NULL
+    ) THEN 'used' ELSE p.state END AS state,
+    CASE WHEN s.ended_at IS NULL AND coalesce(guards_of(s.bank)::text, '[]') = '[]' THEN s.pickup_pass END AS own_pass
 FROM delegates d
 JOIN passes p ON p.id = d.pass
 JOIN stays s ON s.id = d.stay AND s.recipient IS NOT DISTINCT FROM d.recipient
-WHERE d.stay = $1 ORDER BY d.asked_at, d.pass
-
--- name: delegate
--- By pass, for the mail to a delegate.
-SELECT d.name, d.email, d.stay, d.until, p.state, p.n, p.digits, p.generation
-FROM delegates d
-JOIN passes p ON p.id = d.pass
-JOIN stays s ON s.id = d.stay AND s.recipient IS NOT DISTINCT FROM d.recipient
-WHERE d.pass = $1
+WHERE ($1::text IS NULL OR d.stay = $1) AND ($2::text IS NULL OR d.pass = $2) ORDER BY d.asked_at, d.pass
 
 -- name: redirect
 -- Calls it off here, and notes where it goes ($9) when that is done. Nothing where it is on its way already.

@@ -74,6 +74,17 @@ FROM noted
 ON CONFLICT DO NOTHING
 RETURNING true
 
+-- name: tell_unheard
+-- Those of whom the wall has not heard since $2: by a QR code alone, once; their code follows.
+INSERT INTO outbox (id, kind, stay, person, bank, epoch, seq, due_at)
+SELECT notice_id(s.bank, 0, 0, p.id, 'unheard'), 'delegated', s.id, p.id, s.bank, s.epoch, s.seq, $1
+FROM delegates d
+JOIN passes p ON p.id = d.pass AND p.state = 'asked'
+JOIN stays s ON s.id = d.stay AND s.recipient IS NOT DISTINCT FROM d.recipient AND s.state IN ('deposited', 'expired')
+WHERE d.told_at IS NULL AND d.email IS NOT NULL AND d.until > $1 AND d.asked_at <= $2
+ON CONFLICT DO NOTHING
+RETURNING true
+
 -- name: tell_redirected
 -- That it comes to another bank, once that bank expects it.
 WITH noted AS (

@@ -126,6 +126,7 @@ async def _values(office: Office, found: parcel.Parcel, token: str) -> dict[str,
     here = found.compartment
     doors = [Door(door.id, door.width_mm, door.height_mm, here=door.id == here) for door in found.doors]
     office, who, stay = await changes.by_link(office, token)
+    sent = await changes.delegates(office, who, stay)
     return {
         "parcel": found,
         "qr": drawn(found.qr) if found.qr else None,
@@ -134,7 +135,8 @@ async def _values(office: Office, found: parcel.Parcel, token: str) -> dict[str,
         "story": told(found.events, "recipient", found.zone),
         "here": f"/p/{token}",
         "actions": found.pin is not None or (found.state in COMING and found.drop_off_pin is None),
-        "delegates": await changes.delegates(office, who, stay),
+        "delegates": sent,
+        "unheard": {each.id: drawn(each.ticket) for each in sent if each.ticket and each.state == "asked"},
     }
 
 
