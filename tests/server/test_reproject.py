@@ -37,7 +37,7 @@ DAMAGE = (
     "DELETE FROM openings WHERE id = (SELECT min(id) FROM openings)",
     "DELETE FROM stay_entries WHERE seq % 2 = 0",
     "INSERT INTO stay_entries SELECT 'nobody', id, 1, 1 FROM banks",
-    "UPDATE passes SET state = 'revoked', n = NULL, seq = 900",
+    "UPDATE passes SET state = 'revoked', n = NULL, seq = 900 WHERE seq IS NOT NULL",
     "UPDATE instructions SET state = 'done', refusal = NULL WHERE state = 'refused'",
     "UPDATE instructions SET answered_at = now() WHERE state = 'done'",
     "UPDATE banks SET policy_version = 7, orders_last = 0",
@@ -66,6 +66,19 @@ def command(database: str, capsys: pytest.CaptureFixture[str]) -> Reproject:
 async def dump(store: PostgresStore) -> Dump:
     rows = {name: await store.fetch(f"SELECT to_jsonb(x)::text FROM {name} x ORDER BY 1") for name in TABLES}
     return {name: [json.loads(record[0]) for record in records] for name, records in rows.items()}
+
+
+async def damage_and_make_again(dsn: str) -> None:
+    async with await PostgresStore.connect(dsn) as store:
+        await store.fetch("UPDATE openings SET told_at = opened_at")
+        whole = await dump(store)
+        for statement in DAMAGE:
+            await store.fetch(statement)
+        assert await dump(store) != whole
+        async with Rebuild.connect(dsn) as database:
+            for bank in await database.banks(None, None):
+                assert (await reproject(database, bank, False, lambda: T0)).counts
+        assert await dump(store) == whole
 
 
 async def test_rows_are_made_again_and_administration_is_spared(database: str, command: Reproject) -> None:

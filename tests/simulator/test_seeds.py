@@ -1,5 +1,6 @@
 """Some dozens of worlds hold; the same seed is the same run, anywhere; and on the real stores it is that run too."""
 
+import asyncio
 import logging
 import os
 import subprocess
@@ -9,6 +10,8 @@ from collections.abc import Iterator
 from functools import partial
 
 import pytest
+from tests.server.clouds import hold_against_the_logs
+from tests.server.test_reproject import damage_and_make_again
 
 from latchwork.simulator.main import Told, play
 from latchwork.simulator.real_stores import RealStores
@@ -69,6 +72,11 @@ def test_a_seed_is_one_run_whatever_the_hash_seed() -> None:
 
 @pytest.mark.parametrize("seed", (1, 2, 4, 6))
 def test_the_real_stores_make_the_same_run(seed: int, database: str) -> None:
-    """SQLite and PostgreSQL, line by line what the stores in memory do: a contract test of a whole day."""
+    """SQLite and PostgreSQL, line by line what the stores in memory do: a contract test of a whole day.
+
+    And the rows that it leaves are those that `latchwork reproject` makes of its logs, also after they were damaged.
+    """
     real = held(play(seed, 0.25, stores=partial(RealStores, database)))
     assert real.digest == held(play(seed, 0.25, stores=partial(MemoryStores, False))).digest
+    asyncio.run(hold_against_the_logs(database))
+    asyncio.run(damage_and_make_again(database))

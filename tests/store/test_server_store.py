@@ -1,11 +1,14 @@
 """One contract for the cloud's stores, in memory and on PostgreSQL; and what only PostgreSQL can show."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.server.clouds import (
     Cloud,
     announcement,
@@ -18,6 +21,7 @@ from tests.server.clouds import (
     strays,
 )
 from tests.server.fake_bank import ORGANISATION, PARCEL, PARTY, PERSON, T0, FakeBank, adopt
+from tests.server.test_projections import CASES
 
 from latchwork.domain import entries as e
 from latchwork.domain.bank import About
@@ -35,6 +39,7 @@ from latchwork.domain.words import (
 from latchwork.server import projections
 from latchwork.store import rows
 from latchwork.store.changes import Topic
+from latchwork.store.memory import MemoryStore
 from latchwork.store.postgres import PostgresStore
 from latchwork.store.rows import (
     Announced,
@@ -49,6 +54,10 @@ from latchwork.store.rows import (
 )
 from latchwork.sync.codec import encode_entry
 from latchwork.sync.custody import Frontier, kept
+
+BODIES: list[e.Body] = [body for body, _ in CASES]
+AT_FIRST = [next(body for body in BODIES if isinstance(body, kind)) for kind in (e.Fitted, e.Expected, e.Wanted)]
+AFTERWARDS = [*(body for body in BODIES if not isinstance(body, e.Wanted)), e.Fitted((), (CompartmentId("07"),))]
 
 
 @pytest.fixture(params=["memory", "postgres"])
@@ -181,6 +190,31 @@ async def test_a_stay_that_is_given_to_somebody_else_and_moved_says_so(cloud: Cl
         assert await cloud.append(append_of(await welcomed(cloud, bank), bank, seq + 1)) is Appended.OK
     (row,) = await read(cloud, "stays")
     assert (row["recipient"], row["compartment"], row["deadline"], row["in_reach"]) == (PERSON, second, until, True)
+
+
+@given(
+    st.lists(st.sampled_from(AFTERWARDS), max_size=8).flatmap(
+        lambda bodies: st.tuples(st.just([*AT_FIRST, *bodies]), st.sets(st.integers(1, len(bodies) + len(AT_FIRST))))
+    )
+)
+def test_rows_do_not_depend_on_where_a_log_is_cut_into_batches(story: tuple[list[e.Body], set[int]]) -> None:
+    bodies, cuts = story
+
+    async def rows_after(ends: Iterable[int]) -> dict[str, Any]:
+        bank, store = FakeBank(), MemoryStore()
+        await enrol(store, bank)
+        for seq, body in enumerate(bodies):
+            await bank.write(encode_entry(e.Entry(bank.id, 1, seq, T0 + timedelta(seconds=seq), body)))
+        for end in ends:
+            assert await store.append(append_of(await welcomed(store, bank), bank, end)) is Appended.OK
+        made = {
+            name: await read(store, name) for name in ("stays", "stay_entries", "compartments", "openings", "passes")
+        }
+        open_tasks = [row for row in await read(store, "tasks") if row["closed_at"] is None]
+        return made | {"tasks": sorted((row["kind"], row["about"]) for row in open_tasks)}
+
+    one_by_one = asyncio.run(rows_after(range(1, len(bodies) + 1)))
+    assert asyncio.run(rows_after(sorted(cuts | {len(bodies)}))) == one_by_one
 
 
 async def test_an_announcement_is_made_once_per_key(cloud: Cloud) -> None:

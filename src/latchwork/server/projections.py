@@ -92,7 +92,7 @@ class _Page:
         self.compartments: dict[str, dict[str, Any]] = {}
         self.openings: dict[str, dict[str, Any]] = {}
         self.passes: dict[str, PassRow] = {}
-        self.answers: list[AnswerRow] = []
+        self.answers: dict[str, AnswerRow] = {}
         self.notices: list[NoticeRow] = []
         self.tasks: list[TaskRow] = []
         self.checks: list[CheckedRow] = []
@@ -143,7 +143,7 @@ class _Page:
             [CompartmentRow(**columns) for columns in self.compartments.values()],
             [OpeningRow(**columns) for columns in self.openings.values()],
             list(self.passes.values()),
-            self.answers,
+            list(self.answers.values()),
             self.notices,
             self.tasks,
             self.checks,
@@ -257,7 +257,7 @@ def _booted(page: _Page, body: e.Booted) -> None:
 
 def _fitted(page: _Page, body: e.Fitted) -> None:
     for fitting in body.compartments:
-        size = fitting.size
+        size, first = fitting.size, page.fittings.get(fitting.id, page)
         page.fittings[fitting.id] = FittingRow(
             page.bank,
             fitting.id,
@@ -266,8 +266,8 @@ def _fitted(page: _Page, body: e.Fitted) -> None:
             size.depth_mm,
             fitting.climate.value,
             fitting.reach_mm,
-            page.epoch,
-            page.seq,
+            first.epoch,  # of a door that is new: what happened to it in between is newer
+            first.seq,
             fitting.gate,
             fitting.shelf,
             fitting.behind,
@@ -285,20 +285,18 @@ def _adopted(page: _Page, body: e.Adopted) -> None:
 def _answered(page: _Page, body: e.Answered) -> None:
     refusal = body.refusal.value if body.refusal else None
     page.orders_last = max(page.orders_last, body.number)
-    page.answers.append(
-        AnswerRow(
-            body.instruction,
-            page.organisation,
-            page.bank,
-            body.number,
-            body.body_sha256,
-            refusal,
-            body.about,
-            page.epoch,
-            page.seq,
-            page.at,
-            page.now,
-        )
+    page.answers[body.instruction] = AnswerRow(
+        body.instruction,
+        page.organisation,
+        page.bank,
+        body.number,
+        body.body_sha256,
+        refusal,
+        body.about,
+        page.epoch,
+        page.seq,
+        page.at,
+        page.now,
     )
     if body.about is not None and refusal is not None:
         page.stay_entries.append(StayEntryRow(body.about, page.bank, page.epoch, page.seq))
@@ -328,21 +326,19 @@ def _pass_granted(page: _Page, body: e.PassGranted) -> None:
             drop_off_generation=grant.generation,
         )
         return
-    page.passes[grant.pass_id] = PassRow(
-        grant.pass_id,
-        page.bank,
-        grant.role.value,
-        grant.party,
-        grant.n,
-        grant.digits,
-        grant.generation,
-        grant.valid_until,
-        "live",
-        page.epoch,
-        page.seq,
-        grant.stay,
-        grant.recipient,
-        grant.daily,
+    had = page.passes.get(grant.pass_id)
+    if had is None or had.role is None:
+        had = PassRow(grant.pass_id, page.bank, grant.role.value, grant.party)._replace(
+            stay=grant.stay, recipient=grant.recipient, daily=grant.daily
+        )
+    page.passes[grant.pass_id] = had._replace(
+        n=grant.n,
+        digits=grant.digits,
+        generation=grant.generation,
+        valid_until=grant.valid_until,
+        state="live",
+        epoch=page.epoch,
+        seq=page.seq,
     )
 
 

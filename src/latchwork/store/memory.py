@@ -382,7 +382,8 @@ class MemoryStore:
             if held is None and grant.role is not None:
                 self.passes[grant.id] = {**grant._asdict(), "daily": bool(grant.daily)}
             elif held is not None and held["bank"] == grant.bank and _newer(held, grant.epoch, grant.seq):
-                new = {**grant._asdict(), "daily": held["daily"]} if grant.role is not None else {}
+                renewed = ("n", "digits", "generation", "valid_until") if grant.role is not None else ()
+                new = {column: getattr(grant, column) for column in renewed}
                 held.update(new, state=grant.state, epoch=grant.epoch, seq=grant.seq)
         self._answer(rows)
         for told in rows.notices:
