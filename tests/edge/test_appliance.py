@@ -5,11 +5,12 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -142,6 +143,40 @@ async def appliance(folder: Path) -> AsyncIterator[tuple[asyncio.subprocess.Proc
             if process.returncode is None:
                 process.kill()
             await process.wait()
+
+
+async def test_a_bank_that_cannot_begin_says_so_on_the_screen(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "identity.json").write_text("")
+    (tmp_path / "bank.toml").write_text(
+        f'[bank]\nserver = "http://127.0.0.1:9"\nstate = "state"\nkiosk = "127.0.0.1:{port}"\n'
+        '[[bus]]\ndriver = "kerong-cu16"\nport = "socket://127.0.0.1:9"\n'
+        '[[compartment]]\nid = "01"\nsize_mm = [380, 80, 640]\nchannel = 0\n'
+    )
+    environment = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "nobody")}
+    words = [str(LATCHWORK), "edge", str(tmp_path / "bank.toml")]
+    process = await asyncio.create_subprocess_exec(*words, env=environment, stderr=asyncio.subprocess.PIPE)
+    try:
+        async with asyncio.timeout(60), httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+            answer = None
+            while answer is None:
+                with suppress(httpx.TransportError):
+                    answer = await client.get("/")
+                await asyncio.sleep(0.05)
+            assert answer.status_code == 503 and "This wall is out of order" in answer.text
+            assert "state folder is not what was written there" in answer.text
+            assert (await client.get("/screen")).status_code == 404
+            assert (await client.get("/static/broken.js")).status_code == 200
+        process.terminate()
+        said = (await process.communicate())[1].decode()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == -signal.SIGTERM
+    assert said.count("\n") == 1 and said.startswith("latchwork edge: a file in the state")
 
 
 def fill(path: Path) -> None:

@@ -15,7 +15,7 @@ from latchwork.edge.climate import GAP_SECONDS, Climate, Zone
 from latchwork.edge.drivers.protocol import Fault
 from latchwork.edge.sensors.reading import Reading
 from latchwork.store import climate as store
-from latchwork.store.climate import KEEP_SECONDS, ClimateTable, Kept
+from latchwork.store.climate import KEEP_SECONDS, ClimateTable, Kept, Unkept
 
 T0 = datetime(2026, 3, 1, 8, tzinfo=UTC)
 ONE = CompartmentId("01")
@@ -145,6 +145,30 @@ def test_readings_are_bounded_in_time_and_number(tmp_path: Path, monkeypatch: py
     table.begin(Kept(StayId("s"), ONE, "a", 3))
     assert table.kept() == [Kept(StayId("s"), ONE, "a", 3)]
     table.close()
+
+
+async def test_a_disk_that_takes_nothing_costs_a_gap_and_no_second_summary(house: House, tmp_path: Path) -> None:
+    house.table.close()
+    house.table = ClimateTable(tmp_path / "later")
+    house.climate = Climate([house.zone], house.table, house.desk, lambda: house.now)
+    stay = house.desk.real.stored()
+    await house.minutes(2, 5.0)
+    with pytest.raises(Unkept):
+        house.climate.follow()
+    (tmp_path / "later").mkdir()
+    house.climate.follow()
+    await house.minutes(2, 6.0)
+    house.take_out(stay)
+    house.table._db.execute("PRAGMA query_only = ON")
+    for _ in range(2):
+        with pytest.raises(Unkept):
+            house.climate.follow()
+    assert not [x for x in house.desk.told if isinstance(x, c.SumUp)]
+    house.table._db.execute("PRAGMA query_only = OFF")
+    house.climate.follow()
+    house.climate.follow()
+    (summed,) = [x for x in house.desk.told if isinstance(x, c.SumUp)]
+    assert (summed.celsius_min, summed.seconds) == (6.0, 120)
 
 
 async def test_it_runs_and_a_sensor_that_fails_stops_nobody(house: House) -> None:

@@ -237,4 +237,18 @@ async def test_a_full_disk_uses_its_reserve_then_refuses_then_recovers(small_dis
     filler.unlink()
     await fill(journal, [b"after"])
     assert journal.size == size + 1 and not tight(journal)
+    journal._db.execute("PRAGMA query_only = ON")  # as a card that has become read-only
+    with pytest.raises(DiskFull):
+        await fill(journal, [b"lost"])
+    with pytest.raises(DiskFull):
+        journal.put_document("wall", 1, b"{}")
+    journal._db.execute("PRAGMA query_only = OFF")
+    await fill(journal, [b"after that"])
+    assert journal.size == size + 2
     journal.close()
+
+
+async def test_a_full_disk_without_a_reserve_is_told_as_one(small_disk: Path) -> None:
+    stuff(small_disk)
+    with pytest.raises(DiskFull, match="is full, or cannot be written"):
+        SqliteJournal(small_disk)

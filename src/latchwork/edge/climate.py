@@ -136,8 +136,10 @@ class Climate:
         known = {kept.stay: kept for kept in self._table.kept()}
         for stay, kept in sorted(known.items()):
             if here.get(stay) != (kept.compartment, kept.sensor):  # gone, or moved
-                self._sum_up(kept)
-                self._table.end(stay)
+                summary = self._summary(kept)
+                self._table.end(stay)  # before it is told: on a full disk it would be told again and again
+                if summary is not None:
+                    self._desk.tell(summary)
                 del known[stay]
         for stay, (compartment, sensor) in sorted(here.items()):
             if stay not in known:
@@ -153,27 +155,25 @@ class Climate:
                     if stay in bank.stays and bank.stays[stay].state in HERE:
                         yield stay, (x, zone.id)
 
-    def _sum_up(self, kept: Kept) -> None:
+    def _summary(self, kept: Kept) -> SumUp | None:
         zone = next((zone for zone in self._zones if zone.id == kept.sensor), None)
         until = self._second()
         read = self._table.readings(kept.sensor, kept.since, until)
         if zone is None or not read:
-            return
+            return None
         spans = [
             (min(following, at + GAP_SECONDS) - at, celsius)
             for (at, celsius), following in zip(read, [*(at for at, _ in read[1:]), until], strict=True)
         ]
         seconds = max(0, until - kept.since)
-        self._desk.tell(
-            SumUp(
-                kept.stay,
-                kept.compartment,
-                min(celsius for _, celsius in read),
-                max(celsius for _, celsius in read),
-                seconds,
-                sum(span for span, celsius in spans if not zone.keeps(celsius)),
-                max(0, seconds - sum(span for span, _ in spans)),
-            )
+        return SumUp(
+            kept.stay,
+            kept.compartment,
+            min(celsius for _, celsius in read),
+            max(celsius for _, celsius in read),
+            seconds,
+            sum(span for span, celsius in spans if not zone.keeps(celsius)),
+            max(0, seconds - sum(span for span, _ in spans)),
         )
 
     def _second(self) -> int:

@@ -91,6 +91,7 @@ class Desired:
     async def run(self) -> None:
         """Until another configuration was put in place. Then nobody has a turn any more: the bank has to begin anew."""
         while True:
+            self.come_up()  # where the disk was full at the beginning
             if await self._look():
                 return
             await asyncio.sleep(LOOK_SECONDS)
@@ -139,8 +140,9 @@ class Desired:
     def come_up(self) -> None:
         """The configuration that runs works: it is on trial no more."""
         trial = _tried(self._state)
-        if trial is not None and not trial.came_up and trial.failed is None:
-            _note(self._state, msgspec.structs.replace(trial, came_up=True))
+        if trial is not None and trial.version == self._edition.version and not trial.came_up and trial.failed is None:
+            with suppress(OSError):
+                _note(self._state, msgspec.structs.replace(trial, came_up=True))
 
 
 def judge(body: bytes, path: Path, running: Tables, bank: Bank, *, accepted: bool) -> None:

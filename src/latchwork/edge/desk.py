@@ -71,7 +71,8 @@ class EdgeDesk:
                 await self._loop.wake()
                 delay = self._loop.wake_in()
                 if self._photos and not self.bank.clock_doubted:
-                    self._photos.forget(self._loop.clock.now())
+                    with suppress(OSError):  # a disk that takes nothing: in an hour again
+                        self._photos.forget(self._loop.clock.now())
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(delay if delay is not None else WAKE_SECONDS_MAX, WAKE_SECONDS_MAX)):
                     await change.wait()

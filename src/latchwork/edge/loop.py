@@ -5,6 +5,7 @@ loop calls it from one place. It awaits only its ports and imports no asyncio, s
 pretend time.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -65,6 +66,8 @@ Heard = c.See | c.Elapse | c.SenseItems | c.SenseTamper | c.SenseBand | c.SumUp
 FULL_RETRY_SECONDS = 1.0
 """How soon a full disk is tried again."""
 
+
+log = logging.getLogger(__name__)
 
 WARN_SECONDS = 60
 ALARM_SECONDS = 600
@@ -157,6 +160,9 @@ class Loop:
             return self._put_off(command)
         self.bank, self.frontier = batch.bank, batch.frontier
         self._last_step_at = self.clock.monotonic()
+        if self._retry_at > float("-inf"):
+            self._retry_at = float("-inf")
+            log.warning("the disk takes entries again")
         if any(isinstance(body, Wanted) and body.debt_s is not None for body in batch.bodies):
             self._remote_at = self.clock.monotonic()
         await self._act(batch.bodies)
@@ -212,6 +218,8 @@ class Loop:
             await self.do(c.TrustClock(self._behind_s))
 
     def _put_off(self, command: Command) -> Decision:
+        if self._retry_at == float("-inf"):
+            log.error("nothing can be written, so nothing is opened: the disk is full, or broken")
         self._retry_at = self.clock.monotonic() + FULL_RETRY_SECONDS
         last = self._unwritten[-1] if self._unwritten else None
         if (

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sqlite3
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import httpx
+import msgspec
 import uvicorn
 
 from latchwork.domain.commands import GuardHere
@@ -26,6 +28,7 @@ from latchwork.edge.desired import Desired, fall_back
 from latchwork.edge.desk import EdgeDesk
 from latchwork.edge.keyring import Keyring
 from latchwork.edge.kiosk.app import LOOPBACK, Kiosk, kiosk_app
+from latchwork.edge.kiosk.broken import show_broken
 from latchwork.edge.link import Link
 from latchwork.edge.loop import Loop, Unfit
 from latchwork.edge.readers.supervisor import reader_of, supervise
@@ -35,6 +38,8 @@ from latchwork.edge.watchdog import READY, STOPPING, Watchdog, age_s
 from latchwork.store.climate import ClimateTable
 from latchwork.store.sqlite import DiskFull, JournalHeld, SqliteJournal
 from latchwork.sync.exchange import CODE_KEYS
+
+BROKEN_SECONDS = 20.0
 
 log = logging.getLogger("latchwork.edge")
 
@@ -52,6 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    config = None
     try:
         config = read_config(args.config)
         if args.check:
@@ -66,13 +72,23 @@ def run(args: argparse.Namespace) -> int:
         while _serve_one(args):
             log.warning("the bank begins anew with another configuration")
             args.guard, args.rotate_key = None, False  # said of the first beginning
-    except (BadConfig, JournalHeld, Unfit, identity.EnrolmentRefused, OSError) as error:
-        print(f"latchwork edge: {error}", file=sys.stderr)
-        return 1
+    except JournalHeld as error:
+        return _fail(str(error))
+    except (BadConfig, Unfit, DiskFull, identity.EnrolmentRefused, OSError) as error:
+        return _fail(str(error), config)
     except sqlite3.Error as error:
-        print(f"latchwork edge: the journal in {config.state} cannot be used: {error}", file=sys.stderr)
-        return 1
+        return _fail(f"the journal cannot be used: {error}", config)
+    except msgspec.MsgspecError as error:
+        return _fail(f"a file in the state folder is not what was written there: {error}", config)
     return 0
+
+
+def _fail(why: str, config: Config | None = None) -> int:
+    """As a service, show it to whoever stands there for a while. Then the service is started again."""
+    print(f"latchwork edge: {why}", file=sys.stderr, flush=True)
+    if config is not None and "NOTIFY_SOCKET" in os.environ:
+        show_broken(why, config.kiosk_host, config.kiosk_port, BROKEN_SECONDS)
+    return 1
 
 
 def _serve_one(args: argparse.Namespace) -> bool:

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from latchwork.domain.words import CompartmentId, StayId
 
@@ -24,6 +25,9 @@ CREATE TABLE IF NOT EXISTS kept (
 """
 
 
+_T = TypeVar("_T")
+
+
 class Unkept(Exception):
     """The disk took it not."""
 
@@ -39,11 +43,23 @@ class Kept:
 
 
 class ClimateTable:
-    """`folder` must be there. All but reading raises Unkept."""
+    """All but closing raises Unkept. On a full disk it is opened as soon as there is room."""
 
     def __init__(self, folder: Path) -> None:
-        self._db = sqlite3.connect(folder / "climate.sqlite", isolation_level=None)
-        self._db.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; {_SCHEMA}")
+        self._path = folder / "climate.sqlite"
+        self._opened: sqlite3.Connection | None = None
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        if self._opened is None:
+            db = sqlite3.connect(self._path, isolation_level=None)
+            try:
+                db.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; {_SCHEMA}")
+            except BaseException:
+                db.close()
+                raise
+            self._opened = db
+        return self._opened
 
     def note(self, sensor: str, at: int, celsius: float) -> None:
         def write() -> None:
@@ -62,21 +78,21 @@ class ClimateTable:
         self._keep(lambda: self._db.execute("DELETE FROM kept WHERE stay = ?", (stay,)))
 
     def kept(self) -> list[Kept]:
-        rows = self._db.execute("SELECT stay, compartment, sensor, since FROM kept ORDER BY stay")
+        rows = self._keep(
+            lambda: self._db.execute("SELECT stay, compartment, sensor, since FROM kept ORDER BY stay").fetchall()
+        )
         return [Kept(StayId(a), CompartmentId(b), c, d) for a, b, c, d in rows]
 
     def readings(self, sensor: str, since: int, until: int) -> list[tuple[int, float]]:
-        rows = self._db.execute(
-            "SELECT at, celsius FROM readings WHERE sensor = ? AND at >= ? AND at <= ? ORDER BY at",
-            (sensor, since, until),
-        )
-        return list(rows)
+        asked = "SELECT at, celsius FROM readings WHERE sensor = ? AND at >= ? AND at <= ? ORDER BY at"
+        return self._keep(lambda: self._db.execute(asked, (sensor, since, until)).fetchall())
 
     def close(self) -> None:
-        self._db.close()
+        if self._opened is not None:
+            self._opened.close()
 
-    def _keep(self, write: Callable[[], object]) -> None:
+    def _keep(self, work: Callable[[], _T]) -> _T:
         try:
-            write()
+            return work()
         except sqlite3.OperationalError as error:
             raise Unkept(str(error)) from None

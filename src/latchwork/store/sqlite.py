@@ -9,6 +9,7 @@ accepted log is staged that the bank lacks. What it wrote on its own, and was no
 """
 
 import fcntl
+import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -33,13 +34,17 @@ CREATE TABLE IF NOT EXISTS strays (
     epoch INTEGER NOT NULL, seq INTEGER NOT NULL, raw BLOB NOT NULL, nodes BLOB NOT NULL, PRIMARY KEY (epoch, seq)
 ) STRICT;
 """
-_NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE)
+_UNWRITABLE = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
+"""A disk that is full, has become read-only, or fails."""
 RESERVE_BYTES = 4 * 1024 * 1024
 """Kept free on the journal's disk, so that collections still work when it is full."""
 
 
+log = logging.getLogger(__name__)
+
+
 class DiskFull(Exception):
-    """The journal's disk has no room: nothing was written."""
+    """The journal's disk has no room, or takes nothing any more: nothing was written."""
 
 
 class JournalHeld(Exception):
@@ -73,10 +78,15 @@ class SqliteJournal:
             return _opened(path)
         except sqlite3.OperationalError as error:
             reserve = self._folder / "reserve"
-            if error.sqlite_errorcode not in _NO_ROOM or not reserve.exists():
+            if not _is_unwritable(error):
                 raise
-            reserve.unlink()
+            self._give_up(reserve)
+        try:
             return _opened(path)
+        except sqlite3.OperationalError as error:
+            if not _is_unwritable(error):
+                raise
+            raise DiskFull(f"the disk with {self._folder} is full, or cannot be written ({error})") from None
 
     @property
     def size(self) -> int:
@@ -110,8 +120,16 @@ class SqliteJournal:
             reserve = self._folder / "reserve"
             if not reserve.exists():
                 raise
-            reserve.unlink()
+            self._give_up(reserve)
             self._commit(write)
+
+    def _give_up(self, reserve: Path) -> None:
+        """Raises nothing: where it cannot be removed, nothing can be written either."""
+        try:
+            reserve.unlink()
+        except OSError:
+            return
+        log.error("the disk with %s is full: its reserve is in use, and nothing is put in", self._folder)
 
     def _commit(self, write: Callable[[], object]) -> None:
         try:
@@ -121,7 +139,7 @@ class SqliteJournal:
         except sqlite3.OperationalError as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
-            if error.sqlite_errorcode in _NO_ROOM:
+            if _is_unwritable(error):
                 raise DiskFull(str(error)) from None
             raise
 
@@ -254,9 +272,14 @@ class SqliteJournal:
             with path.open("wb") as file:
                 os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
         except OSError:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
             return False
         return True
+
+
+def _is_unwritable(error: sqlite3.OperationalError) -> bool:
+    return error.sqlite_errorcode & 0xFF in _UNWRITABLE  # the rest of it is which kind of each
 
 
 def _opened(path: Path) -> tuple[sqlite3.Connection, int]:
