@@ -13,9 +13,9 @@ OPENED = "opened"
 """By staff, at the wall or from afar."""
 BATCH_MAX = 1_000
 KEPT_DAYS = 30
+"""So long the name and address of somebody whom a recipient sent are kept after their time."""
 UNHEARD = timedelta(minutes=1)
 """So long a wall may take to answer before whom somebody sends gets a QR code alone."""
-"""So long the name and address of somebody whom a recipient sent are kept after their time."""
 
 
 async def remind(office: Office) -> None:
