@@ -241,6 +241,8 @@ async def test_an_operator_settles_what_a_person_must(database: str, tmp_path: P
             await page.goto(f"{place.url}/operator")
             await page.get_by_role("heading", name="1 thing needs somebody").wait_for()
             await shot(page, "operator-banks-tasks-1280")
+            await page.get_by_role("link", name="Door 07 opened without an order").click()
+            await page.get_by_text("Look inside, and say").wait_for()
             await page.goto(f"{place.url}/operator/stays/{coming}")
             await page.get_by_role("heading", name="What happened").wait_for()
             assert await page.get_by_text("without an order").count() == 0, "another door's task"

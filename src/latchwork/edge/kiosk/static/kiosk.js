@@ -91,7 +91,7 @@ function settle(before) {
 
 // A phone brings its own keys; on the wall ours are on the screen and the system's must stay away.
 function suitKeys() {
-  const small = matchMedia("(max-width: 44rem) and (max-height: 60rem)").matches;
+  const small = matchMedia("(max-width: 28rem) and (max-height: 60rem)").matches;
   for (const input of stage.querySelectorAll("[data-own-keys]")) input.inputMode = small ? "text" : "none";
 }
 

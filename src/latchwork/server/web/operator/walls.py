@@ -191,6 +191,7 @@ async def _door(office: Office, who: Who, bank_id: str, door: str, asked: str | 
         "door": compartment,
         "openings": await wall.openings(office, who, bank_id, door),
         "order": order if order and order.bank == bank_id else None,
+        "tasks": [task_told(x) for x in await tasks.tasks(office, who, bank_id) if x.about == door],
     }
 
 
