@@ -16,9 +16,19 @@ import asyncpg
 
 from latchwork.server import projections
 from latchwork.store.embedded import CannotStart, reach
+from latchwork.store.migrate import SchemaMismatch
 from latchwork.store.rebuild import Difference, Head, Rebuild, Stored
 from latchwork.store.rows import INT_MAX, Failed, Rows, Task
 
+_FAULTS = (
+    OSError,
+    ValueError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    CannotStart,
+    SchemaMismatch,
+    Failed,
+)
 TOLD_MAX = 20
 """Of each bank, so many rows that differ are told one by one."""
 
@@ -42,12 +52,9 @@ def run(args: argparse.Namespace) -> int:
     try:
         with reach(args.database) as dsn:
             return asyncio.run(_run(dsn, args.bank, args.organisation, args.check))
-    except asyncpg.UndefinedFunctionError:
-        why = "the database is an earlier version's, and the server of this one brings it up to date when it starts"
-    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError, CannotStart) as error:
-        why = str(error).removesuffix(".")
-    print(f"latchwork reproject: {why}.", file=sys.stderr)
-    return 2
+    except _FAULTS as error:
+        print(f"latchwork reproject: {str(error).removesuffix('.')}.", file=sys.stderr)
+        return 2
 
 
 async def _run(dsn: str, bank: str | None, organisation: str | None, check: bool) -> int:
@@ -61,8 +68,9 @@ async def _run(dsn: str, bank: str | None, organisation: str | None, check: bool
     if not found:
         print("latchwork reproject: there is no such bank.", file=sys.stderr)
         return 2
-    differ = sum(any(outcome.counts.values()) for outcome in found)
-    print(f"{len(found)} banks, {sum(outcome.entries for outcome in found)} entries; rows of {differ} banks differed.")
+    differ = sum(bool(outcome.counts) for outcome in found)
+    entries, done = sum(outcome.entries for outcome in found), "" if check or not differ else ", and were put right"
+    print(f"{len(found)} banks, {entries} entries; rows of {differ} banks differed{done}.")
     return int(any(outcome.wrong or (check and outcome.counts) for outcome in found))
 
 

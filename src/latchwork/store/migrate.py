@@ -15,6 +15,7 @@ from pathlib import Path
 import asyncpg
 
 from latchwork.store import roles
+from latchwork.store.lanes import Connection
 
 log = logging.getLogger(__name__)
 
@@ -79,9 +80,7 @@ async def migrate(dsn: str, folder: Path = SCHEMA) -> list[str]:
     """Applies what is missing and returns its names. Raises SchemaMismatch, MigrationFailed or roles.NoRoles."""
     known = migrations(folder)
     # A connection of its own: the lock belongs to the session, and a pool's connection may carry a short timeout.
-    connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
-        dsn, server_settings={"statement_timeout": "0"}
-    )
+    connection: Connection = await asyncpg.connect(dsn, server_settings={"statement_timeout": "0"})
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
         await connection.execute(
@@ -94,19 +93,32 @@ async def migrate(dsn: str, folder: Path = SCHEMA) -> list[str]:
             )
             """
         )
-        rows = await connection.fetch("SELECT number, name, sha256 FROM schema_migration ORDER BY number")
-        applied = [row for row in rows if row["number"] > 0]
-        _refuse_mismatch(known, applied)
-        missing = known[len(applied) :]
-        functions = folder / f"{FUNCTIONS}.sql"
-        if functions.exists() and (read := _read(0, functions)).sha256 not in {row["sha256"] for row in rows}:
-            missing.append(read)
+        missing = await _missing(connection, folder, known)
         await roles.make(connection)
         for migration in missing:
             await _apply(connection, migration)
         return [migration.name for migration in missing]
     finally:
         await connection.close()  # and with it the lock
+
+
+async def refuse_other(connection: Connection, folder: Path = SCHEMA) -> None:
+    """For who only uses a database. Raises SchemaMismatch unless it is as `migrate` leaves it."""
+    if await _missing(connection, folder, migrations(folder)):
+        raise SchemaMismatch(
+            "The database is an earlier version's. The server of this version brings it up to date when it starts."
+        )
+
+
+async def _missing(connection: Connection, folder: Path, known: Sequence[Migration]) -> list[Migration]:
+    rows = await connection.fetch("SELECT number, name, sha256 FROM schema_migration ORDER BY number")
+    applied = [row for row in rows if row["number"] > 0]
+    _refuse_mismatch(known, applied)
+    missing = [*known[len(applied) :]]
+    functions = folder / f"{FUNCTIONS}.sql"
+    if functions.exists() and (read := _read(0, functions)).sha256 not in {row["sha256"] for row in rows}:
+        missing.append(read)
+    return missing
 
 
 def _refuse_mismatch(known: Sequence[Migration], rows: Sequence[asyncpg.Record]) -> None:
@@ -128,7 +140,7 @@ def _refuse_mismatch(known: Sequence[Migration], rows: Sequence[asyncpg.Record])
             )
 
 
-async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", migration: Migration) -> None:
+async def _apply(connection: Connection, migration: Migration) -> None:
     try:
         async with connection.transaction():
             await connection.execute(migration.sql)

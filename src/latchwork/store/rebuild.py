@@ -14,6 +14,7 @@ import asyncpg
 
 from latchwork.store import roles
 from latchwork.store.lanes import Connection, lost
+from latchwork.store.migrate import refuse_other
 from latchwork.store.queries import load
 from latchwork.store.rows import AnswerRow, Failed, NoticeRow, Rows
 
@@ -55,11 +56,11 @@ class Rebuild:
     @classmethod
     @asynccontextmanager
     async def connect(cls, dsn: str) -> AsyncIterator[Self]:
-        """Raises asyncpg.PostgresError, OSError."""
-        connection: Connection = await asyncpg.connect(
-            dsn, timeout=10, server_settings={"role": roles.HOUSE, "search_path": "pg_temp, public"}
-        )
+        """Raises migrate.SchemaMismatch, asyncpg.PostgresError, OSError."""
+        connection: Connection = await asyncpg.connect(dsn, timeout=10)
         try:
+            await refuse_other(connection)
+            await connection.execute(f"SET ROLE {roles.HOUSE}; SET search_path = pg_temp, public")
             await connection.execute(_rebuild["make_room"])
             yield cls(connection)
         finally:
