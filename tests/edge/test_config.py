@@ -82,6 +82,7 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
         ("reach_mm = 900", "leaf = [0, 0]", "01 and 02 are both on channel 0 of bus 0"),
         ("reach_mm = 900", "item = [7, 0]", "02: there is no bus 7"),
         (LAST, LAST + ZONE.replace("[2, 8]", "[8, 2]"), "climate fridge: celsius = [8.0, 2.0] is no band"),
+        (LAST, LAST + ZONE.replace("[2, 8]", "[nan, 8]"), "climate fridge: celsius = [nan, 8.0] is no band"),
         (LAST, LAST + ZONE.replace('"02"', '"77"'), "climate fridge: 77: there is no such compartment"),
         (LAST, LAST + ZONE + ZONE.replace("fridge", "other"), "climate other: 02: another sensor watches it"),
         ("reach_mm = 900", '[[switch]]\nid = "back"\nchannel = 17', "02 and back are both on channel 17 of bus 0"),

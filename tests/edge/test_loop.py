@@ -394,3 +394,17 @@ async def test_a_technician_at_work_keeps_the_loop_at_rest(edge: Edge) -> None:
     await edge.pass_time(2 * 3600)
     await edge.pass_time(61)
     assert len(edge.bodies(e.LeftOpen)) == 1
+
+
+async def test_a_first_log_by_a_clock_that_cannot_be_right_is_in_time_once_the_server_has_spoken(edge: Edge) -> None:
+    for ahead in (timedelta(days=73 * 365), timedelta(days=-56 * 365)):
+        edge.time.wall_ahead = ahead
+        await edge.restart_alone()
+        now = T0 + timedelta(seconds=edge.time.seconds)
+        assert edge.loop.bank.at is not None and edge.loop.bank.at < now
+        edge.loop.hear_time(now)
+        await edge.loop.trust_clock()
+        assert edge.loop.bank.at == now and not edge.loop.bank.clock_doubted
+        edge.journal.close()
+        shutil.rmtree(edge.folder)
+        edge.open()

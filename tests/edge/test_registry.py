@@ -122,6 +122,15 @@ def test_what_cannot_be_is_said(bus: BusTable, says: str) -> None:
     assert says in str(caught.value)
 
 
+def test_a_line_has_one_owner_and_a_speed() -> None:
+    bus = BusTable("kerong-cu16", "/dev/ttyUSB0")
+    with pytest.raises(BadConfig, match="two buses are on /dev/ttyUSB0"):
+        wall_of([bus, BusTable("wkly", bus.port)], {})
+    for baud in (0, -9600):
+        with pytest.raises(BadConfig, match=f"baud = {baud} is no speed"):
+            wall_of([BusTable("kerong-cu16", bus.port, options={"baud": baud})], {})
+
+
 @pytest.mark.parametrize(
     ("damage", "says"),
     [

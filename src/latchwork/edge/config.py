@@ -311,7 +311,7 @@ def _checked(file: Tables, path: Path) -> Config:
 def _check_zones(zones: tuple[ZoneTable, ...], compartments: set[str]) -> None:
     watched: set[str] = set()
     for zone in zones:
-        if zone.celsius[0] >= zone.celsius[1]:
+        if not zone.celsius[0] < zone.celsius[1]:
             raise BadConfig(f"climate {zone.id}: celsius = {list(zone.celsius)} is no band")
         if sum(other.id == zone.id for other in zones) > 1:
             raise BadConfig(f"climate {zone.id} is there twice")

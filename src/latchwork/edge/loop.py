@@ -8,7 +8,7 @@ pretend time.
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from latchwork.domain import commands as c
@@ -75,6 +75,10 @@ ALARM_SECONDS = 600
 
 UNWRITTEN_MAX = 1000
 """Moves of doors kept apart while the disk is full; beyond, only where each door ended is kept."""
+
+FIRST_LOG, FIRST_LOG_MAX = datetime(2026, 1, 1, tzinfo=UTC), datetime(2060, 1, 1, tzinfo=UTC)
+"""A log that begins too early comes right when the time is confirmed, and one that begins too late never does: by an
+unconfirmed clock that cannot be right, it begins early."""
 
 AHEAD_MAX = timedelta(days=1)
 """A clock that no server has confirmed may be so far ahead of the last entry; beyond, it is not believed."""
@@ -201,7 +205,7 @@ class Loop:
         """
         at, now = self.bank.at, self.clock.now()
         if at is None:
-            return now
+            return now if self.clock.server_now() is not None or now < FIRST_LOG_MAX else FIRST_LOG
         since = timedelta(seconds=max(0.0, self.clock.monotonic() - self._last_step_at))
         if self.clock.server_now() is None and now - at > AHEAD_MAX + since:
             return at + since
@@ -290,6 +294,8 @@ class Loop:
             await self.do(command)
         parted = self.clock.parted_seconds()
         if parted is not None:
+            if not self.bank.clock_doubted:
+                log.warning("this machine's clock has jumped by %.0f s: nothing expires until it is confirmed", parted)
             await self.do(c.DoubtClock(parted))
         for opening, by in list(self._proof_by.items()):
             if self.clock.monotonic() >= by:

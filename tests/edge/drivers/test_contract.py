@@ -496,6 +496,8 @@ def test_it_drives_under_uvloop_too() -> None:
         ("/dev/null", (1, 1), "different addresses"),
         ("/dev/null", (256,), "different addresses"),
         ("/dev/null", (-1,), "different addresses"),
+        ("", (1,), "names no line"),
+        ("/dev/tty\0", (1,), "names no line"),
     ],
 )
 def test_a_bus_that_cannot_be_is_refused(name: str, port: str, boards: Sequence[int], says: str) -> None:

@@ -221,6 +221,8 @@ class SerialBus:
         self._dialect = dialect
         self._port = settings.port
         self._baud: int = settings.options["baud"]
+        if self._baud <= 0:
+            raise ValueError(f"baud = {self._baud} is no speed")
         self._local_echo: bool = settings.options.get("local_echo", False)
         self._turned = settings.turned
         self._numbers = numbers

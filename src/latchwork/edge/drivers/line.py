@@ -182,6 +182,8 @@ async def open_line(
 
 def gateway_in(port: str) -> tuple[str, int] | None:
     """Host and port of the gateway that `port` names; None if it is a device. Raises ValueError if it is neither."""
+    if not port or "\0" in port:
+        raise ValueError(f"port = {port!r} names no line")
     url = urlsplit(port)
     if url.scheme != _SOCKET:
         return None
