@@ -239,7 +239,7 @@ class Task(StrEnum):
     BLOCKED = "blocked"
     """Its time was over while nobody could collect it."""
     TOO_LATE = "too_late"
-    """It was gone before the wall heard that it was blocked, or for somebody else."""
+    """It was gone, or being taken, before the wall heard that it was blocked, or for somebody else."""
     RECOVERED = "recovered"
     """A controller began a new life: nobody can vouch for what was empty."""
     CLONED = "cloned"

@@ -133,8 +133,13 @@ async def test_blocked_moved_withdrawn_and_audited(database: str, tmp_path: Path
         await here.ask("POST", f"stays/{one}/unblock", 202)
         await here.becomes(one, "deposited")
         await here.tend()
-        await (await here.person(wall.pickup(one))).take()
+        ada = await here.person(wall.pickup(one))
+        await ada.shows("open")
+        await here.ask("POST", f"stays/{one}/block", 202)
+        task = (await here.tasks("too_late"))[one]
+        await ada.take()
         await here.becomes(one, "collected")
+        await here.ask("POST", f"tasks/{task['id']}/close", 204, json={"why": "She showed her passport."})
         await here.tasks()
 
 

@@ -64,8 +64,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "Keep it until a day and free it, give it to its right recipient, or take it out at the wall.",
     ),
     "too_late": (
-        "{stay} was gone before the wall heard that it was on hold, or for somebody else",
-        f"Its story says who took it out. {PERSON}",
+        "{stay} was gone, or its door open, before the wall heard that it was on hold, or for somebody else",
+        f"Its story says who was there. If it is still inside, ask once more. {PERSON}",
     ),
     "no_place": (
         "{stay}: no bank takes it",

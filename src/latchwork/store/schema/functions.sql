@@ -300,16 +300,17 @@ BEGIN
             WHERE s.id = i.about AND s.bank = r.bank AND s.seq IS NULL AND s.linked_to IS NULL AND i.kind = 'Expect'
                 AND NOT EXISTS (SELECT FROM waiting w WHERE w.stay = s.id)  -- it is queued for room, and not lost
                 AND r.refusal IS NOT NULL AND (_all OR r.bank = ANY (_good));
-            -- Kept from somebody who had taken it out before the wall heard of it.
+            -- Kept from somebody who had taken it out, or stood at its open door, before the wall heard of it.
             INSERT INTO tasks (id, bank, kind, about, detail, epoch, seq, opened_at)
             SELECT notice_id(i.bank, r.epoch, r.seq, i.id, 'too_late'), i.bank, 'too_late', s.id,
                 CASE WHEN x.asked ->> 'recipient' IS NULL THEN 'on hold' ELSE 'for somebody else' END, r.epoch, r.seq, r.heard_at
             FROM unnest(_answers) r
                 JOIN instructions i ON i.id = r.id AND i.bank = r.bank AND i.kind = 'Amend'
-                JOIN stays s ON s.id = i.about AND s.bank = i.bank AND s.ended_at IS NOT NULL,
+                JOIN stays s ON s.id = i.about AND s.bank = i.bank,
                 LATERAL (SELECT convert_from(i.body, 'UTF8')::jsonb -> 'Amend' AS asked) x
             WHERE (x.asked ->> 'recipient' IS NOT NULL OR x.asked ->> 'blocked' = 'true')
-                AND r.refusal = 'parcel_not_available' AND (_all OR r.bank = ANY (_good))
+                AND (r.refusal = 'busy' OR (r.refusal = 'parcel_not_available' AND s.ended_at IS NOT NULL))
+                AND (_all OR r.bank = ANY (_good))
             ON CONFLICT DO NOTHING;
             UPDATE passes p SET state = 'refused'
             FROM unnest(_answers) r JOIN instructions i ON i.id = r.id AND i.bank = r.bank
