@@ -92,9 +92,13 @@ async def test_a_recipient_follows_a_parcel_on_a_phone(database: str, tmp_path: 
             await page.get_by_role("heading", name="Collected").wait_for(timeout=30_000)
             assert await page.locator(".digits").count() == 0
             await shot(page, "parcel-collected-390")
-        async with looking(browser, PHONE, dark=True) as page:
+        async with looking(browser, PHONE, dark=True, refused=True) as page:
             await page.goto(await parcel_page(place, stay))
             await shot(page, "parcel-collected-dark-390")
+            await page.route("**/events", lambda route: route.fulfill(status=404))
+            await page.reload()
+            await page.get_by_role("alert").filter(has_text="may be out of date").wait_for()
+            await shot(page, "parcel-stale-dark-390")
 
 
 async def test_an_operator_watches_a_wall_and_opens_a_door(database: str, tmp_path: Path, chromium_path: str) -> None:

@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
             wall_of(config.buses, config.wiring, config.contacts, config.inputs)
             for reader in config.readers:
                 reader_of(reader)
-            print(f"{args.config}: {len(config.fittings)} compartments on {len(config.buses)} buses")
+            print(f"{args.config} makes sense. Compartments: {len(config.fittings)}. Buses: {len(config.buses)}.")
             return 0
         config.state.mkdir(parents=True, exist_ok=True)
         # Nobody noted that it came up: this process died with it.

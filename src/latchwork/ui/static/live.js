@@ -1,6 +1,8 @@
 // Keeps part of a page fresh: <div data-live="/some/events"> takes the html of each "html" event sent there.
 // The page stays whole and readable where this module does not run. What was unfolded stays so, and whoever does not see
-// the page hears its new headings and notices.
+// the page hears its new headings and notices. When no news can come in, the page says so in the words of data-stale.
+
+const PATIENCE_MS = 5000;
 
 const voice = document.createElement("p");
 voice.className = "unseen";
@@ -12,6 +14,20 @@ const texts = (place, which) => [...place.querySelectorAll(which)].map(text);
 
 for (const place of document.querySelectorAll("[data-live]")) {
   const source = new EventSource(place.dataset.live);
+  const stale = document.createElement("p");
+  stale.className = "lost";
+  stale.setAttribute("role", "alert");
+  place.before(stale);
+  let gone;
+  source.addEventListener("error", () => {
+    const patience = source.readyState === EventSource.CLOSED ? 0 : PATIENCE_MS;
+    gone ??= setTimeout(() => (stale.textContent = place.dataset.stale), patience);
+  });
+  source.addEventListener("open", () => {
+    clearTimeout(gone);
+    gone = undefined;
+    stale.textContent = "";
+  });
   source.addEventListener("html", (event) => {
     const held = document.activeElement?.id;
     const unfolded = texts(place, "details[open] > summary");
