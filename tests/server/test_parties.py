@@ -332,7 +332,7 @@ async def test_a_party_is_admitted_on_a_page_and_so_are_couriers_who_see_their_l
             await page.set_viewport_size(DESK)
             await shot(page, "collections-1280")
             await page.get_by_role("link", name="Usage").click()
-            statement = page.get_by_role("region", name="Blue").first
+            statement = page.get_by_role("group", name="Blue")
             assert [await x.inner_text() for x in await statement.locator("tbody tr .figure").all()] == ["1", "0"]
             assert await page.get_by_role("region", name="Green").count() == 0, "it used nothing"
             await page.get_by_text("Put in each day").wait_for()

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from playwright.async_api import Page
@@ -340,9 +341,19 @@ async def test_a_messy_spreadsheet_of_5000_twice(place: Town) -> None:
     assert [x["person"] for x in rows if x["outcome"] == "unchanged"] == [
         x["person"] for x in done["rows"] if x["outcome"] == "created"
     ]
+    for name in ("Quirin Zimmer", "Quirin Özil", "quirin oestreich"):
+        await place.ask("POST", "people", json={"name": name})
+    for typed in ("Özil", "OZIL", "oezil,quirin", "o’zil"):  # as it is, without the dots, spelled out, by hand
+        assert [x["name"] for x in await place.ask("GET", f"people?q={quote(typed)}")] == ["Quirin Özil"], typed
+    sorted_by_name = [x["name"] for x in await place.ask("GET", "people?q=quirin")]
+    assert sorted_by_name == ["quirin oestreich", "Quirin Özil", "Quirin Zimmer"]
+    seen: list[str] = []
+    while page := await place.ask("GET", f"people?after={seen[-1]}" if seen else "people"):
+        seen += [x["id"] for x in page]
+    assert len(seen) == len(set(seen)) == done["counts"]["created"] + 4, "whatever they are called, each is on one page"
     await place.wall.sync()
     listed = directory(place)
-    assert len(listed) == done["counts"]["created"] + 1
+    assert len(listed) == done["counts"]["created"] + 4
     assert all(set(x) == {"id", "name", "unit", "find"} and len(x["name"]) <= 10 for x in listed)
 
 

@@ -26,15 +26,19 @@ SELECT id, name, email, unit, site, language, external_id, kind, other_emails, p
 FROM people WHERE ($1::text IS NULL OR organisation = $1) AND id = $2
 
 -- name: people
--- Of whom each word is a part of something, after whom the last page ended with.
+-- Of whom each word (as sync.names.plain has it) is a part of something, after whom the last page ended with. An umlaut
+-- is found as its letter, too, and as two.
 SELECT id, name, email, unit, site, language, external_id, kind, other_emails, phones, contact, unwanted, created_at, away_until
 FROM people p WHERE p.organisation = $1
     AND NOT EXISTS (
         SELECT FROM unnest($3::text[]) word
-        WHERE strpos(lower(concat_ws(' ', p.name, p.unit, p.external_id, p.email, array_to_string(p.other_emails, ' '))), word) = 0
+        WHERE strpos(plain(concat_ws(
+            ' ', p.name, p.unit, p.external_id, p.email, array_to_string(p.other_emails, ' '),
+            replace(replace(replace(lower(p.name), 'ä', 'ae'), 'ö', 'oe'), 'ü', 'ue')
+        )), word) = 0
     )
-    AND ($4::text IS NULL OR (p.name, p.id) > (SELECT x.name, x.id FROM people x WHERE x.id = $4))
-ORDER BY p.name, p.id LIMIT $2
+    AND ($4::text IS NULL OR (plain(p.name), p.name, p.id) > (SELECT plain(x.name), x.name, x.id FROM people x WHERE x.id = $4))
+ORDER BY plain(p.name), p.name, p.id LIMIT $2
 
 -- name: looked_after
 SELECT id, name, email, unit, site, language, external_id, kind, other_emails, phones, contact, unwanted, created_at, away_until
