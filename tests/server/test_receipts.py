@@ -5,8 +5,10 @@ from pathlib import Path
 
 import asyncpg
 import httpx
+import pytest
 from tests.server.town import Town, town
 
+from latchwork.main import main
 from latchwork.sync import receipts
 from latchwork.sync.keys import read_sticker, sticker
 from latchwork.sync.notes import Key
@@ -63,6 +65,43 @@ async def test_everybody_with_a_stake_gets_the_same_receipt(database: str, tmp_p
         assert sticker(place.wall.id, key) in wall
         assert read_sticker(wall.split("<pre>")[1].split("</pre>")[0]) == key
         assert Key.read(wall.split("<code>")[1].split("</code>")[0].replace("&#43;", "+")) == log.witness
+
+
+async def test_a_log_is_downloaded_and_checked_without_us(
+    database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with town(database, tmp_path) as place:
+        await place.settle()
+        assert (await receipt(place, await place.deposit("LW-1"))).status_code == 200
+        (log,) = await place.ask("GET", f"banks/{place.bank}/logs")
+        assert (log["epoch"], log["key"]) == (1, place.wall.public.hex())
+        assert 0 < log["signed"] <= log["size"] == place.wall.journal.size
+        told = {"authorization": f"Bearer {place.token}"}
+        answer = await place.http.get(f"/api/v1/banks/{place.bank}/logs/1", headers=told)
+        assert answer.headers["content-disposition"] == f'attachment; filename="log-{place.bank[:8]}-1.jsonl"'
+        for other in ("2", "0", "x"):
+            await place.ask("GET", f"banks/{place.bank}/logs/{other}", 404)
+        await place.sign_in()
+        page = (await place.http.get(f"/operator/banks/{place.bank}/logs")).text
+        assert f"log-{place.bank[:8]}-1.jsonl" in page
+        assert f"latchwork/{place.bank}/1\n{log['signed']}\n" in page
+        assert (await place.http.get(f"/operator/banks/{place.bank}/logs/1")).text == answer.text
+        key, lines = place.wall.public.hex(), answer.text.splitlines(keepends=True)
+    assert len(lines) == 1 + log["signed"]
+    file = tmp_path / "log.jsonl"
+
+    def says(lines: list[str]) -> tuple[int, str]:
+        file.write_text("".join(lines), encoding="utf-8")
+        return main(["verify", "--log", str(file), "--key", key]), capsys.readouterr().out
+
+    status, said = says(lines)
+    assert status == 0
+    assert f"{log['signed']} entries, whole" in said
+    for bent in (lines[:-1], [*lines[:3], *lines[4:]], [*lines[:3], lines[4], lines[3], *lines[5:]]):
+        status, said = says(bent)
+        assert status == 1, said
+        assert "WRONG" in said
+    assert says(["{}\n"])[0] == says(lines[1:])[0] == says([lines[0], "?\n"])[0] == 2
 
 
 async def test_nobody_else_gets_one(database: str, tmp_path: Path) -> None:

@@ -212,6 +212,10 @@ RIGHTS: Final = (
     right(
         "see_looks", "See who looked at whom", (OWNER, MANAGER, AUDITOR), "GET people/{}/looks", "GET /operator/looks",
     ),
+    right(
+        "see_logs", "See how far walls have signed their logs, and download them", (OWNER, MANAGER, AUDITOR),
+        "GET banks/{}/logs", "GET banks/{}/logs/{}", "GET /operator/banks/{}/logs", "GET /operator/banks/{}/logs/{}",
+    ),
     right("see_erasures", "See receipts of erasures", (OWNER, MANAGER, AUDITOR), "GET erasures", "GET erasures/{}"),
     right("see_retention", "See how long what is kept", STAFF, "GET retention"),
     right("set_retention", "Say how long what is kept", (OWNER,), "PUT retention"),

@@ -1,6 +1,8 @@
 """Both copies of a bank's log, read from end to end and never written: for `latchwork verify`."""
 
 import asyncio
+import base64
+import binascii
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -14,8 +16,9 @@ from latchwork.store import roles
 from latchwork.store.embedded import reach
 from latchwork.store.lanes import Connection
 from latchwork.store.queries import load
-from latchwork.sync.audit import Row
+from latchwork.sync.audit import Row, read_log_head
 from latchwork.sync.codec import Unreadable, read_envelope
+from latchwork.sync.custody import Frontier
 
 PAGE_ROWS = 2000
 
@@ -59,6 +62,33 @@ def journal(folder: Path) -> list[Copy]:
         return [*logs, Copy(bank, epoch, rows, size, note=note, life=life if rows else None)]
     finally:
         db.close()
+
+
+def file(path: Path) -> Copy:
+    """A log that somebody took away. Raises OSError, and ValueError for what is none."""
+    with path.open("rb") as lines:
+        head = read_log_head(lines.readline())
+    key, note = bytes.fromhex(head.key), head.checkpoint.encode()
+    return Copy(head.bank, head.epoch, _Lines(path), None, key=key, note=note)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """Of a file too long to be held. The hashes beside each entry are made of what stands there."""
+
+    path: Path
+
+    def __iter__(self) -> Iterator[Row]:
+        with self.path.open("rb") as lines:
+            lines.readline()
+            frontier = Frontier()
+            for seq, line in enumerate(lines):
+                try:
+                    raw = base64.b64decode(line.rstrip(b"\n"), validate=True)
+                except binascii.Error:
+                    raise ValueError(f"{self.path}: entry {seq} is not base64") from None
+                frontier, nodes = frontier.append(raw)
+                yield Row(seq, raw, nodes)
 
 
 def _whose(rows: Iterable[Row]) -> tuple[str, int]:

@@ -33,6 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--journal", type=Path, metavar="FOLDER", help="the journal of a bank, on its controller")
     parser.add_argument("--database", metavar="DSN", help="the cloud's database, or the folder of an embedded one")
+    parser.add_argument("--log", type=Path, metavar="FILE", help="a wall's log as its operator downloads it")
     parser.add_argument("--bank", help="only this bank's logs in the database")
     parser.epilog = (
         "The key stands on the wall's sticker. Without it a receipt can only be consistent in itself. Journal and\n"
@@ -42,8 +43,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    if not (args.receipt or args.journal or args.database):
-        print("latchwork verify: name a receipt, a --journal or a --database.", file=sys.stderr)
+    if not (args.receipt or args.journal or args.database or args.log):
+        print("latchwork verify: name a receipt, a --log, a --journal or a --database.", file=sys.stderr)
         return 2
     try:
         keys = [_key(text) for text in args.key]
@@ -53,6 +54,10 @@ def run(args: argparse.Namespace) -> int:
             found = _receipt(args.receipt, keys)
             good = found is not None
             known += found.logs if found else ()
+        if args.log:
+            log = copies.file(args.log)
+            stated = [(each.bank, each.epoch, Stated("the receipt", each.size, each.root)) for each in known]
+            good = _tell_all("file", [log], keys, stated) and good
         if args.journal or args.database:
             good = _copies(args.journal, args.database, args.bank, keys, known) and good
     except sqlite3.Error as error:

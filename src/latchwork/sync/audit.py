@@ -7,7 +7,9 @@ roots that others know of it. Pure: rows come in, sentences go out.
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+import msgspec
 
 from latchwork.domain.words import BankId
 from latchwork.sync.codec import KIND_CHARACTERS_MAX, Unreadable, read_envelope
@@ -24,6 +26,25 @@ class Row(NamedTuple):
     nodes: bytes
     at: datetime | None = None
     kind: str | None = None
+
+
+class LogHead(msgspec.Struct, frozen=True):
+    """The first line of a log in a file; the others are its entries' bytes in base64, in their order."""
+
+    bank: str
+    epoch: int
+    key: str
+    """The device key that signed `checkpoint`, in hex."""
+    checkpoint: str
+    format: Literal["latchwork log 1"] = "latchwork log 1"
+
+
+def read_log_head(line: bytes) -> LogHead:
+    """Raises ValueError."""
+    try:
+        return msgspec.json.decode(line, type=LogHead)
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"the file is not a log: {error}") from None
 
 
 class Stated(NamedTuple):

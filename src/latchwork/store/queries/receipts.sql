@@ -17,3 +17,16 @@ JOIN openings o ON o.id = asked.opening AND o.bank = asked.bank AND o.epoch = as
 JOIN entries e ON e.bank = o.bank AND e.epoch = o.epoch AND e.seq > asked.seq AND e.seq <= o.seq
 JOIN banks b ON b.id = e.bank
 LIMIT $5
+
+-- name: logs_of
+-- A bank's logs, the newest first, and what was signed of each.
+SELECT g.epoch, coalesce(n.size, 0)::bigint AS size, coalesce(c.size, 0)::bigint AS signed, c.signed_at,
+    encode(c.key, 'hex') AS key, convert_from(c.note, 'UTF8') AS checkpoint
+FROM banks b
+CROSS JOIN generate_series(1, b.epoch) AS g (epoch)
+CROSS JOIN LATERAL (SELECT max(e.seq) + 1 AS size FROM entries e WHERE e.bank = b.id AND e.epoch = g.epoch) n
+LEFT JOIN checkpoints c ON c.bank = b.id AND c.epoch = g.epoch
+WHERE b.id = $1 ORDER BY g.epoch DESC
+
+-- name: entries_of_log
+SELECT seq, raw FROM entries WHERE bank = $1 AND epoch = $2 AND seq >= $3 AND seq < $4 ORDER BY seq
