@@ -5,6 +5,7 @@ import sys
 import tempfile
 import termios
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -452,6 +453,30 @@ async def test_it_waits_for_a_port_that_is_not_there_yet(name: str) -> None:
         await driver.close()
         await task
         await front.cut()
+
+
+async def test_a_line_that_floods_is_left_and_keeps_nobody_busy() -> None:
+    calls = 0
+
+    async def flood(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal calls
+        calls += 1
+        with suppress(ConnectionError):
+            while True:
+                writer.write(bytes(range(256)) * 256)
+                await writer.drain()
+
+    server = await asyncio.start_server(flood, "127.0.0.1", 0)
+    port = f"socket://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    driver = registry.find("kerong-cu16").driver(BusTable("kerong-cu16", port, (1,)))
+    readings: list[Reading] = []
+    task = asyncio.create_task(driver.run(readings.append))
+    await until(lambda: calls > 1)
+    await driver.close()
+    await task
+    server.close()
+    (loss,) = readings
+    assert isinstance(loss, BoardLost) and "16384 bytes and more" in loss.why
 
 
 async def test_cancelling_the_owner_lets_go_of_everything() -> None:

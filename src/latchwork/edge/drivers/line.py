@@ -23,6 +23,8 @@ SEND_S = 0.5
 UNDELIVERED_MS = 1_500
 """How long TCP may hold what the gateway has not confirmed. Longer, and an unlock could fire on somebody else."""
 HEARD_BYTES_MAX = 64
+FLOOD_BYTES = 16 * 1024
+"""Since one request. No bus is so fast: a gateway that is broken, or another's port, would keep the whole wall busy."""
 _SOCKET = "socket"
 
 F = TypeVar("F")
@@ -78,6 +80,7 @@ class Line(asyncio.Protocol, Generic[F]):
         self._on_frame = on_frame
         self._local_echo = local_echo
         self._echo = b""
+        self._flood = 0
         self._transport: asyncio.Transport | None = None
         self._hearing: Hearing[F] | None = None
         self.broken: str | None = None
@@ -90,6 +93,7 @@ class Line(asyncio.Protocol, Generic[F]):
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         self._decoder.reset()
+        self._flood = 0
         hearing = self._hearing = Hearing(wanted, asyncio.get_running_loop().create_future())
         self._echo = request if self._local_echo else b""
         self._write(request)
@@ -137,6 +141,10 @@ class Line(asyncio.Protocol, Generic[F]):
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
+        self._flood += len(data)
+        if self._flood > FLOOD_BYTES:
+            self.break_off(f"the line says {FLOOD_BYTES} bytes and more where a board says {HEARD_BYTES_MAX} at most")
+            return
         if self._echo:
             length = min(len(self._echo), len(data))
             # Whatever differs is no echo, and nothing after it is one.

@@ -20,6 +20,8 @@ from latchwork.edge.drivers.protocol import Fault
 
 CONNECT_S = 5.0
 LEAVE_S = 1.0
+TOPICS_MAX = 500
+"""Whose last words are kept: more than any device has."""
 KEEPALIVE_S = 10
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 # Seconds that a broker may keep a message for somebody who is away.
@@ -150,7 +152,8 @@ class Broker:
         try:
             async for message in client.messages:
                 topic, payload = str(message.topic), message.payload
-                self._said[topic] = payload
+                if topic in self._said or len(self._said) < TOPICS_MAX:
+                    self._said[topic] = payload
                 for question in self._questions:
                     if not question.answer.done() and question.wanted(topic, payload):
                         question.answer.set_result(payload)
