@@ -68,3 +68,11 @@ def test_a_simulation_of_nothing_does_not_say_that_everything_held(capsys: pytes
     for words in (["--seeds", "0"], ["--seeds", "-1"], ["--days", "-3"], ["--days", "nan"]):
         assert main(["sim", *words]) == 2
         assert "from 1" in capsys.readouterr().err
+
+
+def test_a_signer_without_a_terminal_says_what_it_lacks(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "latchwork.main", "sign", "--make", str(tmp_path / "guard.pem")]
+    result = subprocess.run(
+        command, stdin=subprocess.DEVNULL, start_new_session=True, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1 and "--passphrase-file" in result.stderr and "Traceback" not in result.stderr

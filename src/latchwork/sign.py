@@ -185,7 +185,10 @@ def _from_command(words: Sequence[str], text: bytes) -> bytes:
 def _passphrase(file: Path | None, *, twice: bool = False) -> bytes:
     if file is not None:
         return file.read_text(encoding="utf-8").strip().encode()
-    said = getpass.getpass("Passphrase: ")
-    if twice and getpass.getpass("Once more: ") != said:
-        raise NotDone("the two passphrases differ")
+    try:
+        said = getpass.getpass("Passphrase: ")
+        if twice and getpass.getpass("Once more: ") != said:
+            raise NotDone("the two passphrases differ")
+    except EOFError:
+        raise NotDone("nobody is there to say the passphrase: name its file with --passphrase-file") from None
     return said.encode()
