@@ -15,7 +15,6 @@ from latchwork.server import access
 from latchwork.server.actions import events, people, roster, tasks
 from latchwork.server.web import render, routes, story, verify
 from latchwork.server.web.operator import roster as roster_page
-from latchwork.server.web.operator import walls
 from latchwork.ui.words import Sentence, languages, words
 
 SERVER = Path(render.__file__).parents[1]
@@ -68,7 +67,7 @@ def in_tables() -> Iterator[str]:
     yield from (str(role) for role in access.ROLES)
     yield from (text for role, text in access.WORDS.items() if role in access.ROLES)
     yield from (text for pair in tasks.WORDS.values() for text in pair)
-    for table in (story.WORDS, walls.ASKED, roster_page.NAMES, people.CALLED, routes.TITLES):
+    for table in (story.WORDS, story.ASKED, roster_page.NAMES, people.CALLED, routes.TITLES):
         yield from table.values()
     yield from (*HOW, *tasks.DETAILS, *events.What, *get_args(people.Kind), *get_args(roster.What), *map(str, Purpose))
     yield from (routes.LOST, routes.AWAY, routes.BROKEN, routes.NOTHING)

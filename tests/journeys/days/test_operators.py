@@ -58,6 +58,11 @@ async def test_late_orders_meet_what_has_happened_meanwhile(database: str, tmp_p
             answer = await here.ask("GET", f"instructions/{order['instruction']}")
             assert answer["refusal"] in ("parcel_not_available", "already_here"), answer
 
+        told = await here.ask("GET", f"stays/{there}/timeline")
+        assert [x["asked"] for x in told if x["kind"] == "Answered"] == ["Amend"]
+        page = (await here.place.http.get((await here.stay(there))["page"])).text
+        assert "Asked to change it, the locker said no" in page and "with this code" not in page
+
         async def void() -> dict[str, Any] | None:
             answer = await here.ask("GET", f"instructions/{opened['instruction']}")
             return answer if answer["refusal"] else None

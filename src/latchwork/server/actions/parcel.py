@@ -135,9 +135,7 @@ _PLACED = frozenset({StayState.RESERVED, *stays.WAITING})
 
 def _local(event: stays.Event, at: datetime | None) -> stays.Event:
     assert at is not None
-    return stays.Event(
-        at, event.kind, event.compartment, event.reason, event.presumed, event.bank, event.epoch, event.seq
-    )
+    return replace(event, at=at)
 
 
 def grouped(digits: str) -> str:

@@ -147,7 +147,8 @@ class Brief:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of a stay's story: `kind` as the bank's log words it; (bank, epoch, seq) is where it stands there."""
+    """One line of a stay's story: `kind` as the bank's log words it; (bank, epoch, seq) is where it stands there.
+    `asked`: what the wall said no to, where `kind` is Answered."""
 
     at: datetime
     kind: str
@@ -157,6 +158,7 @@ class Event:
     bank: str | None = None
     epoch: int | None = None
     seq: int | None = None
+    asked: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +258,7 @@ class _EntryRow:
     epoch: int
     seq: int
     raw: bytes
+    asked: str | None
 
 
 def theirs(who: Who, new: NewStay) -> NewStay:
@@ -543,6 +546,7 @@ async def story(office: Office, row: Row) -> list[Event]:
                 found.bank,
                 found.epoch,
                 found.seq,
+                found.asked,
             )
         )
     for door in await office.tables.all(_Door, "openings_of_stay", ids, ENTRIES_MAX):

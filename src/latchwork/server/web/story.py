@@ -33,6 +33,14 @@ WORDS: Mapping[str, str] = {
     "PassRevoked": "A code was taken back",
     "Answered": "The locker said no",
 }
+ASKED: Mapping[str, str] = {
+    "Expect": "to expect it",
+    "Reserve": "for a compartment",
+    "Cancel": "to expect it no longer",
+    "Amend": "to change it",
+    "Extend": "for more time",
+}
+"""What an instruction asks of the wall."""
 FOR_RECIPIENTS = frozenset(
     {
         "Announced",
@@ -75,6 +83,8 @@ def told(events: Iterable[Event], audience: str, zone: tzinfo | None = None) -> 
 
 
 def _what(event: Event) -> str:
+    if asked := ASKED.get(event.asked or ""):
+        return tell("Asked {what}, the locker said no", what=tell(asked))
     text = tell(WORDS.get(event.kind, event.kind), door=event.compartment or "?")
     return tell("{what}, presumably", what=text) if event.presumed else text
 
@@ -82,6 +92,8 @@ def _what(event: Event) -> str:
 def _note(event: Event, audience: str) -> str:
     if event.kind not in NOTED or event.reason is None:
         return ""
+    if audience == "recipient" and (event.kind, event.reason) == ("Answered", "parcel_not_available"):
+        return ""  # its words are about a code that somebody typed
     try:
         return reader().reason(event.reason, audience).what
     except KeyError:

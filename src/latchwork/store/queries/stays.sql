@@ -58,8 +58,11 @@ WHERE ($1::text IS NULL OR s.organisation = $1) AND ($2::text IS NULL OR s.bank 
 ORDER BY changed_at DESC NULLS LAST, s.id LIMIT $4
 
 -- name: entries_of_stay
-SELECT e.bank, e.epoch, e.seq, e.raw FROM stay_entries x
+-- `asked`: of an answer, what the wall was asked.
+SELECT e.bank, e.epoch, e.seq, e.raw, i.kind AS asked FROM stay_entries x
 JOIN entries e ON e.bank = x.bank AND e.epoch = x.epoch AND e.seq = x.seq
+LEFT JOIN instructions i ON e.kind = 'Answered' AND i.bank = e.bank
+    AND i.id = convert_from(e.raw, 'UTF8')::jsonb -> 6 ->> 'instruction'
 WHERE x.stay = ANY ($1) ORDER BY e.at, e.epoch, e.seq LIMIT $2
 
 -- name: openings_of_stay

@@ -14,20 +14,12 @@ from latchwork.server.actions.office import LIST_MAX, Declined, Office, Who
 from latchwork.server.web.operator.session import Form, Operator, Seal
 from latchwork.server.web.operator.tasks import told as task_told
 from latchwork.server.web.render import AnyRequest, TheOffice, download, fresh, html, page
-from latchwork.server.web.story import told
+from latchwork.server.web.story import ASKED, told
 from latchwork.ui.wall import Door, columns
 
 REASONS = (Reason.CUSTOMER_HELP, Reason.INSPECTION, Reason.MAINTENANCE, Reason.EMERGENCY, Reason.OTHER)
 assert set(REASONS) == STAFF_REASONS
 STAYS_SHOWN = 100
-ASKED = {
-    "Expect": "to expect it",
-    "Reserve": "for a compartment",
-    "Cancel": "to expect it no longer",
-    "Amend": "to change it",
-    "Extend": "for more time",
-}
-"""What an instruction asks of the wall."""
 NOTE_CHARACTERS_MAX = 1000
 
 
