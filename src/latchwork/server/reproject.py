@@ -19,6 +19,7 @@ from latchwork.store.embedded import CannotStart, reach
 from latchwork.store.migrate import SchemaMismatch
 from latchwork.store.rebuild import Difference, Head, Rebuild, Stored
 from latchwork.store.rows import INT_MAX, Failed, Rows, Task
+from latchwork.sync.codec import Unreadable
 
 _FAULTS = (
     OSError,
@@ -99,8 +100,7 @@ class Outcome:
             lines.append(f"  and {more} more")
         for kind, entries in self.unread.items():
             lines.append(f"  {entries} entries of kind {kind} cannot be read by this version, and made no rows.")
-        kept = [difference for difference in self.differences if difference.shall is None]
-        if kept and self.unread and not check:
+        if self.counts and self.unread and not check:
             lines.append("  Rows that no entry explains were left: an entry that cannot be read may explain them.")
         return lines
 
@@ -161,7 +161,7 @@ class _Made:
                 self._step(stored)
             try:
                 await self._take(head.organisation, page)
-            except (Failed, projections.Incoherent):
+            except (Failed, Unreadable, projections.Incoherent):
                 for stored in page:
                     await self._take_alone(head.organisation, stored)
         if head.size and self._through != (head.epoch, head.size - 1):
@@ -181,6 +181,8 @@ class _Made:
     async def _take_alone(self, organisation: str, stored: Stored) -> None:
         try:
             await self._take(organisation, (stored,))
+        except Unreadable as error:
+            raise Broken(f"{stored.epoch}/{stored.seq} is {error}{_VERIFY}") from error
         except (Failed, projections.Incoherent) as error:
             await self._keep((stored,), projections.bare(organisation, stored.raw, b"", self._now, str(error)))
 

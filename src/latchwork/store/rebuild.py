@@ -60,7 +60,7 @@ class Rebuild:
         connection: Connection = await asyncpg.connect(dsn, timeout=10)
         try:
             await refuse_other(connection)
-            await connection.execute(f"SET ROLE {roles.HOUSE}; SET search_path = pg_temp, public")
+            await connection.execute(f"SET ROLE {roles.HOUSE}")
             await connection.execute(_rebuild["make_room"])
             yield cls(connection)
         finally:
@@ -136,4 +136,5 @@ class Rebuild:
             await self._connection.execute(_rebuild[f"mend_{table}"], bank, all_read)
         for table in ("tasks", "instructions"):
             await self._connection.execute(_rebuild[f"mend_{table}"])
-        await self._connection.execute(_rebuild["follow"])
+        for statement in ("look_at_what_is_there", "follow"):
+            await self._connection.execute(_rebuild[statement])

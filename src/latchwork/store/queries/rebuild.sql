@@ -2,7 +2,11 @@
 -- Here `public.` is what is there, and `pg_temp.` what entries say.
 
 -- name: make_room
--- Before the first bank.
+-- Before the first bank. As in functions.sql the planner is told to look rows up by key, until rows are compared.
+SET search_path = pg_temp, public;
+SET enable_seqscan = off;
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
 CREATE TEMP TABLE stays (LIKE public.stays INCLUDING DEFAULTS INCLUDING INDEXES);
 CREATE TEMP TABLE stay_entries (LIKE public.stay_entries INCLUDING INDEXES);
 CREATE TEMP TABLE compartments (LIKE public.compartments INCLUDING DEFAULTS INCLUDING INDEXES);
@@ -70,6 +74,9 @@ INSERT INTO pg_temp.answers SELECT a FROM unnest($1::answer_row[]) a
 INSERT INTO pg_temp.notices SELECT a FROM unnest($1::notice_row[]) a
 
 -- name: forget_differences
+SET LOCAL enable_seqscan = on;
+SET LOCAL enable_hashjoin = on;
+SET LOCAL enable_mergejoin = on;
 DELETE FROM pg_temp.differences
 
 -- name: differ_banks
@@ -254,6 +261,9 @@ UPDATE public.instructions i SET
     state = d.shall ->> 'state', refusal = d.shall ->> 'refusal', answered_at = (d.shall ->> 'answered_at')::timestamptz
 FROM pg_temp.differences d
 WHERE d.what = 'instructions' AND d.id = i.id AND i.answered_at IS NOT NULL
+
+-- name: look_at_what_is_there
+SET LOCAL search_path = public, pg_temp
 
 -- name: follow
 -- What was not heard before follows now. Who was erased is told nothing.

@@ -71,7 +71,9 @@ BEGIN
     PERFORM project_rows(
         _good, _stays, _stay_entries, _fittings, _removed, _compartments, _openings, _passes, _tasks, _checked
     );
-    PERFORM follow_rows(_good, _answers, _notices);
+    IF cardinality(_answers) + cardinality(_notices) > 0 THEN
+        PERFORM follow_rows(_good, _answers, _notices);
+    END IF;
     RETURN _statuses;
 END
 $$;
@@ -90,7 +92,7 @@ CREATE FUNCTION project_rows(
     _tasks        task_row[],
     _checked      checked_row[]
 ) RETURNS void
-LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+LANGUAGE plpgsql
 AS $$
 DECLARE
     _all bool := _good IS NULL;
@@ -250,7 +252,7 @@ $$;
 -- What follows from entries once: instructions are answered, and what was only asked for ends with them; people are to
 -- be told.
 CREATE FUNCTION follow_rows(_good text[], _answers answer_row[], _notices notice_row[]) RETURNS void
-LANGUAGE plpgsql SET search_path = public, pg_temp
+LANGUAGE plpgsql
 AS $$
 DECLARE
     _all bool := _good IS NULL;
