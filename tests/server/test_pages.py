@@ -123,6 +123,7 @@ async def test_an_operator_watches_a_wall_and_opens_a_door(database: str, tmp_pa
             await place.wall.sync()
             await page.locator("[data-doors] button.wall__door--occupied").nth(3).wait_for(timeout=30_000)
             await page.locator("details[open]").get_by_role("link", name="08").wait_for()
+            assert await page.evaluate("document.activeElement.textContent") == "As a list"
             await page.set_viewport_size(PHONE)
             await page.get_by_text("The wall's key, for its sticker").click()
             await page.get_by_text("countersigns as").wait_for()

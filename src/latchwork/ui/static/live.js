@@ -29,7 +29,7 @@ for (const place of document.querySelectorAll("[data-live]")) {
     stale.textContent = "";
   });
   source.addEventListener("html", (event) => {
-    const held = document.activeElement?.id;
+    const held = place.contains(document.activeElement) ? document.activeElement : null;
     const unfolded = texts(place, "details[open] > summary");
     const [title] = texts(place, "h1");
     const known = texts(place, "h1, h1 + .badge, .notice strong");
@@ -37,7 +37,11 @@ for (const place of document.querySelectorAll("[data-live]")) {
     for (const summary of place.querySelectorAll("summary")) {
       if (unfolded.includes(text(summary))) summary.parentElement.open = true;
     }
-    if (held) document.getElementById(held)?.focus();
+    if (held) {
+      const like = [...place.querySelectorAll(held.tagName)].filter((each) => each.id === held.id);
+      const same = held.id ? like[0] : like.find((each) => text(each) === text(held));
+      same?.focus({ preventScroll: true });
+    }
     document.title = document.title.replace(title, texts(place, "h1")[0]);
     const news = texts(place, "h1, h1 + .badge, .notice strong").filter((each) => !known.includes(each));
     if (news.length) voice.textContent = news.join(". ").replaceAll("..", ".");
