@@ -6,12 +6,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from tests.server.test_receipts import receipt
 from tests.server.town import Town, town
 
 from latchwork.domain.words import StayId
 from latchwork.server.actions import access, links
 from latchwork.server.actions.vault import LINKS_KEPT, MASTER, Unusable
 from latchwork.server.main import run
+from latchwork.sync import receipts
 from latchwork.sync.exchange import CODE_KEYS
 
 
@@ -32,6 +34,7 @@ async def test_a_wall_that_was_off_line_takes_the_next_key_and_old_codes_hold(da
     async with town(database, tmp_path) as before:
         await before.settle()
         old = await before.deposit("LW-before")
+        assert (await receipt(before, old)).status_code == 200
         old_pin, vault = pin(before, old), before.cloud.office.vault
         old_link, sealed, witness = vault.link(old), vault.lock("party x", b"theirs"), vault.witness
         one_time = (await before.sign_in_link()).rsplit("/", 1)[1]
@@ -64,6 +67,10 @@ async def test_a_wall_that_was_off_line_takes_the_next_key_and_old_codes_hold(da
         await place.wall.sync()
         for stay in (meanwhile, old):
             assert (await place.ask("GET", f"stays/{stay}"))["state"] == "collected"
+
+        proven = receipts.verify((await receipt(place, old)).content, [place.wall.public, office.vault.witness.public])
+        assert proven.logs[0].witness_checked, "countersigned anew, upon what the former key had signed"
+        assert await place.ask("GET", "tasks") == []
 
         later = office.now() + LINKS_KEPT + timedelta(days=1)
         assert office.vault.linked(old_link, later) is None, "what was mailed before does not hold for ever"

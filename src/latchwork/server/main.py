@@ -302,7 +302,7 @@ async def running(
         )
         await _reconcile(office, ledger, given.state)
         live = Live()
-        witness = Witness(store, vault.witness, vault.sign_as_witness, clock)
+        witness = Witness(store, vault.witness, vault.sign_as_witness, clock, vault.witnesses[:-1])
         exchange = Exchange(store, clock, witness.take, vault.code_keys)
         link = Link(store, exchange, clock, partial(partners.advise, office))
         work: list[Coroutine[Any, Any, None]] = [live.relay(store, topic) for topic in Topic]

@@ -34,11 +34,19 @@ class WitnessStore(Protocol):
 
 
 class Witness:
-    """`sign` signs with the private half of `key`."""
+    """`sign` signs with the private half of `key`. `former`: what it signed with before."""
 
-    def __init__(self, store: WitnessStore, key: Key, sign: Sign, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        store: WitnessStore,
+        key: Key,
+        sign: Sign,
+        clock: Callable[[], datetime],
+        former: Sequence[Key] = (),
+    ) -> None:
         self._store = store
         self._key = key
+        self._own = (key, *former)
         self._sign = sign
         self._clock = clock
         self._new: dict[Log, Signed] = {}
@@ -63,7 +71,7 @@ class Witness:
         for row in await self._store.checkpoints(list(batch)):
             try:
                 note = read_note(row.note)
-                signers(note, [self._key])
+                signers(note, self._own)
                 last[row.bank, row.epoch] = read_checkpoint(note.text)
             except BadNote as error:
                 await self._complain(batch.pop((row.bank, row.epoch)), f"what was countersigned last is {error}")
