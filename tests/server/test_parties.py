@@ -15,6 +15,8 @@ from tests.server.town import Town, town
 
 from latchwork.domain import commands as c
 from latchwork.domain.words import PassId, Reason, StayId
+from latchwork.server.actions import parties
+from latchwork.server.actions.office import Who
 from latchwork.sync import keys
 
 MONTH = f"{datetime.now(UTC):%Y-%m}"
@@ -267,6 +269,9 @@ async def test_a_usage_statement_by_month_wall_and_size(database: str, tmp_path:
             ("B-0", "2026-03-31 23:00:00", "2.5"),
         ]
         assert sum(float(x["compartment_hours"]) for x in things) == sum(r["compartment_hours"] for r in rows)
+        for party, names in ((None, {"Green"}), (green.party, {"Green"})):
+            told = await whole_statement(place, green, party)
+            assert {each.party_name for each in told} == names, "of all that it may know of: what is its own"
         for path_of_others in (f"{path}.csv", f"{path}/things.csv", path):
             await green.ask("GET", path_of_others, 404)
         for bad in ("since=2026-13", "since=2026-04&until=2026-03", "since=2020-01&until=2026-01"):
@@ -281,6 +286,15 @@ async def test_a_usage_statement_by_month_wall_and_size(database: str, tmp_path:
         blue.token, green.token = blue.keeper, green.keeper
         assert await blue.ask("GET", f"{path}?{march}") == rows
         await green.ask("GET", f"{path}?{march}", 404)
+
+
+async def whole_statement(place: Town, whose: Carrier, acts_as: str | None) -> list[parties.Used]:
+    """Of everybody, as the organisation that keeps a party, or as that party, is told."""
+    mine, whose.token = whose.token, whose.keeper
+    organisation = (await whose.ask("GET", "organisations"))[0]["id"]
+    whose.token = mine
+    who = Who("somebody", organisation, "Somebody", False, "owner" if acts_as is None else "carrier", acts_as)
+    return await parties.usage(place.cloud.office.acting(organisation, acts_as), who, None, MONTH, MONTH)
 
 
 async def table(whose: Carrier, path: str) -> list[dict[str, str]]:
