@@ -70,7 +70,14 @@ async def test_keys_that_the_server_hands_down_stand_with_the_identity_and_in_no
 
     talk = Talk(BANK, edge.loop, edge.journal, PUBLIC, DEVICE.sign, "boot", heed=heed)
     talk.hello(Challenge(b"nonce", edge.time.wall()), "test")
-    broken: tuple[object, ...] = ({"2": "short"}, {"2": "00"}, {}, ["x"])
+    broken: tuple[object, ...] = (
+        {"2": "short"},
+        {"2": "00"},
+        {},
+        ["x"],
+        {"1": NEW.hex(), "2": NEW.hex()},
+        {"2": NEW.hex()},
+    )
     for n, said in enumerate((*broken, {"1": OLD.hex(), "2": NEW.hex()}), 1):
         body = Document(CODE_KEYS, 2, json.dumps(said).encode())
         await talk.hear(Down(n, 1, 1, 0, EMPTY_ROOT, edge.time.wall(), None, (), (body,)))

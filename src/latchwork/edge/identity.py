@@ -15,6 +15,7 @@ from latchwork.sync.keys import enrol_text, rotation_text
 
 RETRY_SECONDS = 5.0
 CODE_KEY_BYTES = 32
+CODE_KEYS_MAX = 100
 _NEXT = "next.key"
 
 log = logging.getLogger(__name__)
@@ -131,6 +132,8 @@ def take_code_keys(state: Path, said: bytes) -> Identity:
         usable = all(len(bytes.fromhex(key)) == CODE_KEY_BYTES for key in keys.values())
     except (msgspec.MsgspecError, ValueError):
         keys, usable = {}, False
+    known = {} if who is None else {**who.older, who.generation: who.code_key}
+    usable = usable and len(keys) <= CODE_KEYS_MAX and keys == {**keys, **known}  # what is out is found by no other key
     if who is None or not usable or max(keys, default=0) < who.generation:
         raise OSError("the code keys that the server sent are none")
     newest = max(keys)
