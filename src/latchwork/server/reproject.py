@@ -132,9 +132,10 @@ async def reproject(database: Rebuild, bank: str, check: bool, clock: Callable[[
             outcome.counts = await made.compare()
             outcome.differences = await database.differences(TOLD_MAX)
         if outcome.counts and not check:
+            looked = made.through
             async with database.mending(bank) as head:
                 await made.follow(head)
-                await made.compare()
+                await made.compare(looked)
                 await database.mend(bank, not made.unread)
     except Broken as error:
         outcome.wrong = str(error)
@@ -147,7 +148,7 @@ class _Made:
 
     def __init__(self, database: Rebuild, bank: str, now: datetime) -> None:
         self._database, self._bank, self._now = database, bank, now
-        self._through = (0, -1)
+        self.through = (0, -1)
         self._policy_version, self._orders_last = 0, 0
         self.entries = 0
         self.unread: Counter[str] = Counter()
@@ -156,7 +157,7 @@ class _Made:
 
     async def follow(self, head: Head) -> None:
         """On to the end of the log. Raises Broken."""
-        while page := await self._database.entries(self._bank, self._through):
+        while page := await self._database.entries(self._bank, self.through):
             for stored in page:
                 self._step(stored)
             try:
@@ -164,14 +165,14 @@ class _Made:
             except (Failed, Unreadable, projections.Incoherent):
                 for stored in page:
                     await self._take_alone(head.organisation, stored)
-        if head.size and self._through != (head.epoch, head.size - 1):
+        if head.size and self.through != (head.epoch, head.size - 1):
             raise Broken(f"its log should end with entry {head.epoch}/{head.size - 1}{_VERIFY}")
 
     def _step(self, stored: Stored) -> None:
-        epoch, seq = self._through
+        epoch, seq = self.through
         if (stored.epoch, stored.seq) != (epoch, seq + 1) and (stored.epoch <= epoch or stored.seq != 0):
             raise Broken(f"an entry is missing before {stored.epoch}/{stored.seq}{_VERIFY}")
-        self._through = stored.epoch, stored.seq
+        self.through = stored.epoch, stored.seq
         self.entries += 1
 
     async def _take(self, organisation: str, page: Sequence[Stored]) -> None:
@@ -201,8 +202,8 @@ class _Made:
         if rows.policy_version is not None:
             self._policy_version = rows.policy_version
 
-    async def compare(self) -> Mapping[str, int]:
-        return await self._database.compare(self._bank, self._policy_version, self._orders_last, self._now)
+    async def compare(self, since: tuple[int, int] | None = None) -> Mapping[str, int]:
+        return await self._database.compare(self._bank, self._policy_version, self._orders_last, self._now, since)
 
 
 _VERIFY = ": `latchwork verify` says what is wrong with it"

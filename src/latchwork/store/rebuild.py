@@ -19,8 +19,6 @@ from latchwork.store.queries import load
 from latchwork.store.rows import AnswerRow, Failed, NoticeRow, Rows
 
 PAGE_ENTRIES = 2000
-ALIKE = ("stays", "stay_entries", "compartments", "openings", "passes")
-"""Tables that hold projections and that are compared row by row."""
 
 _rebuild = load("rebuild")
 
@@ -114,12 +112,18 @@ class Rebuild:
                 raise
             raise Failed(str(error)) from error
 
-    async def compare(self, bank: str, policy_version: int, orders_last: int, now: datetime) -> Mapping[str, int]:
-        """How many rows differ, by table."""
+    async def compare(
+        self, bank: str, policy_version: int, orders_last: int, now: datetime, since: tuple[int, int] | None = None
+    ) -> Mapping[str, int]:
+        """How many rows differ, by table. `since`: what was the same up to that entry is not compared once more."""
+        if since is not None:
+            await self._connection.execute(_rebuild["suspect"])
         await self._connection.execute(_rebuild["forget_differences"])
         await self._connection.execute(_rebuild["differ_banks"], bank, policy_version, orders_last)
-        for table in (*ALIKE, "instructions"):
+        for table in ("compartments", "passes", "stay_entries"):
             await self._connection.execute(_rebuild[f"differ_{table}"], bank)
+        for table in ("stays", "openings", "instructions"):
+            await self._connection.execute(_rebuild[f"differ_{table}"], bank, *(since or (None, None)))
         await self._connection.execute(_rebuild["differ_tasks"], bank, now)
         return dict(map(tuple, await self._connection.fetch(_rebuild["counts"])))
 
@@ -132,7 +136,7 @@ class Rebuild:
     async def mend(self, bank: str, all_read: bool) -> None:
         """Writes what differs. Rows that no entry explains go only where every entry could be read."""
         await self._connection.execute(_rebuild["mend_banks"])
-        for table in ALIKE:
+        for table in ("stays", "stay_entries", "compartments", "openings", "passes"):
             await self._connection.execute(_rebuild[f"mend_{table}"], bank, all_read)
         for table in ("tasks", "instructions"):
             await self._connection.execute(_rebuild[f"mend_{table}"])

@@ -16,12 +16,13 @@ CREATE TEMP TABLE tasks (LIKE public.tasks INCLUDING DEFAULTS INCLUDING INDEXES)
 CREATE TEMP TABLE answers (said answer_row);
 CREATE TEMP TABLE notices (said notice_row);
 -- `was` and `shall`: the columns that entries decide, NULL for a row that is not there or should not be.
-CREATE TEMP TABLE differences (what text, id text, was jsonb, shall jsonb)
+CREATE TEMP TABLE differences (what text, id text, was jsonb, shall jsonb);
+CREATE TEMP TABLE suspects (what text, id text)
 
 -- name: clear_room
 -- Before each bank.
 TRUNCATE pg_temp.stays, pg_temp.stay_entries, pg_temp.compartments, pg_temp.openings, pg_temp.passes, pg_temp.tasks,
-    pg_temp.answers, pg_temp.notices, pg_temp.differences
+    pg_temp.answers, pg_temp.notices, pg_temp.differences, pg_temp.suspects
 
 -- name: banks
 SELECT id FROM banks WHERE ($1::text IS NULL OR id = $1) AND ($2::text IS NULL OR organisation = $2) ORDER BY id
@@ -73,6 +74,10 @@ INSERT INTO pg_temp.answers SELECT a FROM unnest($1::answer_row[]) a
 -- name: keep_notices
 INSERT INTO pg_temp.notices SELECT a FROM unnest($1::notice_row[]) a
 
+-- name: suspect
+-- While the bank waits, only rows are compared that differed before, and those of which entries spoke since. ($2, $3)
+INSERT INTO pg_temp.suspects SELECT what, id FROM pg_temp.differences
+
 -- name: forget_differences
 SET LOCAL enable_seqscan = on;
 SET LOCAL enable_hashjoin = on;
@@ -102,7 +107,10 @@ FROM pg_temp.stays m FULL JOIN (SELECT * FROM public.stays WHERE bank = $1) s ON
                 AND EXISTS (SELECT FROM public.redirects r WHERE r.stay = m.id)
             THEN jsonb_build_object('state', s.state, 'reason', s.reason) ELSE '{}' END AS shall
 ) x
-WHERE was IS DISTINCT FROM shall AND (m.seq IS NOT NULL OR s.seq IS NOT NULL)
+WHERE ($2::int IS NULL OR (m.epoch, m.seq) > ($2, $3::bigint) OR coalesce(s.id, m.id) IN (
+        SELECT suspects.id FROM pg_temp.suspects WHERE what = 'stays'
+    ))
+    AND was IS DISTINCT FROM shall AND (m.seq IS NOT NULL OR s.seq IS NOT NULL)
     AND (s.id IS NOT NULL OR NOT EXISTS (SELECT FROM public.stays other WHERE other.id = m.id))
 
 -- name: differ_stay_entries
@@ -123,7 +131,10 @@ WHERE to_jsonb(c) IS DISTINCT FROM to_jsonb(m)
 INSERT INTO pg_temp.differences
 SELECT 'openings', coalesce(o.id, m.id), to_jsonb(o) - 'told_at', to_jsonb(m) - 'told_at'
 FROM pg_temp.openings m FULL JOIN (SELECT * FROM public.openings WHERE bank = $1) o ON o.id = m.id
-WHERE to_jsonb(o) - 'told_at' IS DISTINCT FROM to_jsonb(m) - 'told_at'
+WHERE ($2::int IS NULL OR (m.epoch, m.seq) > ($2, $3::bigint) OR coalesce(o.id, m.id) IN (
+        SELECT suspects.id FROM pg_temp.suspects WHERE what = 'openings'
+    ))
+    AND to_jsonb(o) - 'told_at' IS DISTINCT FROM to_jsonb(m) - 'told_at'
     AND (o.id IS NOT NULL OR NOT EXISTS (SELECT FROM public.openings other WHERE other.id = m.id))
 
 -- name: differ_passes
@@ -150,7 +161,10 @@ LEFT JOIN public.instructions i ON i.id = r.id, LATERAL (
         'refusal', r.refusal, 'answered_at', r.at
     ) AS shall
 ) x
-WHERE was IS DISTINCT FROM shall AND coalesce(i.bank, $1) = $1 AND (
+WHERE ($2::int IS NULL OR (r.epoch, r.seq) > ($2, $3::bigint) OR r.id IN (
+        SELECT suspects.id FROM pg_temp.suspects WHERE what = 'instructions'
+    ))
+    AND was IS DISTINCT FROM shall AND coalesce(i.bank, $1) = $1 AND (
     i.id IS NOT NULL
     OR NOT EXISTS (SELECT FROM public.instructions other WHERE other.bank = $1 AND other.number = r.number)
 )
