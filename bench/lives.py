@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bench import life
 from bench.pgbench import Pgbench
-from bench.race import free_port
+from latchwork.simulator.ports import free_port
 from latchwork.simulator.processes import LAUNCHER
 from latchwork.store.embedded import Embedded
 from latchwork.sync.keys import enrol_text

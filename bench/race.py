@@ -5,7 +5,6 @@ A simulated board in its own process opens the doors; nobody listens at the serv
 
 import asyncio
 import multiprocessing
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ import msgspec
 from bench.walls import SMALL, make_bank, on_disk
 from latchwork.edge.drivers.kerong_cu16 import codec
 from latchwork.edge.identity import Identity
+from latchwork.simulator.ports import free_port
 from latchwork.simulator.processes import LAUNCHER
 
 COURIERS = (2, 8)
@@ -152,11 +152,6 @@ def _wait_for(url: str, log: Path) -> None:
         except httpx.HTTPError:
             time.sleep(0.1)
     raise RuntimeError(f"nothing answers at {url}. {log} ends:\n{log.read_text()[-2000:]}")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def _couriers(n: int, rounds: int, kiosk: str, hands: str, courier: str, labels: list[str]) -> list[_Round]:

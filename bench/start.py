@@ -20,6 +20,7 @@ from bench.walls import BenchBank, MemoryJournal, make_bank
 from latchwork.domain import commands as c
 from latchwork.domain.words import OpeningId
 from latchwork.edge.watchdog import READY
+from latchwork.simulator.ports import free_port
 from latchwork.store.sqlite import SqliteJournal
 
 DOORS = 64
@@ -67,8 +68,7 @@ def _lay_down(folder: Path, bank: BenchBank, journal: MemoryJournal) -> None:
     kept = SqliteJournal(state)
     asyncio.run(kept.append(journal.raws, journal.nodes))
     kept.close()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     doors = "".join(
         f'[[compartment]]\nid = "{x.id}"\nsize_mm = [380, 80, 640]\nchannel = {channel}\n'
         for channel, x in enumerate(bank.loop.bank.compartments.values())

@@ -18,6 +18,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from latchwork.edge.watchdog import ALIVE, READY, STOPPING, Watchdog, age_s
+from latchwork.simulator.ports import free_port
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 LATCHWORK = Path(sys.executable).with_name("latchwork")
@@ -124,8 +125,7 @@ async def appliance(folder: Path) -> AsyncIterator[tuple[asyncio.subprocess.Proc
     key = Ed25519PrivateKey.generate().private_bytes_raw().hex()
     who = {"bank": "b" * 32, "device_key": key, "code_key": "c" * 64, "generation": 1, "name": "Attic"}
     (kept / "identity.json").write_text(json.dumps(who))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     (folder / "bank.toml").write_text(
         f'[bank]\nserver = "http://127.0.0.1:9"\nstate = "state"\nkiosk = "127.0.0.1:{port}"\n'
         '[[bus]]\ndriver = "kerong-cu16"\nport = "socket://127.0.0.1:9"\n'
@@ -146,8 +146,7 @@ async def appliance(folder: Path) -> AsyncIterator[tuple[asyncio.subprocess.Proc
 
 
 async def test_a_bank_that_cannot_begin_says_so_on_the_screen(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "identity.json").write_text("")
     (tmp_path / "bank.toml").write_text(

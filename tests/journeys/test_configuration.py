@@ -18,7 +18,7 @@ from tests.server.town import Town, town
 
 from latchwork.edge.config import BankTable, BusTable, CompartmentTable, Tables, read_tables, written
 from latchwork.edge.seal import Standing, edition
-from latchwork.server.ports import listen
+from latchwork.simulator.ports import free_port
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="ptys as Linux has them")
 
@@ -47,8 +47,7 @@ async def edge(path: Path, *words: str) -> AsyncIterator[asyncio.subprocess.Proc
 
 async def test_what_is_asked_for_is_run_or_refused_with_a_reason(database: str, tmp_path: Path) -> None:
     path = tmp_path / "bank.toml"
-    with listen("127.0.0.1", 0, "kiosk", "kiosk") as free:
-        kiosk = free.getsockname()[1]
+    kiosk = free_port()
     async with kerong_wall(tmp_path) as (_, front), town(database, tmp_path / "cloud") as place:
         await place.settle()
         invited = await place.ask("POST", "banks", json={"site": place.site, "name": "Cellar"})

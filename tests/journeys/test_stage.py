@@ -14,7 +14,8 @@ import httpx
 import pytest
 from tests.journeys.processes import COMMAND, ROOT, environment, latchwork, living, wait_until
 
-from latchwork.simulator.stage import HOST, Ports
+from latchwork.simulator.ports import HOST
+from latchwork.simulator.stage import Ports
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 

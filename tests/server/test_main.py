@@ -24,6 +24,7 @@ from tests.server.town import town
 from latchwork.server.actions.vault import Unusable, Vault, open_vault
 from latchwork.server.mail import BadSetting
 from latchwork.server.main import TOKEN_FILE, settings
+from latchwork.simulator.ports import free_port
 from latchwork.store.embedded import Embedded
 
 
@@ -45,11 +46,6 @@ def server(*words: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
         process.wait()
         assert process.stdout is not None
         process.stdout.close()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 def until(what: Any, seconds: float = 120) -> Any:

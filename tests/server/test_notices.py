@@ -320,7 +320,7 @@ def test_nobody_adds_a_header_to_a_mail() -> None:
 
 
 async def test_a_mail_server_that_cannot_encrypt_gets_no_mail_and_no_password() -> None:
-    heard = b""
+    heard, gone = b"", asyncio.Event()
 
     async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal heard
@@ -329,11 +329,14 @@ async def test_a_mail_server_that_cannot_encrypt_gets_no_mail_and_no_password() 
             heard += line
             writer.write(b"250 fine\r\n")
         writer.close()
+        await writer.wait_closed()
+        gone.set()
 
     async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
         url = f"smtp://user:secret@127.0.0.1:{server.sockets[0].getsockname()[1]}?tls=starttls"
         with pytest.raises(Undelivered, match="STARTTLS"):
             await SmtpMailer(url).send(compose(letter(), "Lockers <lockers@example.org>", T0))
+        await gone.wait()
     assert heard.startswith(b"EHLO")
     assert b"AUTH" not in heard
     assert b"MAIL" not in heard

@@ -1,6 +1,7 @@
 """A whole cloud on free ports with one bank that is driven by hand: real PostgreSQL, HTTP, WebSocket and SMTP."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -216,9 +217,9 @@ async def town(
     inner_hosts: frozenset[str] = frozenset(),
 ) -> AsyncIterator[Town]:
     sock = listen("127.0.0.1", 0, "test", "test")
-    url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-    mails = _free_ports() if mail else None
-    smtp = f"smtp://127.0.0.1:{mails[0]}" if mails else None
+    url = _address("http", sock)
+    mails = [listen("127.0.0.1", 0, "test", "test") for _ in range(2)] if mail else []
+    smtp, mail_url = (_address("smtp", mails[0]), _address("http", mails[1])) if mails else (None, "")
     given = Settings(
         "127.0.0.1",
         0,
@@ -232,9 +233,10 @@ async def town(
     )
     tasks = []
     if mails:
-        tasks.append(asyncio.create_task(catcher.serve("127.0.0.1", mails[0], "127.0.0.1", mails[1], folder / "mails")))
+        tasks.append(asyncio.create_task(catcher.serve(mails[0], mails[1], folder / "mails")))
     async with AsyncExitStack() as stack:
-        stack.enter_context(sock)
+        for each in (sock, *mails):
+            stack.enter_context(each)
         cloud = await stack.enter_async_context(running(given, await make_login(database), database, clock))
         await _greet_first(cloud.office, folder)
         server = Server(
@@ -244,7 +246,7 @@ async def town(
         root = (folder / TOKEN_FILE).read_text().strip()
         async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_S) as client:
             try:
-                yield Town(cloud, url, client, root, mail_url=f"http://127.0.0.1:{mails[1]}" if mails else "")
+                yield Town(cloud, url, client, root, mail_url=mail_url)
             finally:
                 cloud.live.end()
                 server.should_exit = True
@@ -255,6 +257,5 @@ async def town(
                         await task
 
 
-def _free_ports() -> tuple[int, int]:
-    with listen("127.0.0.1", 0, "a", "a") as one, listen("127.0.0.1", 0, "b", "b") as other:
-        return one.getsockname()[1], other.getsockname()[1]
+def _address(scheme: str, sock: socket.socket) -> str:
+    return f"{scheme}://127.0.0.1:{sock.getsockname()[1]}"

@@ -13,6 +13,7 @@ import email.policy
 import re
 import secrets
 import signal
+import socket
 import sys
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -177,27 +178,19 @@ def catcher_app(shelf: Shelf) -> Litestar:
     return Litestar(handlers, openapi_config=None, logging_config=None)
 
 
-async def serve(smtp_host: str, smtp_port: int, http_host: str, http_port: int, folder: Path) -> None:
-    """Until cancelled. Raises PortTaken."""
+async def serve(mails: socket.socket, pages: socket.socket, folder: Path) -> None:
+    """Until cancelled. `mails` and `pages` listen already."""
     shelf, loop = Shelf(folder), asyncio.get_running_loop()
     taker = _Taker(shelf)
-    mails = listen(smtp_host, smtp_port, "The mail catcher", "--smtp")
-    pages = None
+    smtp = await loop.create_server(
+        lambda: SMTP(taker, hostname="latchwork", data_size_limit=MAIL_BYTES_MAX, enable_SMTPUTF8=True, loop=loop),
+        sock=mails,
+    )
+    config = uvicorn.Config(catcher_app(shelf), log_level="warning", lifespan="off", timeout_graceful_shutdown=1)
     try:
-        pages = listen(http_host, http_port, "The mail catcher's page", "--http")
-        smtp = await loop.create_server(
-            lambda: SMTP(taker, hostname="latchwork", data_size_limit=MAIL_BYTES_MAX, enable_SMTPUTF8=True, loop=loop),
-            sock=mails,
-        )
-        config = uvicorn.Config(catcher_app(shelf), log_level="warning", lifespan="off", timeout_graceful_shutdown=1)
-        try:
-            await Server(config).serve(sockets=[pages])
-        finally:
-            smtp.close()
+        await Server(config).serve(sockets=[pages])
     finally:
-        mails.close()
-        if pages is not None:
-            pages.close()
+        smtp.close()
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -212,8 +205,12 @@ def run(args: argparse.Namespace) -> int:
         assert work is not None
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, work.cancel)
-        with contextlib.suppress(asyncio.CancelledError):
-            await serve(*_place(args.smtp), *_place(args.http), args.folder)
+        with (
+            listen(*_place(args.smtp), "The mail catcher", "--smtp") as mails,
+            listen(*_place(args.http), "The mail catcher's page", "--http") as pages,
+            contextlib.suppress(asyncio.CancelledError),
+        ):
+            await serve(mails, pages, args.folder)
 
     try:
         asyncio.run(until_told())

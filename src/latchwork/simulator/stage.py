@@ -24,10 +24,10 @@ import msgspec
 
 from latchwork.simulator.clients import Api, Refused, Unseen, seen
 from latchwork.simulator.news import News
+from latchwork.simulator.ports import HOST, free_port
 from latchwork.simulator.processes import Child, Failed, Part
 from latchwork.simulator.scenery import CAMPUS, LOBBY, LOCKS_PER_BOARD, DemoWall, write_config
 
-HOST = "127.0.0.1"
 PORTS: Mapping[str, tuple[str, int, str]] = {
     "server": ("LATCHWORK_PORT", 8080, "the server's API and pages"),
     "lobby": ("LATCHWORK_LOBBY_PORT", 8081, "the kiosk of the bank in the lobby"),
@@ -91,9 +91,7 @@ class Ports:
     @classmethod
     def free(cls) -> "Ports":
         """Ports that nobody uses at this moment."""
-        with ExitStack() as stack:
-            listeners = [stack.enter_context(socket.create_server((HOST, 0))) for _ in PORTS]
-            return cls({name: each.getsockname()[1] for name, each in zip(PORTS, listeners, strict=True)})
+        return cls({name: free_port() for name in PORTS})
 
     def check(self) -> None:
         """Raises CannotRun, naming every port that is taken and the setting that moves it."""

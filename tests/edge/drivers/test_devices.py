@@ -4,7 +4,6 @@ A story is told of all of them at once, which takes as long as of the slowest.
 """
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from latchwork.simulator.boards.device_web import Site, WebFront, esphome_app, s
 from latchwork.simulator.boards.devices import Esphome, Relays, Shelly, Tasmota
 from latchwork.simulator.boards.front import LiveWall
 from latchwork.simulator.boards.wall import Wall
+from latchwork.simulator.ports import free_port
 
 FAMILIES = ("shelly", "tasmota", "esphome")
 BROKER = """
@@ -59,10 +59,7 @@ Broker = tuple[str, int]
 
 
 def broker_in(folder: Path) -> iotcore.Broker:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        config = BROKER.format(port=free.getsockname()[1])
-    (folder / "broker.toml").write_text(config)
+    (folder / "broker.toml").write_text(BROKER.format(port=free_port()))
     return iotcore.Broker(config_path=str(folder / "broker.toml"))
 
 
