@@ -67,9 +67,9 @@ def test_codes_are_those_of_rfc_6238() -> None:
 )
 def test_what_everybody_tries_first_is_no_password(weak: str) -> None:
     with pytest.raises(Declined) as told:
-        passwords.check(weak, EMAIL, "Grace Hopper")
+        passwords.check(None, weak, EMAIL, "Grace Hopper")
     assert told.value.reason == "weak_password"
-    passwords.check(GOOD, EMAIL, "Grace Hopper")
+    passwords.check(None, GOOD, EMAIL, "Grace Hopper")
 
 
 async def test_passwords_are_kept_at_a_price(real_hasher: PasswordHasher) -> None:

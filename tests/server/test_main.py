@@ -163,6 +163,7 @@ def test_a_database_that_has_no_such_name_is_a_sentence(postgres_dsn: str, tmp_p
         ({"LATCHWORK_PORT": "eighty"}, "LATCHWORK_PORT"),
         ({"LATCHWORK_PORT": "70000"}, "LATCHWORK_PORT"),
         ({"LATCHWORK_PUBLIC_URL": "lockers.example"}, "LATCHWORK_PUBLIC_URL"),
+        ({"LATCHWORK_BREACHED_PASSWORDS": "/none"}, "LATCHWORK_BREACHED_PASSWORDS"),
         ({"LATCHWORK_REQUESTS_PER_MINUTE": "-1"}, "LATCHWORK_REQUESTS_PER_MINUTE"),
         ({"LATCHWORK_DATABASE_URL": "postgresql://db.example.org/x"}, "LATCHWORK_DATABASE_URL: end it with"),
         ({"LATCHWORK_DATABASE_URL": "postgresql://192.0.2.1/x?sslmode=prefer"}, "sslmode=verify-full"),

@@ -98,6 +98,8 @@ class Settings:
     security_contact: str | None = None
     """Whom to tell of a weakness: a mailto: or https: address for security.txt."""
     requests_per_minute: int = REQUESTS_PER_MINUTE
+    breached: Path | None = None
+    """A list of breached passwords, see `actions.breaches`."""
     inner_hosts: frozenset[str] = frozenset()
     """Names of our own network that single sign-on may ask."""
 
@@ -119,6 +121,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  LATCHWORK_MAIL_FROM           sender of mails, such as Lockers <lockers@example.org>\n"
         "  LATCHWORK_INNER_HOSTS         names inside your network that single sign-on may ask, with commas between\n"
         "  LATCHWORK_REQUESTS_PER_MINUTE  of one token, account or link at one process (30000; 0 is no limit)\n"
+        "  LATCHWORK_BREACHED_PASSWORDS  a list of breached passwords, by SHA-1 and sorted\n"
         "  LATCHWORK_LOG                 text, or json: an object a line\n"
         "  LATCHWORK_SECURITY_CONTACT    mailto: or https: address for /.well-known/security.txt\n"
     )
@@ -141,6 +144,9 @@ def settings(args: argparse.Namespace, environment: Mapping[str, str]) -> Settin
         raise BadSetting("LATCHWORK_REQUESTS_PER_MINUTE is a number; 0 is no limit.")
     for name in ("LATCHWORK_DATABASE_URL", "LATCHWORK_DATABASE_OWNER_URL"):
         _check_encrypted(name, environment.get(name), environment.get("PGSSLMODE"))
+    breached = environment.get("LATCHWORK_BREACHED_PASSWORDS")
+    if breached and not os.access(breached, os.R_OK):
+        raise BadSetting(f"LATCHWORK_BREACHED_PASSWORDS: {breached} cannot be read.")
     master = environment.get("LATCHWORK_MASTER_SECRET_FILE")
     return Settings(
         host,
@@ -154,6 +160,7 @@ def settings(args: argparse.Namespace, environment: Mapping[str, str]) -> Settin
         environment.get("LATCHWORK_DATABASE_OWNER_URL") or None,
         contact,
         int(requests),
+        Path(breached) if breached else None,
         frozenset(environment.get("LATCHWORK_INNER_HOSTS", "").replace(",", " ").split()),
     )
 
@@ -298,6 +305,7 @@ async def running(
             mails=mailer is not None,
             ledger=ledger,
             inner_hosts=given.inner_hosts,
+            breached=given.breached,
             tally=Tally(given.requests_per_minute),
         )
         await _reconcile(office, ledger, given.state)

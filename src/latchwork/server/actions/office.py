@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
+from pathlib import Path
 from typing import Final
 
 from latchwork.domain import commands as c
@@ -67,6 +68,8 @@ class Office:
     seen: "dict[str, tuple[datetime, object]]" = field(default_factory=dict)
     """Answers worth keeping for a few seconds."""
 
+    breached: Path | None = None
+    """A list of passwords that stood in breaches."""
     tally: Tally = field(default_factory=Tally)
     wrong: "dict[str, deque[datetime]]" = field(default_factory=dict)
     """When wrong secrets came lately, by their kind; in this process, and by nothing that a caller sends."""

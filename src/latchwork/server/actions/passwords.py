@@ -3,12 +3,15 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from pathlib import Path
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from latchwork.server.actions.breaches import stood_in
 from latchwork.server.actions.common_passwords import is_common
 from latchwork.server.actions.office import Declined
+from latchwork.ui.words import Sentence
 
 CHARACTERS_MIN = 12
 CHARACTERS_MAX = 128
@@ -20,19 +23,22 @@ _workers = ThreadPoolExecutor(2, "argon2")
 """Each hash takes 64 MiB for a moment: strangers may not fill the memory."""
 
 
-def check(password: str, *words: str) -> None:
-    """Declines one that is easily guessed. `words`: what everybody knows of the person, such as the address."""
+def check(breached: Path | None, password: str, *words: str) -> None:
+    """Declines one that is easily guessed. `words`: what everybody knows of the person, such as the address.
+    `breached`: see `breaches`."""
     small = password.lower()
     known = [part for word in words for part in word.lower().split("@") if len(part) >= 4]
     if not CHARACTERS_MIN <= len(password) <= CHARACTERS_MAX:
-        why = "Use {least} to {most} characters. A few unrelated words make a good password."
+        why = Sentence("Use {least} to {most} characters. A few unrelated words make a good password.")
     elif len(set(small)) < DIFFERENT_MIN:
-        why = "Use at least {different} different characters. A few unrelated words make a good password."
+        why = Sentence("Use at least {different} different characters. A few unrelated words make a good password.")
     elif any(word in small for word in (*_PLAIN, *known)) or is_common(small, *known):
-        why = (
+        why = Sentence(
             "Leave out your name, your address and words that everybody tries first. "
             "A few unrelated words make a good password."
         )
+    elif breached is not None and stood_in(breached, password):
+        why = Sentence("This password stood in a breach, so others try it. A few unrelated words make a good password.")
     else:
         return
     numbers = {"least": CHARACTERS_MIN, "most": CHARACTERS_MAX, "different": DIFFERENT_MIN}
