@@ -132,7 +132,7 @@ def silent(office: Office, heard_at: datetime | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Of one bank, now. `doors` and `vacant`: compartments in front of which somebody stands, not shelves or gates.
+    """Of one bank, now. `doors`: compartments, not shelves or gates; `vacant`: the free ones that are known to be shut;
     `waiting`: things inside for their recipients; `overdue`: those whose time is over."""
 
     bank: str

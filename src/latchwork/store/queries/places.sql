@@ -36,7 +36,7 @@ ORDER BY s.name, b.name, b.id LIMIT $3
 -- How much room each wall has, and how much waits there.
 SELECT b.id AS bank, c.doors, c.vacant, s.waiting, s.overdue
 FROM banks b CROSS JOIN LATERAL (
-    SELECT count(*) AS doors, count(*) FILTER (WHERE state = 'vacant') AS vacant
+    SELECT count(*) AS doors, count(*) FILTER (WHERE state = 'vacant' AND door = 'closed') AS vacant
     FROM compartments WHERE bank = b.id AND NOT gate AND NOT shelf
 ) c CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE state = 'deposited') AS waiting, count(*) FILTER (WHERE state = 'expired') AS overdue
