@@ -16,9 +16,7 @@ Ts = TypeVarTuple("Ts")
 STEP_S = 0.05
 """The clock goes on by no more at once, for bytes that are still on their way through the kernel."""
 GRACE_S = 0.001
-"""How long they may really take, each time."""
-GRACE_EVERY_S = 0.01
-"""By the hurried clock. Less waiting, and a machine with much to do would have a reply come too late."""
+"""How long they may really take, each step. With less, a machine with much to do has replies come too late."""
 
 
 # Not epoll: only poll makes the kernel deliver what was written to a pty before it says that there is nothing.
@@ -27,20 +25,15 @@ class _Selector(selectors.PollSelector):
         super().__init__()
         self.skipped_s = 0.0
         self.threads = 0
-        self._since_grace_s = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         # A clock that stood still altogether would keep whoever waits for its last nanosecond waiting.
         self.skipped_s += 1e-6
         if timeout is None or timeout <= 0 or self.threads:
             return super().select(timeout)
-        step_s = min(timeout, STEP_S)
-        self._since_grace_s += step_s
-        ready = super().select(GRACE_S if self._since_grace_s >= GRACE_EVERY_S else 0)
-        if self._since_grace_s >= GRACE_EVERY_S:
-            self._since_grace_s = 0.0
+        ready = super().select(GRACE_S)
         if not ready:
-            self.skipped_s += step_s
+            self.skipped_s += min(timeout, STEP_S)
         return ready
 
 

@@ -367,6 +367,8 @@ async def test_a_reader_that_stays_away_is_told_once(tmp_path: Path, caplog: pyt
 
 
 def test_a_reader_needs_its_port() -> None:
+    with pytest.raises(BadConfig, match="baud = 0 is no speed"):
+        reader_of(ReaderTable("serial", "/dev/ttyACM0", 0))
     with pytest.raises(BadConfig, match="port is missing"):
         reader_of(ReaderTable("hid"))
     assert isinstance(reader_of(ReaderTable("pcsc")), Pcsc)
