@@ -17,12 +17,12 @@ from tests.sync import samples, stories
 from latchwork.domain.commands import Adopt, Expect, Extend, GrantPass, Ticket
 from latchwork.domain.entries import Entry
 from latchwork.domain.words import BankId, PassId, Role
-from latchwork.edge import drivers
+from latchwork.edge import drivers, identity
 from latchwork.edge.kiosk import papers
 from latchwork.edge.kiosk.presses import Press
 from latchwork.server.actions import roster, spreadsheet
 from latchwork.server.actions.office import Declined
-from latchwork.sync import codec, exchange, keys, notes, receipts
+from latchwork.sync import audit, codec, exchange, keys, notes, receipts
 from latchwork.sync.custody import Frontier
 
 TESTS = Path(__file__).parents[1] / "tests"
@@ -123,6 +123,15 @@ def _receipts() -> Iterator[bytes]:
     yield asyncio.run(made())
 
 
+def _log_heads() -> Iterator[bytes]:
+    (note,) = _notes()
+    yield msgspec.json.encode(audit.LogHead(BANK, 1, PUBLIC.hex(), note.decode()))
+
+
+def _code_keys() -> Iterator[bytes]:
+    yield json.dumps({"1": "00" * 32, "2": "5a" * 32}).encode()
+
+
 def _press(data: bytes) -> None:
     msgspec.json.decode(data, type=Press)
 
@@ -193,6 +202,8 @@ TARGETS: dict[str, Target] = {
     "ticket": Target(_ticket, (keys.BadTicket,), _tickets),
     "sticker": Target(lambda data: keys.read_sticker(data.decode("latin-1")), (ValueError,), _stickers),
     "receipt": Target(_receipt, (receipts.BadReceipt,), _receipts),
+    "log": Target(audit.read_log_head, (ValueError,), _log_heads),
+    "codekeys": Target(identity.read_code_keys, (ValueError,), _code_keys),
     "press": Target(_press, (msgspec.DecodeError, UnicodeError, RecursionError), _presses),
     "csv": Target(_sheet, (Declined,), _sheets),
     "papers": Target(_papers, (), _documents),

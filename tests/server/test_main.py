@@ -205,6 +205,12 @@ def test_a_master_secret_may_come_from_elsewhere(tmp_path: Path) -> None:
     raw.write_bytes(bytes.fromhex("ab" * 32))
     assert open_vault(tmp_path / "a", given).marks == open_vault(tmp_path / "b", raw).marks
     assert not (tmp_path / "a" / "master.secret").exists()
+    first = open_vault(tmp_path / "a", given)
+    given.write_text("ab" * 32 + "\n" + "cd" * 40 + "\n")
+    second = open_vault(tmp_path / "a", given)
+    assert (first.generation, second.generation, second.marks[0]) == (1, 2, first.marks[0])
+    given.write_text("ab" * 30 + "\n" + "ab" * 2 + "\n")  # as some tools wrap it
+    assert open_vault(tmp_path / "a", given).marks == first.marks
     given.write_text("too short")
     for bad in (given, tmp_path / "none"):
         with pytest.raises(Unusable, match="LATCHWORK_MASTER_SECRET_FILE"):

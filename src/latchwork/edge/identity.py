@@ -128,19 +128,28 @@ def take_code_keys(state: Path, said: bytes) -> Identity:
     """The identity with the code keys that the server handed down, on disk. Raises OSError, also for what are none."""
     who = load(state)
     try:
-        keys = msgspec.json.decode(said, type=dict[int, str])
-        usable = all(len(bytes.fromhex(key)) == CODE_KEY_BYTES for key in keys.values())
-    except (msgspec.MsgspecError, ValueError):
-        keys, usable = {}, False
+        keys = read_code_keys(said)
+    except ValueError:
+        keys = {}
     known = {} if who is None else {**who.older, who.generation: who.code_key}
-    usable = usable and len(keys) <= CODE_KEYS_MAX and keys == {**keys, **known}  # what is out is found by no other key
-    if who is None or not usable or max(keys, default=0) < who.generation:
+    if who is None or not keys or keys != {**keys, **known}:  # what is out is found by no other key
         raise OSError("the code keys that the server sent are none")
     newest = max(keys)
     older = {generation: key for generation, key in keys.items() if generation < newest}
     who = msgspec.structs.replace(who, code_key=keys[newest], generation=newest, older=older)
     write_safely(state / "identity.json", msgspec.json.encode(who))
     return who
+
+
+def read_code_keys(said: bytes) -> dict[int, str]:
+    """In hex by generation. Raises ValueError."""
+    try:
+        keys = msgspec.json.decode(said, type=dict[int, str])
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise ValueError(str(error)) from None
+    if len(keys) > CODE_KEYS_MAX or any(len(bytes.fromhex(key)) != CODE_KEY_BYTES for key in keys.values()):
+        raise ValueError("not code keys")
+    return keys
 
 
 def _why(response: httpx.Response) -> str:

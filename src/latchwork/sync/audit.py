@@ -43,7 +43,7 @@ def read_log_head(line: bytes) -> LogHead:
     """Raises ValueError."""
     try:
         return msgspec.json.decode(line, type=LogHead)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise ValueError(f"the file is not a log: {error}") from None
 
 
