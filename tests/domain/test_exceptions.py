@@ -294,9 +294,9 @@ def test_whom_a_recipient_sends_gets_in_unheard_of_and_not_once_taken_back() -> 
     assert why(w.do(c.SignIn(SessionId("f"), replace(ticket, bank=BankId("elsewhere"))))) is Reason.NO_ACCESS
     assert why(w.do(c.SignIn(SessionId("f"), replace(ticket, not_after=w.now)))) is Reason.CODE_EXPIRED
     assert why(w.do(c.SignIn(SessionId("f"), replace(ticket, of=PassId("courier"))))) is Reason.PARCEL_NOT_AVAILABLE
-    w.do(c.GuardHere(("ab" * 32,)))
+    w.do(c.Guard(("ab" * 32,)))
     assert why(w.do(c.SignIn(SessionId("f"), ticket))) is Reason.UNSIGNED, "a captured server could send anybody"
-    w.do(c.GuardHere(()))
+    w.do(c.Guard(()))
 
     w.do(c.SignIn(SessionId("f"), ticket))
     assert why(w.do(c.Collect(SessionId("f"), OpeningId("o"), other))) is Reason.NO_ACCESS

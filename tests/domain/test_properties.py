@@ -193,7 +193,7 @@ class Asker:
             lambda: c.Linger(door, 600, self.random.random() < 0.5),
             lambda: c.SenseTamper("back", self.random.random() < 0.5),
             lambda: c.SenseBand("fridge", (door,), self.random.choice([True, False, None])),
-            lambda: c.SumUp(stay, door, 2.0, 8.0, 60, 0, 0),
+            lambda: c.SumUp(e.KeptAt(stay, door, 2.0, 8.0, 60, 0, 0)),
             lambda: c.Maintain(session, self.random.random() < 0.5),
             lambda: c.Recover(1, "0", self.branch(log)) if self.random.random() < 0.1 else c.Tick(),
             lambda: c.Tick(tuple(replace(self.offer(), pass_id=x) for x in bank.dailies)),

@@ -74,7 +74,7 @@ class Told(Wall):
 def wall(*guards: str) -> Told:
     told = Told()
     if guards:
-        told.do(c.GuardHere(guards))
+        told.do(c.Guard(guards))
     return told
 
 
@@ -200,7 +200,7 @@ def test_two_who_have_signed_open_as_many_as_they_like() -> None:
 @pytest.mark.parametrize("keys", [("x" * 64,), ("ab" * 31,), (KEY, KEY), tuple(f"{n:064x}" for n in range(9))])
 def test_what_is_no_key_guards_nothing(keys: tuple[str, ...]) -> None:
     assert wall().told(c.Guard(keys)) is Reason.NOT_UNDERSTOOD
-    assert wall().do(c.GuardHere(keys)).refusal == c.Refusal(Reason.NOT_UNDERSTOOD)
+    assert wall().do(c.Guard(keys)).refusal == c.Refusal(Reason.NOT_UNDERSTOOD)
 
 
 def test_the_last_unsigned_instruction_sets_guards_and_a_signed_one_takes_them_away() -> None:

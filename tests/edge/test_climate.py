@@ -112,7 +112,7 @@ async def test_one_summary_for_each_stay(house: House) -> None:
     house.take_out(stay)
     house.climate.follow()
     house.climate.follow()
-    (summed,) = [x for x in house.desk.told if isinstance(x, c.SumUp)]
+    (summed,) = [x.kept for x in house.desk.told if isinstance(x, c.SumUp)]
     assert (summed.stay, summed.compartment, summed.celsius_min, summed.celsius_max) == (stay, ONE, 4.0, 10.0)
     assert summed.seconds == 46 * 60
     assert summed.seconds_outside == 4 * 60 + GAP_SECONDS, "the last warm reading speaks until nobody knows"
@@ -130,7 +130,7 @@ async def test_what_lay_there_over_a_restart_is_summed_up_whole(house: House, tm
     await house.minutes(5, 7.0)
     house.take_out(stay)
     house.climate.follow()
-    (summed,) = [x for x in house.desk.told if isinstance(x, c.SumUp)]
+    (summed,) = [x.kept for x in house.desk.told if isinstance(x, c.SumUp)]
     assert (summed.celsius_min, summed.celsius_max, summed.seconds) == (5.0, 7.0, 600)
 
 
@@ -167,7 +167,7 @@ async def test_a_disk_that_takes_nothing_costs_a_gap_and_no_second_summary(house
     house.table._db.execute("PRAGMA query_only = OFF")
     house.climate.follow()
     house.climate.follow()
-    (summed,) = [x for x in house.desk.told if isinstance(x, c.SumUp)]
+    (summed,) = [x.kept for x in house.desk.told if isinstance(x, c.SumUp)]
     assert (summed.celsius_min, summed.seconds) == (6.0, 120)
 
 

@@ -104,7 +104,7 @@ async def test_a_restart_forgives_nothing(edge: Edge) -> None:
 
 async def test_a_guarded_wall_obeys_the_exact_bytes_that_were_signed_for_it_and_nothing_else(edge: Edge) -> None:
     await edge.start()
-    await edge.loop.do(c.GuardHere((hex_of(GUARD),)))
+    await edge.loop.do(c.Guard((hex_of(GUARD),)))
     until = edge.time.wall().replace(microsecond=0) + timedelta(hours=1)
     grant = encode_instruction(c.GrantPass(PassId("5" * 32), Role.STAFF))
     other = encode_instruction(c.GrantPass(PassId("6" * 32), Role.STAFF))
@@ -130,7 +130,7 @@ async def test_a_guarded_wall_obeys_the_exact_bytes_that_were_signed_for_it_and_
 
 async def test_an_old_signature_is_worth_nothing_though_the_server_sets_its_clock_back(edge: Edge) -> None:
     await edge.start()
-    await edge.loop.do(c.GuardHere((hex_of(GUARD),)))
+    await edge.loop.do(c.Guard((hex_of(GUARD),)))
     until = edge.time.wall().replace(microsecond=0) + timedelta(minutes=15)
     kept = signed(door(edge), "i" * 32, until, GUARD)
     edge.time.seconds += 3600
@@ -146,7 +146,7 @@ async def test_a_guarded_wall_goes_on_from_a_servers_log_only_when_somebody_at_t
     await edge.start()
     assert await told(edge, encode_instruction(c.GrantPass(PassId("4" * 32), Role.COURIER))) is None
     theirs = list(edge.journal.load())
-    await edge.loop.do(c.GuardHere((hex_of(GUARD),)))
+    await edge.loop.do(c.Guard((hex_of(GUARD),)))
     frontier = Frontier()
     for raw in theirs:
         frontier, _ = frontier.append(raw)

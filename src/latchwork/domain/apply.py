@@ -57,29 +57,14 @@ def fold(bank: Bank, log: Iterable[e.Entry]) -> Bank:
     return bank
 
 
-# One function a kind
-
-
-def _epoch_began(bank: Bank, body: e.EpochBegan) -> Bank:
-    for compartment in body.doubted:
-        bank = _set(bank, compartment, state=CompartmentState.NEEDS_CHECK, why=Reason.RECOVERED)
-    return replace(bank, instructions_through=body.instructions_through, shield=body.shield)
+# One function a kind, where a line of the table below would not do
 
 
 def _recovered(bank: Bank, body: e.Recovered) -> Bank:
     bank = _without_pass(bank, body.spent)
     if body.stored is not None:
         bank = _stored(bank, body.stored)
-    if body.doubted is not None:
-        bank = _set(bank, body.doubted, state=CompartmentState.NEEDS_CHECK, why=Reason.RECOVERED)
-    return bank
-
-
-def _booted(bank: Bank, body: e.Booted) -> Bank:
-    """Nobody looked at the doors meanwhile."""
-    for compartment in bank.compartments:
-        bank = _set(bank, compartment, door=DoorState.UNKNOWN)
-    return bank
+    return _in_doubt(bank, (body.doubted,) if body.doubted else (), Reason.RECOVERED)
 
 
 def _fitted(bank: Bank, body: e.Fitted) -> Bank:
@@ -90,16 +75,6 @@ def _fitted(bank: Bank, body: e.Fitted) -> Bank:
     for gone in body.removed:
         table = table.drop(gone)
     return replace(bank, compartments=table)
-
-
-def _adopted(bank: Bank, body: e.Adopted) -> Bank:
-    return replace(
-        bank, policy_version=body.version, policy=body.policy, services={s.id: s for s in body.policy.services}
-    )
-
-
-def _clock_doubted(bank: Bank, body: e.ClockDoubted) -> Bank:
-    return replace(bank, clock_doubted=True)
 
 
 def _clock_confirmed(bank: Bank, body: e.ClockConfirmed) -> Bank:
@@ -119,18 +94,6 @@ def _answered(bank: Bank, body: e.Answered) -> Bank:
     return _shielded(bank, signed=(*signed, (body.signed_until, body.instruction)))
 
 
-def _guarded(bank: Bank, body: e.Guarded) -> Bank:
-    return _shielded(bank, guards=body.keys)
-
-
-def _remote_stopped(bank: Bank, body: e.RemoteStopped) -> Bank:
-    return _shielded(bank, stopped=True)
-
-
-def _remote_resumed(bank: Bank, body: e.RemoteResumed) -> Bank:
-    return _shielded(bank, stopped=False, debt_s=0)
-
-
 def _session_began(bank: Bank, body: e.SessionBegan) -> Bank:
     session = Session(
         body.session, body.pass_id, body.role, body.purpose, body.party, body.stay, body.recipient, body.service
@@ -138,17 +101,9 @@ def _session_began(bank: Bank, body: e.SessionBegan) -> Bank:
     return replace(bank, sessions=bank.sessions.put(body.session, session))
 
 
-def _session_ended(bank: Bank, body: e.SessionEnded) -> Bank:
-    return replace(bank, sessions=bank.sessions.drop(body.session))
-
-
-def _code_refused(bank: Bank, body: e.CodeRefused) -> Bank:
-    return replace(bank, guesses=Guesses(body.failures, bank.at, body.until))
-
-
 def _pass_granted(bank: Bank, body: e.PassGranted) -> Bank:
     grant = body.grant
-    stay = bank.stays.get(grant.stay) if grant.stay else None
+    stay = bank.stays.get(grant.stay)
     if stay is not None and grant.purpose is Purpose.DEPOSIT:
         bank = _put(bank, replace(stay, drop_off=grant.pass_id))
     elif stay is not None:
@@ -157,37 +112,13 @@ def _pass_granted(bank: Bank, body: e.PassGranted) -> Bank:
     return replace(bank, dailies=(*bank.dailies, grant.pass_id)) if grant.daily else bank
 
 
-def _pass_revoked(bank: Bank, body: e.PassRevoked) -> Bank:
-    return _without_pass(bank, body.pass_id)
-
-
-def _expected(bank: Bank, body: e.Expected) -> Bank:
-    return _put(bank, Stay(body.stay, body.about, StayState.EXPECTED, announced=True))
-
-
-def _cancelled(bank: Bank, body: e.Cancelled) -> Bank:
-    return _end(bank, body.stay)
-
-
 def _claimed(bank: Bank, body: e.Claimed) -> Bank:
-    before = bank.stays.get(body.stay)
     if body.moves:
         claim = Claim(body.claim, body.compartment, body.about.service, (), moves=body.stay)
         bank = replace(bank, claims=bank.claims.put(body.claim, claim))
         bank = _put(bank, replace(bank.stays[body.stay], moving=body.claim))
     else:
-        stay = Stay(
-            body.stay,
-            body.about,
-            StayState.RESERVED,
-            body.announced,
-            claim=body.claim,
-            compartment=body.compartment,
-            deadline=body.until,
-            pickup=body.pickup.pass_id if body.pickup else None,
-            drop_off=before.drop_off if before else None,
-            delegates=before.delegates if before else (),
-        )
+        stay = replace(_known(bank, body), state=StayState.RESERVED, deadline=body.until)
         bank = _with_pass(_put(bank, stay), body.pickup, PassState.PENDING)
     return _set(bank, body.compartment, state=body.compartment_state, why=body.why, claim=body.claim)
 
@@ -195,12 +126,11 @@ def _claimed(bank: Bank, body: e.Claimed) -> Bank:
 def _released(bank: Bank, body: e.Released) -> Bank:
     stay = bank.stays.get(body.stay)
     if stay is not None and stay.claim == body.claim:
-        again = Stay(stay.id, stay.about, body.stay_state or stay.state, stay.announced)
-        again = replace(again, drop_off=stay.drop_off, delegates=stay.delegates)
-        bank = _end(bank, stay.id) if body.stay_state is None else _put(bank, again)
+        again = replace(stay, claim=None, compartment=None, deadline=None, pickup=None)
+        bank = _put(bank, replace(again, state=body.stay_state)) if body.stay_state else _end(bank, stay.id)
     elif stay is not None and stay.moving == body.claim:
         bank = _put(bank, replace(stay, moving=None))
-    opening = bank.openings.get(body.opening) if body.opening else None
+    opening = bank.openings.get(body.opening)
     if opening is not None:
         # An open door's opening stays until it closes, and one in doubt while its door may still open late.
         doubtful = opening.state in (OpeningState.NOT_OPENED, OpeningState.UNRESOLVED)
@@ -212,18 +142,11 @@ def _released(bank: Bank, body: e.Released) -> Bank:
 
 
 def _stored(bank: Bank, body: e.Stored) -> Bank:
-    before = bank.stays.get(body.stay)
-    stay = Stay(
-        body.stay,
-        body.about,
-        StayState.DEPOSITED,
-        body.announced,
-        claim=body.claim,
-        compartment=body.compartment,
+    stay = replace(
+        _known(bank, body),
+        state=StayState.DEPOSITED,
         deadline=body.deadline,
-        presumed=body.presumed,
-        pickup=body.pickup.pass_id if body.pickup else None,
-        delegates=before.delegates if before else (),
+        drop_off=None,
         why=body.why,
         photo_sha256=body.photo_sha256,
         guessed=bank.clock_doubted,
@@ -236,25 +159,21 @@ def _stored(bank: Bank, body: e.Stored) -> Bank:
     return _set(_unstick(bank, body.compartment), body.compartment, state=CompartmentState.OCCUPIED, why=None)
 
 
-def _not_delivered(bank: Bank, body: e.NotDelivered) -> Bank:
-    return _outcome(bank, body.session, body.stay, body.why)
-
-
 def _taken(bank: Bank, body: e.Collected | e.Recalled | e.Removed) -> Bank:
     stay = bank.stays.get(body.stay)
     bank = _end(bank, body.stay, keep=body.pass_id)
     bank = replace(bank, openings=bank.openings.drop(body.opening))
     outcome = StayState.COLLECTED if isinstance(body, e.Collected) else StayState.RECALLED
     bank = _outcome(bank, body.session, body.stay, outcome)
-    held = bank.passes.get(body.pass_id) if body.pass_id else None
+    held = bank.passes.get(body.pass_id)
     if isinstance(body, e.Collected) and held is not None and stay is not None:
         took = (*held.took, stay)[-_TOOK_KEPT:]
         bank = replace(bank, passes=bank.passes.put(held.grant.pass_id, replace(held, took=took)))
     if body.claim is None or body.compartment not in bank.compartments:
         return bank
-    empty = body.compartment_state in (CompartmentState.VACANT, CompartmentState.OUT_OF_SERVICE)
-    missed = not empty and bank.compartments[body.compartment].why is Reason.COMPARTMENT_EMPTY
-    why = Reason.COMPARTMENT_EMPTY if missed else None
+    missed = bank.compartments[body.compartment].why is Reason.COMPARTMENT_EMPTY
+    more = body.compartment_state in (CompartmentState.OCCUPIED, CompartmentState.NEEDS_CHECK)
+    why = Reason.COMPARTMENT_EMPTY if missed and more else None
     return _set(bank, body.compartment, state=body.compartment_state, why=why)
 
 
@@ -262,7 +181,7 @@ def _reported(bank: Bank, body: e.Reported) -> Bank:
     """What was taken may be here again, and what is here may be gone."""
     bank = _outcome(bank, body.session, body.stay, body.why)
     session = bank.sessions.get(body.session)
-    held = bank.passes.get(session.pass_id) if session and session.pass_id else None
+    held = bank.passes.get(session.pass_id) if session else None
     stay = bank.stays.get(body.stay)
     if held is not None:
         stay = stay or next((s for s in held.took if s.id == body.stay), None)
@@ -309,28 +228,12 @@ def _moved(bank: Bank, body: e.Moved) -> Bank:
     return _set(_unstick(bank, body.compartment), body.compartment, state=CompartmentState.OCCUPIED, why=None)
 
 
-def _expired(bank: Bank, body: e.Expired) -> Bank:
-    return _put(bank, replace(bank.stays[body.stay], state=StayState.EXPIRED, deadline=None))
-
-
 def _wanted(bank: Bank, body: e.Wanted) -> Bank:
     if body.debt_s is not None:
         bank = _shielded(bank, debt_s=body.debt_s)
-    opening = Opening(
-        body.opening,
-        body.compartment,
-        body.purpose,
-        OpeningState.WANTED,
-        body.session,
-        body.pass_id,
-        body.instruction,
-        body.claim,
-        body.stays,
-        body.ends,
-        body.reason,
-        body.second,
-        not_after=body.not_after,
-    )
+    who = (body.session, body.pass_id, body.second, body.reason, body.not_after)
+    what = (body.claim, body.stays, body.ends)
+    opening = Opening(body.opening, body.compartment, body.purpose, OpeningState.WANTED, *who, *what)
     return replace(bank, openings=bank.openings.put(body.opening, opening), queue=(*bank.queue, body.opening))
 
 
@@ -345,17 +248,9 @@ def _no_proof(bank: Bank, body: e.NoProof) -> Bank:
     return replace(bank, queue=(body.opening, *bank.queue))
 
 
-def _not_opened(bank: Bank, body: e.NotOpened) -> Bank:
-    return _in_doubt(bank, body.opening, OpeningState.NOT_OPENED, body.compartment_state, body.why)
-
-
-def _unresolved(bank: Bank, body: e.Unresolved) -> Bank:
-    return _in_doubt(bank, body.opening, OpeningState.UNRESOLVED, body.compartment_state, None)
-
-
-def _in_doubt(bank: Bank, opening_id: OpeningId, state: OpeningState, door: CompartmentState, why: Any) -> Bank:
-    bank = _step(bank, opening_id, state)
-    return _set(bank, bank.openings[opening_id].compartment, state=door, why=why, stuck=opening_id)
+def _given_up(bank: Bank, body: e.NotOpened | e.Unresolved, state: OpeningState, why: Reason | None) -> Bank:
+    bank = _step(bank, body.opening, state)
+    return _set(bank, body.compartment, state=body.compartment_state, why=why, stuck=body.opening)
 
 
 def _opened(bank: Bank, body: e.Opened) -> Bank:
@@ -369,7 +264,7 @@ def _opened(bank: Bank, body: e.Opened) -> Bank:
 
 def _closed(bank: Bank, body: e.Closed) -> Bank:
     bank = _step(bank, body.opening, OpeningState.SHUT)
-    if not _waits(bank, bank.openings[body.opening]):  # nothing more can come of it
+    if not bank.holds_deposit(bank.openings[body.opening]):  # nothing more can come of it
         bank = replace(bank, openings=bank.openings.drop(body.opening))
     return _set(bank, body.compartment, door=DoorState.CLOSED)
 
@@ -383,17 +278,14 @@ def _sensed(bank: Bank, body: e.Sensed) -> Bank:
     for compartment, door in body.doors.items():
         bank = _set(bank, compartment, door=door)
     if body.compartment_state is not None:
-        for compartment in body.forced:
-            bank = _set(bank, compartment, state=body.compartment_state, why=Reason.FORCED)
+        bank = _set(bank, *body.forced, state=body.compartment_state, why=Reason.FORCED)
     return bank
 
 
 def _item_sensed(bank: Bank, body: e.ItemSensed) -> Bank:
     for compartment, item in body.items.items():
         bank = _set(bank, compartment, item=item)
-    for compartment in body.doubted:
-        bank = _set(bank, compartment, state=CompartmentState.NEEDS_CHECK, why=Reason.SENSED)
-    return bank
+    return _in_doubt(bank, body.doubted, Reason.SENSED)
 
 
 def _withdrawn(bank: Bank, body: e.Withdrawn) -> Bank:
@@ -402,26 +294,10 @@ def _withdrawn(bank: Bank, body: e.Withdrawn) -> Bank:
     return bank
 
 
-def _board_lost(bank: Bank, body: e.BoardLost) -> Bank:
-    for compartment in body.compartments:
-        bank = _set(bank, compartment, door=DoorState.UNKNOWN, lost=True)
-    return bank
-
-
-def _board_found(bank: Bank, body: e.BoardFound) -> Bank:
-    for compartment in body.compartments:
-        bank = _set(bank, compartment, lost=False)
-    return bank
-
-
 def _left_open(bank: Bank, body: e.LeftOpen) -> Bank:
     if body.compartment_state is not None:
         bank = _set(bank, body.compartment, state=body.compartment_state, why=Reason.LEFT_OPEN)
     return _set(bank, body.compartment, left_open=None if body.over else body.alarm)
-
-
-def _maintained(bank: Bank, body: e.Maintained) -> Bank:
-    return replace(bank, maintained_until=body.until)
 
 
 def _tampered(bank: Bank, body: e.Tampered) -> Bank:
@@ -432,10 +308,6 @@ def _tampered(bank: Bank, body: e.Tampered) -> Bank:
 def _band_crossed(bank: Bank, body: e.BandCrossed) -> Bank:
     others = {sensor: inside for sensor, inside in bank.off_band.items() if sensor != body.sensor}
     return replace(bank, off_band=others if body.inside else {**others, body.sensor: body.inside})
-
-
-def _kept_at(bank: Bank, body: e.KeptAt) -> Bank:
-    return bank
 
 
 def _checked(bank: Bank, body: e.Checked) -> Bank:
@@ -452,25 +324,34 @@ def _shielded(bank: Bank, **changes: Any) -> Bank:
 
 
 def _outcome(bank: Bank, session_id: SessionId | None, stay: StayId, outcome: Reason | StayState) -> Bank:
-    session = bank.sessions.get(session_id) if session_id else None
+    session = bank.sessions.get(session_id)
     if session is None:
         return bank
     session = replace(session, outcomes=(*session.outcomes, (stay, outcome)))
     return replace(bank, sessions=bank.sessions.put(session.id, session))
 
 
-def _waits(bank: Bank, opening: Opening) -> bool:
-    """For the word "it is in"; not where the thing was taken back, though others lie there."""
-    claim = bank.claims.get(opening.claim) if opening.claim else None
-    claimed = {claim.moves, *claim.stays} if claim else set()
-    return opening.purpose is Purpose.DEPOSIT and bool(claimed & set(opening.stays))
+def _known(bank: Bank, body: e.Claimed | e.Stored) -> Stay:
+    """The stay as it was, if it was known, with what both kinds say of it."""
+    return replace(
+        bank.stays.get(body.stay) or Stay(body.stay, body.about, StayState.EXPECTED, body.announced),
+        about=body.about,
+        announced=body.announced,
+        claim=body.claim,
+        compartment=body.compartment,
+        pickup=body.pickup.pass_id if body.pickup else None,
+    )
+
+
+def _in_doubt(bank: Bank, compartments: Iterable[CompartmentId], why: Reason) -> Bank:
+    return _set(bank, *compartments, state=CompartmentState.NEEDS_CHECK, why=why)
 
 
 def _unstick(bank: Bank, where: CompartmentId) -> Bank:
     """Whatever this door still does is no older opening's."""
     stuck = bank.compartments[where].stuck if where in bank.compartments else None
-    old = bank.openings.get(stuck) if stuck else None
-    if old is not None and not _waits(bank, old):
+    old = bank.openings.get(stuck)
+    if old is not None and not bank.holds_deposit(old):
         bank = replace(bank, openings=bank.openings.drop(old.id))
     return _set(bank, where, stuck=None)
 
@@ -487,11 +368,12 @@ def _without_claim(bank: Bank, claim_id: ClaimId, stay: StayId) -> Bank:
     return _set(bank, claim.compartment, claim=None)
 
 
-def _set(bank: Bank, compartment: CompartmentId, **changes: Any) -> Bank:
+def _set(bank: Bank, *compartments: CompartmentId, **changes: Any) -> Bank:
     table = bank.compartments
-    if compartment not in table:  # a door taken off the wall since; its history stays readable
-        return bank
-    return replace(bank, compartments=table.put(compartment, replace(table[compartment], **changes)))
+    for each in compartments:
+        if each in table:  # else a door taken off the wall since; its history stays readable
+            table = table.put(each, replace(table[each], **changes))
+    return replace(bank, compartments=table)
 
 
 def _step(bank: Bank, opening: OpeningId, state: OpeningState, **changes: Any) -> Bank:
@@ -548,7 +430,7 @@ def _with_pass(bank: Bank, grant: Grant | None, state: PassState) -> Bank:
 
 
 def _without_pass(bank: Bank, pass_id: PassId | None) -> Bank:
-    held = bank.passes.get(pass_id) if pass_id else None
+    held = bank.passes.get(pass_id)
     if held is None:
         return bank
     codes = bank.codes
@@ -560,7 +442,7 @@ def _without_pass(bank: Bank, pass_id: PassId | None) -> Bank:
 
 def _spent(bank: Bank, pass_id: PassId | None) -> Bank:
     """It is kept for a while, for those who come back at once."""
-    held = bank.passes.get(pass_id) if pass_id else None
+    held = bank.passes.get(pass_id)
     if held is None or held.state is PassState.SPENT:
         return bank
     spent = (*bank.spent, held.grant.pass_id)
@@ -572,52 +454,57 @@ def _spent(bank: Bank, pass_id: PassId | None) -> Bank:
 
 
 _ASSIGN: dict[type, Callable[[Bank, Any], Bank]] = {
-    e.EpochBegan: _epoch_began,
+    e.EpochBegan: lambda bank, body: replace(
+        _in_doubt(bank, body.doubted, Reason.RECOVERED),
+        instructions_through=body.instructions_through,
+        shield=body.shield,
+    ),
     e.Recovered: _recovered,
-    e.Booted: _booted,
+    # Nobody looked at the doors meanwhile.
+    e.Booted: lambda bank, body: _set(bank, *bank.compartments, door=DoorState.UNKNOWN),
     e.Fitted: _fitted,
-    e.Adopted: _adopted,
-    e.ClockDoubted: _clock_doubted,
+    e.Adopted: lambda bank, body: replace(bank, policy_version=body.version, policy=body.policy),
+    e.ClockDoubted: lambda bank, body: replace(bank, clock_doubted=True),
     e.ClockConfirmed: _clock_confirmed,
     e.Answered: _answered,
-    e.Guarded: _guarded,
-    e.RemoteStopped: _remote_stopped,
-    e.RemoteResumed: _remote_resumed,
+    e.Guarded: lambda bank, body: _shielded(bank, guards=body.keys),
+    e.RemoteStopped: lambda bank, body: _shielded(bank, stopped=True),
+    e.RemoteResumed: lambda bank, body: _shielded(bank, stopped=False, debt_s=0),
     e.SessionBegan: _session_began,
-    e.SessionEnded: _session_ended,
-    e.CodeRefused: _code_refused,
+    e.SessionEnded: lambda bank, body: replace(bank, sessions=bank.sessions.drop(body.session)),
+    e.CodeRefused: lambda bank, body: replace(bank, guesses=Guesses(body.failures, bank.at, body.until)),
     e.PassGranted: _pass_granted,
-    e.PassRevoked: _pass_revoked,
-    e.Expected: _expected,
-    e.Cancelled: _cancelled,
+    e.PassRevoked: lambda bank, body: _without_pass(bank, body.pass_id),
+    e.Expected: lambda bank, body: _put(bank, Stay(body.stay, body.about, StayState.EXPECTED, announced=True)),
+    e.Cancelled: lambda bank, body: _end(bank, body.stay),
     e.Claimed: _claimed,
     e.Released: _released,
     e.Stored: _stored,
-    e.NotDelivered: _not_delivered,
+    e.NotDelivered: lambda bank, body: _outcome(bank, body.session, body.stay, body.why),
     e.Collected: _taken,
     e.Recalled: _taken,
     e.Removed: _taken,
     e.Reported: _reported,
     e.Amended: _amended,
     e.Moved: _moved,
-    e.Expired: _expired,
+    e.Expired: lambda bank, body: _put(bank, replace(bank.stays[body.stay], state=StayState.EXPIRED, deadline=None)),
     e.Wanted: _wanted,
     e.Unlocked: _unlocked,
     e.NoProof: _no_proof,
-    e.NotOpened: _not_opened,
+    e.NotOpened: lambda bank, body: _given_up(bank, body, OpeningState.NOT_OPENED, body.why),
     e.Opened: _opened,
     e.Closed: _closed,
     e.Lapsed: _lapsed,
-    e.Unresolved: _unresolved,
+    e.Unresolved: lambda bank, body: _given_up(bank, body, OpeningState.UNRESOLVED, None),
     e.Sensed: _sensed,
     e.ItemSensed: _item_sensed,
     e.Withdrawn: _withdrawn,
-    e.BoardLost: _board_lost,
-    e.BoardFound: _board_found,
+    e.BoardLost: lambda bank, body: _set(bank, *body.compartments, door=DoorState.UNKNOWN, lost=True),
+    e.BoardFound: lambda bank, body: _set(bank, *body.compartments, lost=False),
     e.LeftOpen: _left_open,
-    e.Maintained: _maintained,
+    e.Maintained: lambda bank, body: replace(bank, maintained_until=body.until),
     e.Tampered: _tampered,
     e.BandCrossed: _band_crossed,
-    e.KeptAt: _kept_at,
+    e.KeptAt: lambda bank, body: bank,
     e.Checked: _checked,
 }

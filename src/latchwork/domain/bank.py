@@ -51,6 +51,10 @@ class Fitting:
     behind: CompartmentId | None = None
     """The gate that a shelf is behind."""
 
+    @property
+    def claimable(self) -> bool:
+        return not (self.gate or self.shelf)
+
 
 @dataclass(frozen=True, slots=True)
 class Hours:
@@ -176,8 +180,6 @@ class Stay:
     compartment: CompartmentId | None = None
     deadline: datetime | None = None
     """When it expires; of a reservation, when the compartment is let go."""
-    presumed: bool = False
-    """Nobody said "it is in": the door opened and closed, no more."""
     pickup: PassId | None = None
     drop_off: PassId | None = None
     delegates: tuple[PassId, ...] = ()
@@ -269,14 +271,13 @@ class Opening:
     state: OpeningState
     session: SessionId | None = None
     pass_id: PassId | None = None
-    instruction: InstructionId | None = None
+    second: PassId | None = None
+    reason: Reason | None = None
+    not_after: datetime | None = None
     claim: ClaimId | None = None
     stays: tuple[StayId, ...] = ()
     ends: StayState | None = None
-    why: Reason | None = None
-    second: PassId | None = None
     attempt: int = 0
-    not_after: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +314,6 @@ class Bank:
     """Time of the last entry. Bank time never runs backwards."""
     policy: Policy = Policy()
     policy_version: int = 0
-    services: Mapping[ServiceId, Service] = field(default_factory=lambda: MappingProxyType({}))
     compartments: Table[CompartmentId, Compartment] = field(default_factory=Table)
     claims: Table[ClaimId, Claim] = field(default_factory=Table)
     stays: Table[StayId, Stay] = field(default_factory=Table)
@@ -343,3 +343,14 @@ class Bank:
     instructions_through: int = 0
     answered: tuple[tuple[int, InstructionId], ...] = ()
     """The last instructions answered, newest last: enough to tell a repeat from a reused number."""
+
+    @property
+    def services(self) -> Mapping[ServiceId, Service]:
+        return {service.id: service for service in self.policy.services}
+
+    def holds_deposit(self, opening: Opening) -> bool:
+        """Whether this opening's thing still waits for the word "it is in"; not where it was taken back."""
+        claim = self.claims.get(opening.claim)
+        if opening.purpose is not Purpose.DEPOSIT or claim is None:
+            return False
+        return opening.stays[0] in (claim.moves, *claim.stays)

@@ -8,7 +8,7 @@ from dataclasses import field
 from datetime import datetime
 
 from latchwork.domain.bank import About, Fitting, Policy, Shield
-from latchwork.domain.entries import Body
+from latchwork.domain.entries import Body, KeptAt
 from latchwork.domain.words import (
     BankId,
     ClaimId,
@@ -250,6 +250,13 @@ class Withdraw(Command, Instruction):
     session: SessionId | None = None
 
 
+class Guard(Command, Instruction):
+    """Do what widens who can open only with a signature of one of these keys, in hex; none: without. As a command:
+    from somebody at the controller itself."""
+
+    keys: tuple[str, ...]
+
+
 class Listen(Command, Instruction):
     """Open doors from afar again, after there were too many."""
 
@@ -342,12 +349,6 @@ class Check(Instruction):
     not_after: datetime
 
 
-class Guard(Instruction):
-    """Do what widens who can open only with a signature of one of these keys, in hex; none: without."""
-
-    keys: tuple[str, ...]
-
-
 class NotUnderstood(Instruction):
     """An instruction that this version cannot read; answered, never guessed at."""
 
@@ -393,12 +394,6 @@ class Recover(Command):
     branch: tuple[Lived, ...] = ()
     shield: Shield = field(default_factory=Shield)
     """This controller's own."""
-
-
-class GuardHere(Command):
-    """Somebody at the controller itself names the keys."""
-
-    keys: tuple[str, ...]
 
 
 class Boot(Command):
@@ -452,13 +447,7 @@ class SenseBand(Command):
 class SumUp(Command):
     """How warm it was where a thing was kept that is gone now."""
 
-    stay: StayId
-    compartment: CompartmentId
-    celsius_min: float
-    celsius_max: float
-    seconds: int
-    seconds_outside: int
-    seconds_unknown: int
+    kept: KeptAt
 
 
 class Unlock(Command):

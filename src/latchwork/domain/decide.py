@@ -11,8 +11,9 @@ from typing import Any
 from latchwork.domain import commands as c
 from latchwork.domain.bank import Bank, Session
 from latchwork.domain.commands import Decision
+from latchwork.domain.entries import EpochBegan
 from latchwork.domain.rules import cloud, collect, deposit, machine, operate, people, shield
-from latchwork.domain.rules.pieces import no
+from latchwork.domain.rules.pieces import leave, no, yes
 from latchwork.domain.words import Reason, Role
 
 
@@ -39,7 +40,7 @@ def _by(rule: Callable[[Bank, Session, Any, datetime], Decision], *roles: Role) 
 
 _RULES: dict[type, _Rule] = {
     c.SignIn: people.sign_in,
-    c.SignOut: _by(people.sign_out),
+    c.SignOut: _by(lambda bank, session, cmd, now: yes(*leave(bank, session.id, cmd.why, now))),
     c.Deposit: _by(deposit.deposit),
     c.Shelve: _by(deposit.shelve, Role.COURIER, Role.STAFF),
     c.GiveUp: _by(deposit.give_up),
@@ -58,9 +59,9 @@ _RULES: dict[type, _Rule] = {
     c.Withdraw: _by(operate.withdraw, Role.STAFF),
     c.Listen: _by(shield.listen, Role.STAFF),
     c.Instructed: cloud.instructed,
-    c.Begin: machine.begin,
+    c.Begin: lambda bank, cmd, now: yes(EpochBegan()),
     c.Recover: machine.recover,
-    c.GuardHere: shield.guard_here,
+    c.Guard: shield.guard,
     c.Boot: machine.boot,
     c.Fit: machine.fit,
     c.See: machine.see,
@@ -68,7 +69,7 @@ _RULES: dict[type, _Rule] = {
     c.Linger: machine.linger,
     c.SenseTamper: machine.sense_tamper,
     c.SenseBand: machine.sense_band,
-    c.SumUp: machine.sum_up,
+    c.SumUp: lambda bank, cmd, now: yes(cmd.kept),
     c.Unlock: machine.unlock,
     c.Elapse: machine.elapse,
     c.Tick: machine.tick,

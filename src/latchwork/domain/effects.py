@@ -4,19 +4,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 
+from latchwork.domain import entries as e
 from latchwork.domain.bank import Bank, Opening
-from latchwork.domain.entries import (
-    Amended,
-    Body,
-    Collected,
-    Expired,
-    Moved,
-    NotDelivered,
-    Recalled,
-    Removed,
-    Stored,
-    Unlocked,
-)
 from latchwork.domain.words import PassId, Reason
 
 
@@ -33,26 +22,26 @@ class Notice(StrEnum):
     RETURNED = "returned"
 
 
-def pulses(committed: Iterable[Body]) -> tuple[Unlocked, ...]:
+def pulses(committed: Iterable[e.Body]) -> tuple[e.Unlocked, ...]:
     """Locks to tell, from entries just committed; never from a fold."""
-    return tuple(body for body in committed if isinstance(body, Unlocked))
+    return tuple(body for body in committed if isinstance(body, e.Unlocked))
 
 
 _NOTICES: dict[type, Notice] = {
-    Stored: Notice.READY,
-    Collected: Notice.COLLECTED,
-    Expired: Notice.EXPIRED,
-    Recalled: Notice.RECALLED,
-    NotDelivered: Notice.NOT_DELIVERED,
-    Moved: Notice.MOVED,
+    e.Stored: Notice.READY,
+    e.Collected: Notice.COLLECTED,
+    e.Expired: Notice.EXPIRED,
+    e.Recalled: Notice.RECALLED,
+    e.NotDelivered: Notice.NOT_DELIVERED,
+    e.Moved: Notice.MOVED,
 }
 
 
-def notice(body: Body) -> Notice | None:
+def notice(body: e.Body) -> Notice | None:
     """What the stay's recipient is told when this entry becomes known."""
-    if isinstance(body, Amended):
+    if isinstance(body, e.Amended):
         return Notice.READY if body.pickup is not None else _AMENDED.get(body.why)
-    if isinstance(body, Removed):
+    if isinstance(body, e.Removed):
         return Notice.RETURNED if body.why is Reason.RETURN_TO_SENDER else None
     return _NOTICES.get(type(body))
 

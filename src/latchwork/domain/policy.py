@@ -96,9 +96,7 @@ def _fitting(bank: Bank, about: About, volume_min_mm3: int = 0) -> tuple[list[Co
 
 
 def _in_reach(compartment: Compartment) -> bool:
-    """Neither a gate nor a shelf is a compartment for anybody."""
-    fitting = compartment.fitting
-    return fitting.reach_mm in REACH_MM and not (fitting.gate or fitting.shelf)
+    return compartment.fitting.claimable and compartment.fitting.reach_mm in REACH_MM
 
 
 def _smallest(compartments: Iterable[Compartment]) -> Compartment:
@@ -111,17 +109,15 @@ def _vacant(compartment: Compartment) -> bool:
 
 
 def _serves(bank: Bank, fitting: Fitting, service: Service) -> bool:
-    if fitting.gate or fitting.shelf or service.climate not in (None, fitting.climate):
-        return False
-    allowed = bank.policy.set_aside.get(fitting.id)
-    return service.id in allowed if allowed is not None else True
+    allowed = bank.policy.set_aside.get(fitting.id, (service.id,))
+    return fitting.claimable and service.climate in (None, fitting.climate) and service.id in allowed
 
 
 def _in_use(bank: Bank) -> set[CompartmentId]:
     """Doors that are about to move, and compartments whose last visitor still stands there and may want back in."""
     moving = {o.compartment for o in bank.openings.values()}
     for session in bank.sessions.values():
-        held = bank.passes.get(session.pass_id) if session.pass_id else None
+        held = bank.passes.get(session.pass_id)
         moving |= {stay.compartment for stay in held.took if stay.compartment} if held else set()
     return moving
 
@@ -148,7 +144,7 @@ def shared(bank: Bank, about: About) -> Compartment | None:
 
 
 def vacant_count(bank: Bank) -> int:
-    return sum(_vacant(c) for c in bank.compartments.values() if not (c.fitting.gate or c.fitting.shelf))
+    return sum(_vacant(c) for c in bank.compartments.values() if c.fitting.claimable)
 
 
 # Services

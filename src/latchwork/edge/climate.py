@@ -17,6 +17,7 @@ from serialx import Parity
 
 from latchwork.domain.bank import Bank
 from latchwork.domain.commands import Command, SenseBand, SumUp
+from latchwork.domain.entries import KeptAt
 from latchwork.domain.rules.pieces import HERE
 from latchwork.domain.words import CompartmentId, StayId
 from latchwork.edge.config import BadConfig, ZoneTable
@@ -150,7 +151,7 @@ class Climate:
         for zone in self._zones:
             for x in zone.compartments:
                 compartment = bank.compartments.get(x)
-                claim = bank.claims.get(compartment.claim) if compartment and compartment.claim else None
+                claim = bank.claims.get(compartment.claim) if compartment else None
                 for stay in claim.stays if claim else ():
                     if stay in bank.stays and bank.stays[stay].state in HERE:
                         yield stay, (x, zone.id)
@@ -166,7 +167,7 @@ class Climate:
             for (at, celsius), following in zip(read, [*(at for at, _ in read[1:]), until], strict=True)
         ]
         seconds = max(0, until - kept.since)
-        return SumUp(
+        summed = KeptAt(
             kept.stay,
             kept.compartment,
             min(celsius for _, celsius in read),
@@ -175,6 +176,7 @@ class Climate:
             sum(span for span, celsius in spans if not zone.keeps(celsius)),
             max(0, seconds - sum(span for span, _ in spans)),
         )
+        return SumUp(summed)
 
     def _second(self) -> int:
         return int(self._now().timestamp())

@@ -18,7 +18,7 @@ import httpx
 import msgspec
 import uvicorn
 
-from latchwork.domain.commands import GuardHere
+from latchwork.domain.commands import Guard
 from latchwork.edge import identity
 from latchwork.edge.climate import Climate, zone_of
 from latchwork.edge.clock import BankClock
@@ -216,7 +216,7 @@ async def _renew(config: Config, desk: EdgeDesk, desired: Desired, talk: Talk) -
 
 async def _guard(loop: Loop, keys: tuple[str, ...]) -> None:
     """Somebody at the controller itself says whose signatures count."""
-    if (await loop.do(GuardHere(keys))).refusal is not None:
+    if (await loop.do(Guard(keys))).refusal is not None:
         raise BadConfig("--guard takes the public keys that `latchwork sign --make` printed: 64 hex digits each")
     log.warning("this wall is guarded by %s", ", ".join(keys) or "nobody")
 

@@ -8,10 +8,10 @@ from typing import Any
 from latchwork.domain import commands as c
 from latchwork.domain import entries as e
 from latchwork.domain import policy
-from latchwork.domain.bank import About, Bank, Grant
+from latchwork.domain.bank import Bank, Grant, Stay
 from latchwork.domain.commands import Decision
 from latchwork.domain.rules import operate, shield
-from latchwork.domain.rules.pieces import HERE, busy, grant, is_reserved, leave, let_go, no, too_late, yes
+from latchwork.domain.rules.pieces import grant, is_awaited, leave, let_go, no, too_late, yes
 from latchwork.domain.words import (
     STAFF_REASONS,
     ClaimId,
@@ -36,12 +36,10 @@ def instructed(bank: Bank, cmd: c.Instructed, now: datetime) -> Decision:
         outcome = no(reason)
     else:
         outcome = _OBEY[type(cmd.body)](bank, cmd, cmd.body, now)
-    about: StayId | None = getattr(cmd.body, "stay", None)
-    label = cmd.body.about.label if isinstance(cmd.body, c.Expect) else None
     reason = outcome.refusal.reason if outcome.refusal else None
-    if reason is Reason.ALREADY_HERE and label in bank.labels:
-        assert label is not None
-        about = bank.labels[label]
+    about: StayId | None = getattr(cmd.body, "stay", None)
+    if reason is Reason.ALREADY_HERE and isinstance(cmd.body, c.Expect):
+        about = bank.labels.get(cmd.body.about.label) or about
     signed_until = cmd.signed_until if cmd.signers else None
     return yes(*outcome.entries, e.Answered(cmd.number, cmd.id, cmd.body_sha256, reason, about, signed_until))
 
@@ -56,13 +54,14 @@ def _adopt(bank: Bank, cmd: c.Instructed, body: c.Adopt, now: datetime) -> Decis
 
 
 def _expect(bank: Bank, cmd: c.Instructed, body: c.Expect, now: datetime) -> Decision:
-    if body.stay in bank.stays or (body.about.label is not None and body.about.label in bank.labels):
+    if body.stay in bank.stays or body.about.label in bank.labels:
         return no(Reason.ALREADY_HERE)
     if body.about.service not in bank.services:
         return no(Reason.UNKNOWN_SERVICE)
     entries: list[e.Body] = [e.Expected(body.stay, body.about)]
     if body.until is not None and body.claim is not None:
-        reserved = _reserved(bank, body.stay, body.about, body.claim, body.until, now)
+        stay = Stay(body.stay, body.about, StayState.EXPECTED, announced=True)
+        reserved = _reserved(bank, stay, body.claim, body.until, now)
         if isinstance(reserved, Reason):
             return no(reserved)
         entries.append(reserved)
@@ -76,55 +75,31 @@ def _expect(bank: Bank, cmd: c.Instructed, body: c.Expect, now: datetime) -> Dec
 
 def _reserve(bank: Bank, cmd: c.Instructed, body: c.Reserve, now: datetime) -> Decision:
     stay = bank.stays.get(body.stay)
-    if stay is None or (stay.state is not StayState.EXPECTED and not is_reserved(bank, stay)):
+    if stay is None or not is_awaited(bank, stay):
         return no(Reason.PARCEL_NOT_AVAILABLE)
     if body.until is None:
-        return yes(let_go(bank, stay, Reason.CHANGED_MIND)) if stay.claim else yes()
-    if stay.claim is not None and stay.compartment is not None:  # the same compartment, for longer or shorter
-        state = bank.compartments[stay.compartment].state  # a doubt about it stays
-        claimed = e.Claimed(
-            stay.claim, stay.compartment, stay.id, stay.about, True, Reason.RESERVED, None, state, body.until
-        )
-        return yes(claimed)
-    reserved = _reserved(bank, stay.id, stay.about, body.claim, body.until, now)
+        return yes(*let_go(bank, stay, Reason.CHANGED_MIND))
+    reserved = _reserved(bank, stay, body.claim, body.until, now)
     return no(reserved) if isinstance(reserved, Reason) else yes(reserved)
 
 
-def _reserved(
-    bank: Bank, stay: StayId, about: About, claim: ClaimId, until: datetime, now: datetime
-) -> e.Claimed | Reason:
+def _reserved(bank: Bank, stay: Stay, claim: ClaimId, until: datetime, now: datetime) -> e.Claimed | Reason:
+    what, held = (stay.id, stay.about, True), bank.compartments.get(stay.compartment)
+    if held is not None and stay.claim is not None:  # the same one, for longer or shorter; a doubt about it stays
+        return e.Claimed(stay.claim, held.id, *what, Reason.RESERVED, None, held.state, until)
     if until <= now and not bank.clock_doubted:
         return Reason.EXPIRED
-    chosen = policy.choose(bank, about)
+    chosen = policy.choose(bank, stay.about)
     if isinstance(chosen, Reason):
         return chosen
-    return e.Claimed(claim, chosen[0].id, stay, about, True, chosen[1], until=until)
+    return e.Claimed(claim, chosen[0].id, *what, chosen[1], until=until)
 
 
 def _cancel(bank: Bank, cmd: c.Instructed, body: c.Cancel, now: datetime) -> Decision:
     stay = bank.stays.get(body.stay)
-    if stay is not None and is_reserved(bank, stay):
-        return yes(let_go(bank, stay, Reason.CHANGED_MIND), e.Cancelled(body.stay))
-    if stay is None or stay.state is not StayState.EXPECTED:
+    if stay is None or not is_awaited(bank, stay):
         return no(Reason.PARCEL_NOT_AVAILABLE)
-    return yes(e.Cancelled(body.stay))
-
-
-def _amend(bank: Bank, cmd: c.Instructed, body: c.Amend, now: datetime) -> Decision:
-    stay = bank.stays.get(body.stay)
-    if stay is None or stay.state not in HERE or stay.compartment is None:
-        return no(Reason.PARCEL_NOT_AVAILABLE)
-    if busy(bank, stay):
-        return no(Reason.BUSY)
-    return operate.amend(bank, stay, body, cmd.offer, now)
-
-
-def _extend(bank: Bank, cmd: c.Instructed, body: c.Extend, now: datetime) -> Decision:
-    return operate.extend(bank, None, body, now)
-
-
-def _withdraw(bank: Bank, cmd: c.Instructed, body: c.Withdraw, now: datetime) -> Decision:
-    return operate.withdraw(bank, None, body, now)
+    return yes(*let_go(bank, stay, Reason.CHANGED_MIND), e.Cancelled(body.stay))
 
 
 def _grant_pass(bank: Bank, cmd: c.Instructed, body: c.GrantPass, now: datetime) -> Decision:
@@ -133,28 +108,17 @@ def _grant_pass(bank: Bank, cmd: c.Instructed, body: c.GrantPass, now: datetime)
         if (body.stay is None) is (body.recipient is None):  # for one stay, or for all of a recipient's
             return no(Reason.NO_ACCESS)
         purpose = Purpose.COLLECT
-    stay = bank.stays.get(body.stay) if body.stay else None
+    stay = bank.stays.get(body.stay)
     if body.stay is not None:
         if stay is None:
             return no(Reason.PARCEL_NOT_AVAILABLE)
-        claim = bank.claims.get(stay.claim) if stay.claim else None
+        claim = bank.claims.get(stay.claim)
         if claim is not None and len(claim.stays) > 1:  # their code would open what is not delegated
             return no(Reason.SHARED)
     until = policy.next_midnight(bank, now) if body.daily else body.valid_until
-    given = _given(
-        bank,
-        cmd,
-        body.pass_id,
-        lookup=body.lookup,
-        role=body.role,
-        purpose=purpose,
-        party=body.party,
-        stay=body.stay,
-        recipient=body.recipient,
-        once=body.once,
-        daily=body.daily,
-        valid_until=until,
-    )
+    what = {"role": body.role, "purpose": purpose, "party": body.party, "stay": body.stay, "recipient": body.recipient}
+    when = {"once": body.once, "daily": body.daily, "valid_until": until}
+    given = _given(bank, cmd, body.pass_id, body.lookup, **what, **when)
     return no(Reason.CODE_TAKEN) if given is None else yes(e.PassGranted(given))
 
 
@@ -171,7 +135,7 @@ def _revoke_pass(bank: Bank, cmd: c.Instructed, body: c.RevokePass, now: datetim
     held = bank.passes.get(body.pass_id)
     if held is None:
         return no(Reason.PARCEL_NOT_AVAILABLE)
-    stay = bank.stays.get(held.grant.stay) if held.grant.stay else None
+    stay = bank.stays.get(held.grant.stay)
     if stay is not None and body.pass_id in (stay.pickup, stay.drop_off):  # it ends with its stay
         return no(Reason.NO_ACCESS)
     sessions = sorted(s.id for s in bank.sessions.values() if s.pass_id == body.pass_id)
@@ -207,22 +171,10 @@ def _open(bank: Bank, cmd: c.Instructed, body: c.Open, now: datetime) -> Decisio
     )
 
 
-def _guard(bank: Bank, cmd: c.Instructed, body: c.Guard, now: datetime) -> Decision:
-    return shield.guard(body.keys)
-
-
-def _listen(bank: Bank, cmd: c.Instructed, body: c.Listen, now: datetime) -> Decision:
-    return shield.listen(bank, None, body, now)
-
-
 def _check(bank: Bank, cmd: c.Instructed, body: c.Check, now: datetime) -> Decision:
     if late := too_late(cmd.server_now, body.not_after):
         return no(late)
     return operate.look(bank, body.compartment, body.empty, now, by=body.by)
-
-
-def _not_understood(bank: Bank, cmd: c.Instructed, body: c.NotUnderstood, now: datetime) -> Decision:
-    return no(Reason.NOT_UNDERSTOOD)
 
 
 _OBEY: dict[type, Callable[[Bank, c.Instructed, Any, datetime], Decision]] = {
@@ -230,14 +182,14 @@ _OBEY: dict[type, Callable[[Bank, c.Instructed, Any, datetime], Decision]] = {
     c.Expect: _expect,
     c.Reserve: _reserve,
     c.Cancel: _cancel,
-    c.Amend: _amend,
-    c.Extend: _extend,
-    c.Withdraw: _withdraw,
+    c.Amend: lambda bank, cmd, body, now: operate.amend(bank, body, cmd.offer, now),
+    c.Extend: lambda bank, cmd, body, now: operate.extend(bank, None, body, now),
+    c.Withdraw: lambda bank, cmd, body, now: operate.withdraw(bank, None, body, now),
     c.GrantPass: _grant_pass,
     c.RevokePass: _revoke_pass,
     c.Open: _open,
     c.Check: _check,
-    c.Guard: _guard,
-    c.Listen: _listen,
-    c.NotUnderstood: _not_understood,
+    c.Guard: lambda bank, cmd, body, now: shield.guard(bank, body, now, at_wall=False),
+    c.Listen: lambda bank, cmd, body, now: shield.listen(bank, None, body, now),
+    c.NotUnderstood: lambda bank, cmd, body, now: no(Reason.NOT_UNDERSTOOD),
 }

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from latchwork.domain import commands as c
 from latchwork.domain import entries as e
 from latchwork.domain import policy
-from latchwork.domain.bank import Bank, OpeningState, Session, Stay
+from latchwork.domain.bank import Bank, Opening, OpeningState, Session, Stay
 from latchwork.domain.commands import Decision
 from latchwork.domain.rules.pieces import HERE, MOVING, busy, door_of, emptied, no, openings_of, under_way, want, yes
 from latchwork.domain.words import (
@@ -16,11 +17,9 @@ from latchwork.domain.words import (
     DoorState,
     Ending,
     OpeningId,
-    PassId,
     Purpose,
     Reason,
     Role,
-    SessionId,
     StayState,
 )
 
@@ -39,7 +38,7 @@ def may_take(bank: Bank, session: Session, stay: Stay) -> bool:
         # Their code may be spent by now: while the thing is still here, whoever signed in with it may try again.
         return theirs and in_time and session.purpose is not Purpose.DEPOSIT and service.collect_by is Role.PERSON
     if session.role is Role.COURIER:
-        where = bank.compartments.get(stay.compartment) if stay.compartment else None
+        where = bank.compartments.get(stay.compartment)
         if where is not None and where.state is CompartmentState.OUT_OF_SERVICE:
             return False
         if session.party not in (None, stay.about.party):
@@ -80,12 +79,18 @@ def collect(bank: Bank, session: Session, cmd: c.Collect, now: datetime) -> Deci
         return no(Reason.BUSY)
     if not all(may_take(bank, session, s) for s in inside):
         return no(Reason.BLOCKED if any(s.state is StayState.BLOCKED for s in inside) else Reason.NO_ACCESS)
-    ends = StayState.RECALLED if recall else StayState.COLLECTED
-    stays = tuple(s.id for s in inside)
-    door = door_of(bank, stay.compartment)
-    if door is None:
-        return yes(*taken(bank, inside, ends, None, session.pass_id, session.id))
-    return yes(want(cmd.opening, door, Purpose.COLLECT, by=session, claim=stay.claim, stays=stays, ends=ends))
+    return take_out(bank, session, cmd.opening, inside, StayState.RECALLED if recall else StayState.COLLECTED)
+
+
+def take_out(
+    bank: Bank, by: Session, opening: OpeningId, stays: Sequence[Stay], ends: StayState, **told: Any
+) -> Decision:
+    """All of one place, through its door; what lies in the open is out at once."""
+    where, ids = stays[0].compartment, tuple(stay.id for stay in stays)
+    assert where is not None
+    door = door_of(bank, where)
+    asked = want(opening, door or where, Purpose.COLLECT, by=by, claim=stays[0].claim, stays=ids, ends=ends, **told)
+    return yes(asked) if door else yes(*taken(bank, stays, asked, None))
 
 
 def _inside(bank: Bank, session: Session, stay: Stay) -> list[Stay]:
@@ -104,8 +109,8 @@ def _reopen(bank: Bank, session: Session, cmd: c.Collect) -> Decision:
     took = took_by(bank, session, cmd)
     if took is None or took.compartment is None:
         return no(Reason.PARCEL_NOT_AVAILABLE)
-    compartment, door = bank.compartments.get(took.compartment), None
-    claim = bank.claims.get(compartment.claim) if compartment and compartment.claim else None
+    compartment = bank.compartments.get(took.compartment)
+    claim = bank.claims.get(compartment.claim) if compartment else None
     if compartment is None or (claim and not all(may_take(bank, session, bank.stays[s]) for s in claim.stays)):
         return no(Reason.COMPARTMENT_OCCUPIED)
     if under_way(bank, compartment.id):
@@ -115,86 +120,75 @@ def _reopen(bank: Bank, session: Session, cmd: c.Collect) -> Decision:
 
 
 def took_by(bank: Bank, session: Session, cmd: c.Collect | c.Report) -> Stay | None:
-    held = bank.passes.get(session.pass_id) if session.pass_id else None
+    held = bank.passes.get(session.pass_id)
     return next((s for s in held.took if s.id == cmd.stay), None) if held else None
 
 
-def taken(
-    bank: Bank,
-    stays: Sequence[Stay],
-    ends: StayState | None,
-    opening: OpeningId | None,
-    pass_id: PassId | None,
-    session: SessionId | None,
-    why: Reason | None = None,
-    second: PassId | None = None,
-) -> list[e.Body]:
-    """These stays have ended: the door closed behind them, or they lay in the open."""
+def taken(bank: Bank, stays: Sequence[Stay], asked: e.Wanted | Opening, opening: OpeningId | None) -> list[e.Body]:
+    """These stays have ended as it was asked: the door closed behind them, or (no opening) they lay in the open."""
     entries: list[e.Body] = []
     for i, stay in enumerate(stays):
-        assert stay.compartment is not None and ends is not None
+        assert stay.compartment is not None and asked.ends is not None
         state = emptied(bank, stay.compartment, *stays[: i + 1])
         what = (stay.id, stay.about, stay.claim, stay.compartment, opening)
-        if ends is StayState.COLLECTED:
-            entries.append(e.Collected(*what, state, pass_id, session))
-        elif ends is StayState.RECALLED:
-            entries.append(e.Recalled(*what, state, pass_id, session))
+        if kind := _ENDED.get(asked.ends):
+            entries.append(kind(*what, state, asked.pass_id, asked.session))
         else:
-            entries.append(e.Removed(*what, ends, why or Reason.OTHER, state, second, pass_id, session))
+            how, by = (asked.ends, asked.reason or Reason.OTHER, state), (asked.second, asked.pass_id, asked.session)
+            entries.append(e.Removed(*what, *how, *by))
     return entries
+
+
+_ENDED: dict[StayState, type[e.Collected | e.Recalled]] = {
+    StayState.COLLECTED: e.Collected,
+    StayState.RECALLED: e.Recalled,
+}
 
 
 def report(bank: Bank, session: Session, cmd: c.Report, now: datetime) -> Decision:
     if cmd.what not in REPORTS:
         return no(Reason.NOT_UNDERSTOOD)
     stay, took = bank.stays.get(cmd.stay), took_by(bank, session, cmd)
-    if stay is not None:
-        found_empty = cmd.what is Reason.COMPARTMENT_EMPTY  # all that anybody but its recipient may say
-        if not (session.role is Role.PERSON or found_empty) or not may_take(bank, session, stay):
-            return no(Reason.NO_ACCESS)
-        if stay.moving is not None:
-            return no(Reason.BUSY)
-        seen = next((o for o in openings_of(bank, cmd.session) if cmd.stay in o.stays), None)
-        if seen is not None and seen.state in MOVING:
-            return no(Reason.BUSY)
-        opened = seen is not None and seen.state is OpeningState.OPENED
-        if not opened and cmd.what is not Reason.REFUSED:
-            return no(Reason.DOOR_NOT_OPENED)
-    elif took is None or took.about.service not in bank.services:
-        return no(Reason.PARCEL_NOT_AVAILABLE)
+    if stay is not None and (reason := _unseen(bank, session, cmd, stay)):
+        return no(reason)
     thing = stay or took
-    assert thing is not None and thing.compartment is not None
+    if thing is None or thing.about.service not in bank.services or thing.compartment is None:
+        return no(Reason.PARCEL_NOT_AVAILABLE)
     compartment = bank.compartments.get(thing.compartment)
     if compartment is None or (stay is None and compartment.claim not in (None, thing.claim)):
         return no(Reason.COMPARTMENT_OCCUPIED)
-    gone = cmd.what is Reason.COMPARTMENT_EMPTY or (cmd.what is Reason.DAMAGED and not cmd.left)
-    if gone:
-        # Nobody but they has seen it: the compartment waits for a second look.
-        empty = cmd.what is Reason.COMPARTMENT_EMPTY
-        ended = StayState.EXCEPTION if empty else StayState.COLLECTED
-        left = emptied(bank, thing.compartment, thing)
-        if compartment.fitting.shelf:
-            state = compartment.state
-        else:
-            state = CompartmentState.NEEDS_CHECK if empty and left is not CompartmentState.OCCUPIED else left
-        said = e.Reported(thing.id, thing.about, cmd.what, ended, None, thing.compartment, state, session.id, True)
-        return yes(said)
-    held = bank.passes.get(session.pass_id) if session.pass_id else None
-    still_theirs = cmd.what is Reason.LEFT_BEHIND
-    given = held.grant if held and still_theirs and held.grant.stay == thing.id else None
-    shelf = compartment.fitting.shelf
-    return yes(
-        e.Reported(
-            thing.id,
-            thing.about,
-            cmd.what,
-            StayState.DEPOSITED if still_theirs else StayState.EXCEPTION,
-            thing.claim,
-            thing.compartment,
-            compartment.state if shelf else CompartmentState.OCCUPIED,
-            session.id,
-            announced=thing.announced,
-            deadline=thing.deadline or now if still_theirs else None,
-            pickup=given,
-        )
+    missing, theirs = cmd.what is Reason.COMPARTMENT_EMPTY, cmd.what is Reason.LEFT_BEHIND
+    gone = missing or (cmd.what is Reason.DAMAGED and not cmd.left)
+    state = emptied(bank, thing.compartment, thing) if gone else CompartmentState.OCCUPIED
+    if compartment.fitting.shelf:
+        state = compartment.state
+    elif missing and state is not CompartmentState.OCCUPIED:
+        state = CompartmentState.NEEDS_CHECK  # nobody but they has seen it: it waits for a second look
+    held = bank.passes.get(session.pass_id)
+    said = e.Reported(
+        thing.id,
+        thing.about,
+        cmd.what,
+        StayState.DEPOSITED if theirs else StayState.COLLECTED if gone and not missing else StayState.EXCEPTION,
+        None if gone else thing.claim,
+        thing.compartment,
+        state,
+        session.id,
+        ended=gone,
+        announced=thing.announced,
+        deadline=thing.deadline or now if theirs else None,
+        pickup=held.grant if held and theirs and held.grant.stay == thing.id else None,
     )
+    return yes(said)
+
+
+def _unseen(bank: Bank, session: Session, cmd: c.Report, stay: Stay) -> Reason | None:
+    """Why this person cannot say it of a thing that is here: not theirs, or they do not stand before its open door."""
+    found_empty = cmd.what is Reason.COMPARTMENT_EMPTY  # all that anybody but its recipient may say
+    if not (session.role is Role.PERSON or found_empty) or not may_take(bank, session, stay):
+        return Reason.NO_ACCESS
+    seen = next((o for o in openings_of(bank, cmd.session) if cmd.stay in o.stays), None)
+    if stay.moving is not None or (seen is not None and seen.state in MOVING):
+        return Reason.BUSY
+    opened = seen is not None and seen.state is OpeningState.OPENED
+    return None if opened or cmd.what is Reason.REFUSED else Reason.DOOR_NOT_OPENED

@@ -1,20 +1,19 @@
 """Putting in: a courier's parcels, a person's return, a thing for a shelf."""
 
 import dataclasses
-from dataclasses import dataclass
 from datetime import datetime
 
 from latchwork.domain import commands as c
 from latchwork.domain import entries as e
 from latchwork.domain import policy
-from latchwork.domain.bank import About, Bank, Grant, Opening, OpeningState, Service, Session, Stay
+from latchwork.domain.bank import Bank, Grant, Opening, OpeningState, Service, Session, Stay
 from latchwork.domain.commands import Decision
 from latchwork.domain.rules.pieces import (
     MOVING,
     PROVEN,
     grant_of,
-    holds_deposit,
-    is_reserved,
+    is_awaited,
+    is_in,
     lapse,
     let_go,
     no,
@@ -22,40 +21,26 @@ from latchwork.domain.rules.pieces import (
     pickup,
     release,
     stored,
-    want,
+    want_deposit,
     yes,
 )
 from latchwork.domain.words import (
     UNDELIVERED,
-    ClaimId,
-    CompartmentId,
     CompartmentState,
     DoorState,
     OpeningId,
-    PartyId,
     Purpose,
     Reason,
     Role,
-    StayId,
     StayState,
 )
 
-
-@dataclass(frozen=True, slots=True)
-class _InHand:
-    """A thing that this session may put in."""
-
-    session: Session
-    known: Stay | None
-    about: About
-    service: Service
+_Brings = c.Deposit | c.Shelve | c.GiveUp
 
 
-def _in_hand(
-    bank: Bank, session: Session, stay_id: StayId, about: About | None, now: datetime | None
-) -> _InHand | Decision:
-    """`now` None: at whatever hour."""
-    known = bank.stays.get(stay_id)
+def _in_hand(bank: Bank, session: Session, cmd: _Brings, now: datetime | None) -> Stay | Decision:
+    """The thing that this session may put in: an expected one, or a new one. `now` None: at whatever hour."""
+    known, about = bank.stays.get(cmd.stay), cmd.about
     if known is not None and about is not None:  # of an expected thing the announcement may not say it
         low = known.about.in_reach or about.in_reach
         about = dataclasses.replace(known.about, size=known.about.size or about.size, in_reach=low)
@@ -63,170 +48,144 @@ def _in_hand(
         about = known.about
     if about is None:
         return no(Reason.PARCEL_NOT_AVAILABLE)
-    if known is None and about.label is not None and about.label in bank.labels:
+    if about.label in bank.labels if known is None else not is_awaited(bank, known):
         return no(Reason.ALREADY_HERE)
-    if known is not None and known.state is not StayState.EXPECTED and not is_reserved(bank, known):
-        return no(Reason.ALREADY_HERE)
+    stay = dataclasses.replace(known or Stay(cmd.stay, about, StayState.EXPECTED, announced=False), about=about)
     service = bank.services.get(about.service)
     if service is None:
         return no(Reason.UNKNOWN_SERVICE)
-    if not _may_deposit(session, stay_id, about.party, service, known is not None):
+    if not _may_deposit(session, stay, service):
         return no(Reason.NO_ACCESS)
     until = policy.opens_at(bank, service, now) if now else None
     if until is not None and session.role is not Role.STAFF:
         return no(Reason.OUTSIDE_HOURS, until)
-    return _InHand(session, known, about, service)
+    return stay
 
 
-def _may_deposit(session: Session, stay: StayId, party: PartyId | None, service: Service, announced: bool) -> bool:
+def _may_deposit(session: Session, stay: Stay, service: Service) -> bool:
     if session.service is not None:  # a walk-in: under that service, or what they are expected to bring
-        return session.service == service.id or (announced and service.deposit_by is Role.PERSON)
+        return session.service == service.id or (stay.announced and service.deposit_by is Role.PERSON)
     if session.role is Role.PERSON:
-        return service.deposit_by is Role.PERSON and session.purpose is Purpose.DEPOSIT and session.stay == stay
+        return service.deposit_by is Role.PERSON and session.purpose is Purpose.DEPOSIT and session.stay == stay.id
     if session.role is Role.COURIER:
-        return service.deposit_by is Role.COURIER and (session.party is None or session.party == party)
+        return service.deposit_by is Role.COURIER and session.party in (None, stay.about.party)
     return True
 
 
-def _is_for_nobody(hand: _InHand) -> bool:
-    return hand.known is None and hand.about.recipient is None and hand.service.collect_by is Role.PERSON
+def _code_for(bank: Bank, stay: Stay, offer: c.Offer) -> Grant | Reason | None:
+    """The recipient's code. None: a courier collects it, or staff has to find out who it is for."""
+    service = bank.services[stay.about.service]
+    if service.collect_by is not Role.PERSON:
+        return None
+    if not stay.announced and stay.about.recipient is None:
+        return None if service.holds_unknown else Reason.UNKNOWN_RECIPIENT
+    return pickup(bank, offer, stay.id) or Reason.CODE_TAKEN
 
 
 def deposit(bank: Bank, session: Session, cmd: c.Deposit, now: datetime) -> Decision:
-    hand = _in_hand(bank, session, cmd.stay, cmd.about, now)
-    if isinstance(hand, Decision):
-        return hand
-    if _is_for_nobody(hand) and not hand.service.holds_unknown:
-        return no(Reason.UNKNOWN_RECIPIENT)
+    stay = _in_hand(bank, session, cmd, now)
+    if isinstance(stay, Decision):
+        return stay
     settled: list[e.Body] = []
     for opening in openings_of(bank, cmd.session):  # the next scan says of the last one "it is in"
-        if holds_deposit(bank, opening):
+        if bank.holds_deposit(opening):
             if opening.state is not OpeningState.SHUT:
                 return no(Reason.DOOR_OPEN if opening.state is OpeningState.OPENED else Reason.BUSY)
             settled.append(stored(bank, opening, now))
-    given: Grant | None = None
-    if hand.service.collect_by is Role.PERSON and not _is_for_nobody(hand):
-        given = pickup(bank, cmd.offer, cmd.stay)
-        if given is None:
-            return no(Reason.CODE_TAKEN)
-    placed = _place(bank, cmd, hand)
-    if isinstance(placed, Reason):
-        return no(placed)
-    released, compartment, claim, why, state = placed
-    announced = hand.known is not None
-    claimed = e.Claimed(claim, compartment, cmd.stay, hand.about, announced, why, given, state)
-    return yes(*settled, *released, claimed, _want_deposit(cmd.opening, claimed, hand.session))
+    code = _code_for(bank, stay, cmd.offer)
+    if isinstance(code, Reason):
+        return no(code)
+    claimed = _place(bank, cmd, stay, code)
+    if isinstance(claimed, Reason):
+        return no(claimed)
+    if stay.claim not in (None, claimed.claim):
+        settled += let_go(bank, stay, Reason.CHANGED_MIND)
+    return yes(*settled, claimed, want_deposit(cmd.opening, claimed, session))
 
 
-def _place(
-    bank: Bank, cmd: c.Deposit, hand: _InHand
-) -> tuple[list[e.Released], CompartmentId, ClaimId, Reason, CompartmentState] | Reason:
-    """The reserved compartment, else one that it may share, else a vacant one."""
-    released: list[e.Released] = []
-    if hand.known is not None and hand.known.claim is not None and hand.known.compartment is not None:
-        held = bank.compartments[hand.known.compartment]
-        if cmd.prefer in (None, held.id) and held.state is CompartmentState.RESERVED and held.door is DoorState.CLOSED:
-            return released, held.id, hand.known.claim, Reason.RESERVED, CompartmentState.RESERVED
-        released.append(let_go(bank, hand.known, Reason.CHANGED_MIND))
-    beside = None if cmd.apart or cmd.prefer else policy.shared(bank, hand.about)
-    if beside is not None and beside.claim is not None:
-        return released, beside.id, beside.claim, Reason.SHARED, CompartmentState.OCCUPIED
-    chosen = policy.choose(bank, hand.about, prefer=cmd.prefer)
-    if isinstance(chosen, Reason):
-        return chosen
-    return released, chosen[0].id, cmd.claim, chosen[1], CompartmentState.RESERVED
-
-
-def _want_deposit(opening: OpeningId, claimed: e.Claimed, session: Session) -> e.Wanted:
-    return want(opening, claimed.compartment, Purpose.DEPOSIT, by=session, claim=claimed.claim, stays=(claimed.stay,))
+def _place(bank: Bank, cmd: c.Deposit, stay: Stay, code: Grant | None) -> e.Claimed | Reason:
+    """In the reserved compartment, else in one that it may share, else in a vacant one."""
+    held, state = bank.compartments.get(stay.compartment), CompartmentState.RESERVED
+    if held and cmd.prefer in (None, held.id) and held.state is state and held.door is DoorState.CLOSED:
+        where, claim, why = held, held.claim, Reason.RESERVED
+    elif not (cmd.apart or cmd.prefer) and (beside := policy.shared(bank, stay.about)):
+        where, claim, why, state = beside, beside.claim, Reason.SHARED, CompartmentState.OCCUPIED
+    else:
+        chosen = policy.choose(bank, stay.about, prefer=cmd.prefer)
+        if isinstance(chosen, Reason):
+            return chosen
+        (where, why), claim = chosen, cmd.claim
+    assert claim is not None
+    return e.Claimed(claim, where.id, stay.id, stay.about, stay.announced, why, code, state)
 
 
 def shelve(bank: Bank, session: Session, cmd: c.Shelve, now: datetime) -> Decision:
-    hand = _in_hand(bank, session, cmd.stay, cmd.about, now)
-    if isinstance(hand, Decision):
-        return hand
+    stay = _in_hand(bank, session, cmd, now)
+    if isinstance(stay, Decision):
+        return stay
     shelf = bank.compartments.get(cmd.shelf)
     if shelf is None or not shelf.fitting.shelf:
         return no(Reason.UNKNOWN_COMPARTMENT)
     if shelf.withdrawn:
         return no(Reason.OUT_OF_SERVICE)
-    if _is_for_nobody(hand) and not hand.service.holds_unknown:
-        return no(Reason.UNKNOWN_RECIPIENT)
-    given: Grant | None = None
-    if hand.service.collect_by is Role.PERSON and not _is_for_nobody(hand):
-        given = pickup(bank, cmd.offer, cmd.stay)
-        if given is None:
-            return no(Reason.CODE_TAKEN)
-    released = [let_go(bank, hand.known, Reason.CHANGED_MIND)] if hand.known and hand.known.claim else []
-    put = e.Stored(
-        cmd.stay,
-        hand.about,
-        None,
-        shelf.id,
-        None,
-        deadline=policy.deadline(bank, hand.service, now),
-        announced=hand.known is not None,
-        pickup=given,
-        session=cmd.session,
-        photo_sha256=cmd.photo_sha256,
-        why=Reason.UNKNOWN_RECIPIENT if _is_for_nobody(hand) else None,
-    )
-    return yes(*released, put)
+    code = _code_for(bank, stay, cmd.offer)
+    if isinstance(code, Reason):
+        return no(code)
+    put = is_in(bank, stay, (None, shelf.id, None), code, now, session=cmd.session, photo_sha256=cmd.photo_sha256)
+    return yes(*let_go(bank, stay, Reason.CHANGED_MIND), put)
 
 
 def give_up(bank: Bank, session: Session, cmd: c.GiveUp, now: datetime) -> Decision:
     if cmd.why not in UNDELIVERED:
         return no(Reason.NOT_UNDERSTOOD)
-    fallback = bank.policy.fallbacks[0] if bank.policy.fallbacks else None
-    begun = next((o for o in openings_of(bank, cmd.session) if holds_deposit(bank, o) and cmd.stay in o.stays), None)
+    begun = next((o for o in openings_of(bank, cmd.session) if bank.holds_deposit(o) and cmd.stay in o.stays), None)
     if begun is not None:  # tried already: it comes out again
         stay = bank.stays[cmd.stay]
         back = abandon(bank, session, c.Abandon(cmd.session, begun.id), now)
-        gone = e.NotDelivered(stay.id, stay.about, cmd.why, stay.announced, cmd.session, fallback)
-        return back if back.refusal else yes(*back.entries, gone)
-    hand = _in_hand(bank, session, cmd.stay, cmd.about, None)
-    if isinstance(hand, Decision):
-        return hand
-    known = hand.known
-    released = [let_go(bank, known, cmd.why)] if known and known.claim else []
-    gone = e.NotDelivered(cmd.stay, hand.about, cmd.why, known is not None, cmd.session, fallback)
-    return yes(*released, gone)
+        if back.refusal:
+            return back
+    else:
+        hand = _in_hand(bank, session, cmd, None)
+        if isinstance(hand, Decision):
+            return hand
+        stay, back = hand, yes(*let_go(bank, hand, cmd.why))
+    fallback = bank.policy.fallbacks[0] if bank.policy.fallbacks else None
+    gone = e.NotDelivered(stay.id, stay.about, cmd.why, stay.announced, cmd.session, fallback)
+    return yes(*back.entries, gone)
 
 
-_REPLACED_STATE = {
-    Reason.TOO_BIG: CompartmentState.VACANT,
-    Reason.COMPARTMENT_BROKEN: CompartmentState.NEEDS_CHECK,
-    Reason.COMPARTMENT_OCCUPIED: CompartmentState.NEEDS_CHECK,
-    Reason.DOOR_WILL_NOT_CLOSE: CompartmentState.NEEDS_CHECK,
-}
+_WHY_ANOTHER = frozenset(
+    {Reason.TOO_BIG, Reason.COMPARTMENT_BROKEN, Reason.COMPARTMENT_OCCUPIED, Reason.DOOR_WILL_NOT_CLOSE}
+)
 
 
 def replace(bank: Bank, session: Session, cmd: c.Replace, now: datetime) -> Decision:
     opening = _own(bank, session, cmd.opening)
     if isinstance(opening, Reason):
         return no(opening)
-    stay = bank.stays[opening.stays[0]]
-    if cmd.because not in _REPLACED_STATE:
+    if cmd.because not in _WHY_ANOTHER:
         return no(Reason.NOT_UNDERSTOOD)
     if opening.state in MOVING:
         return no(Reason.BUSY)
     assert opening.claim is not None
-    old, claim = bank.compartments[opening.compartment], bank.claims[opening.claim]
-    # Of a thing whose size nobody knows, we know at least that it was tried in this compartment, if it had it alone.
+    stay, claim = bank.stays[opening.stays[0]], bank.claims[opening.claim]
+    about, volume_min_mm3 = stay.about, 0
     too_big, alone = cmd.because is Reason.TOO_BIG, len(claim.stays) < 2
-    volume_min_mm3 = old.fitting.size.volume_mm3 + too_big if alone and (too_big or stay.about.size is None) else 0
-    chosen = policy.choose(bank, stay.about, volume_min_mm3=volume_min_mm3)
+    if alone and (too_big or about.size is None):  # we know at least that it was tried in this one
+        volume_min_mm3 = bank.compartments[opening.compartment].fitting.size.volume_mm3 + too_big
+    chosen = policy.choose(bank, about, volume_min_mm3=volume_min_mm3)
     if isinstance(chosen, Reason):
         return no(chosen)
-    compartment, why = chosen
-    state = _REPLACED_STATE[cmd.because] if opening.state in PROVEN else CompartmentState.NEEDS_CHECK
-    released = release(bank, opening, state, cmd.because)
+    if alone and too_big:  # then what was said of its size was wrong
+        about = dataclasses.replace(about, size=None)
+    looked_into = too_big and opening.state in PROVEN
+    state = CompartmentState.VACANT if looked_into else CompartmentState.NEEDS_CHECK
     moves = claim.moves is not None
-    given = None if moves else grant_of(bank, stay.pickup)
-    # Then what was said of its size was wrong.
-    about = dataclasses.replace(stay.about, size=None) if too_big and alone else stay.about
-    claimed = e.Claimed(cmd.new_claim, compartment.id, stay.id, about, stay.announced, why, given, moves=moves)
-    return yes(released, claimed, _want_deposit(cmd.new_opening, claimed, session))
+    code = None if moves else grant_of(bank, stay.pickup)
+    where, why = chosen
+    claimed = e.Claimed(cmd.new_claim, where.id, stay.id, about, stay.announced, why, code, moves=moves)
+    released = release(bank, opening, state, cmd.because)
+    return yes(released, claimed, want_deposit(cmd.new_opening, claimed, session))
 
 
 def confirm(bank: Bank, session: Session, cmd: c.Confirm, now: datetime) -> Decision:
@@ -256,6 +215,6 @@ def _own(bank: Bank, session: Session, opening_id: OpeningId) -> Opening | Reaso
     opening = bank.openings.get(opening_id)
     if opening is None or opening.session != session.id or opening.purpose is not Purpose.DEPOSIT:
         return Reason.NO_ACCESS
-    if not holds_deposit(bank, opening):
+    if not bank.holds_deposit(opening):
         return Reason.PARCEL_NOT_AVAILABLE
     return opening

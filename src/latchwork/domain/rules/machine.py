@@ -1,19 +1,21 @@
 """What the machine says: boot, doors, sensors, time."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from latchwork.domain import commands as c
 from latchwork.domain import entries as e
 from latchwork.domain import policy
+from latchwork.domain.apply import apply
 from latchwork.domain.bank import Bank, Compartment, Opening, OpeningState, Shield
 from latchwork.domain.commands import Decision
+from latchwork.domain.effects import codes_due
 from latchwork.domain.rules.collect import taken
 from latchwork.domain.rules.pieces import (
     MOVING,
     UNDER_WAY,
     grant,
-    holds_deposit,
     is_reserved,
     lapse,
     let_go,
@@ -25,20 +27,23 @@ from latchwork.domain.rules.pieces import (
     under_way,
     yes,
 )
-from latchwork.domain.words import CompartmentId, CompartmentState, DoorState, OpeningId, Purpose, Reason, StayState
-
-
-def begin(bank: Bank, cmd: c.Begin, now: datetime) -> Decision:
-    return yes(e.EpochBegan())
+from latchwork.domain.words import (
+    CompartmentId,
+    CompartmentState,
+    DoorState,
+    OpeningId,
+    Purpose,
+    Reason,
+    StayId,
+    StayState,
+)
 
 
 def recover(bank: Bank, cmd: c.Recover, now: datetime) -> Decision:
     """`bank` is what the cloud had. Nobody can vouch for what is empty since; whatever this controller did on its own
     is written down again, and what it still means is stated."""
     empty = (CompartmentState.VACANT, CompartmentState.RESERVED)
-    doubted = sorted(
-        x.id for x in bank.compartments.values() if x.state in empty and not (x.fitting.gate or x.fitting.shelf)
-    )
+    doubted = sorted(x.id for x in bank.compartments.values() if x.state in empty and x.fitting.claimable)
     own, theirs = cmd.shield, bank.shield
     shield = Shield(
         own.guards or theirs.guards,
@@ -48,30 +53,32 @@ def recover(bank: Bank, cmd: c.Recover, now: datetime) -> Decision:
     )
     began = e.EpochBegan(bank.epoch, cmd.size, cmd.root, bank.instructions_through, tuple(doubted), shield)
     entries: list[e.Body] = [began]
-    here = {x.id for x in bank.compartments.values() if x.claim is None}
-    known, taken_codes = set(bank.stays), set(bank.codes)
     ended = {x.body.stay: x.seq for x in cmd.branch if isinstance(x.body, _TAKEN)}
     for lived in cmd.branch:
-        body = lived.body
-        spent = body.spent if isinstance(body, e.Opened) else None
-        put = body if isinstance(body, e.Stored) and body.stay not in known and body.compartment in here else None
-        put = put if put and put.about.service in bank.services and lived.seq > ended.get(put.stay, -1) else None
-        if put is not None and put.pickup is not None and put.pickup.lookup in taken_codes:
-            put = replace(put, pickup=None)  # the code is another's now: it needs a new one
-        if put is not None:
-            taken_codes |= {put.pickup.lookup} if put.pickup else set()
-            known.add(put.stay)
-            if put.claim is not None:
-                here.discard(put.compartment)
-        door: Compartment | None = None
-        if isinstance(body, e.Opened | e.NotOpened | e.Unresolved | _TAKEN):
-            door = bank.compartments.get(body.compartment)
-        doubt = door.id if door and not (door.fitting.gate or door.fitting.shelf) else None
-        entries.append(e.Recovered(lived.seq, lived.sha256, lived.original, spent, put, doubt))
+        again = _again(bank, lived, ended)
+        bank = apply(bank, e.Entry(bank.id, bank.epoch, bank.seq, now, again))
+        entries.append(again)
     return yes(*entries)
 
 
 _TAKEN = e.Collected | e.Recalled | e.Removed
+
+
+def _again(bank: Bank, lived: c.Lived, ended: Mapping[StayId, int]) -> e.Recovered:
+    body = lived.body
+    spent = body.spent if isinstance(body, e.Opened) else None
+    stored = body if isinstance(body, e.Stored) and lived.seq > ended.get(body.stay, -1) else None
+    if stored is not None:
+        where = bank.compartments.get(stored.compartment)
+        if stored.stay in bank.stays or stored.about.service not in bank.services or where is None or where.claim:
+            stored = None
+        elif stored.pickup is not None and stored.pickup.lookup in bank.codes:
+            stored = replace(stored, pickup=None)  # the code is another's now: it needs a new one
+    door = None
+    if isinstance(body, e.Opened | e.NotOpened | e.Unresolved | _TAKEN):
+        door = bank.compartments.get(body.compartment)
+    doubted = door.id if door and door.fitting.claimable else None
+    return e.Recovered(lived.seq, lived.sha256, lived.original, spent, stored, doubted)
 
 
 def boot(bank: Bank, cmd: c.Boot, now: datetime) -> Decision:
@@ -90,9 +97,8 @@ def fit(bank: Bank, cmd: c.Fit, now: datetime) -> Decision:
     wanted = {fitting.id: fitting for fitting in cmd.compartments}
     new = [f for f in wanted.values() if f.id not in bank.compartments or bank.compartments[f.id].fitting != f]
     gone = tuple(sorted(x for x in bank.compartments if x not in wanted))
-    if any(bank.compartments[x].claim is not None for x in gone) or any(
-        s.compartment in gone for s in bank.stays.values()
-    ):
+    held = {x.compartment for x in bank.claims.values()} | {x.compartment for x in bank.stays.values()}
+    if held & set(gone):
         return no(Reason.COMPARTMENT_OCCUPIED)
     if any(o.compartment in gone for o in bank.openings.values() if o.state in UNDER_WAY):
         return no(Reason.BUSY)
@@ -110,14 +116,11 @@ def see(bank: Bank, cmd: c.See, now: datetime) -> Decision:
         lost = tuple(sorted(x for x in cmd.doors if x in bank.compartments and not bank.compartments[x].lost))
         return yes(e.BoardLost(lost)) if lost else Decision()
     known = {x: door for x, door in cmd.doors.items() if x in bank.compartments and bank.compartments[x].door != door}
-    owners: dict[CompartmentId, list[Opening]] = {}
-    for opening in sorted(bank.openings.values(), key=lambda o: o.id):
-        if opening.state in _DOOR_MOVES:
-            owners.setdefault(opening.compartment, []).append(opening)
+    moving = sorted((o for o in bank.openings.values() if o.state in _DOOR_MOVES), key=lambda o: o.id)
     entries: list[e.Body] = []
     strays: dict[CompartmentId, DoorState] = {}
     for compartment_id, door in sorted(known.items()):
-        here = owners.get(compartment_id, [])
+        here = [o for o in moving if o.compartment == compartment_id]
         unlocked = next((o for o in here if o.state is OpeningState.UNLOCKED), None)
         opened = [o for o in here if o.state is OpeningState.OPENED]
         stuck = bank.compartments[compartment_id].stuck
@@ -131,8 +134,8 @@ def see(bank: Bank, cmd: c.See, now: datetime) -> Decision:
         else:
             strays[compartment_id] = door
     if strays:
-        alone = {x: door for x, door in strays.items() if x not in owners and not maintained(bank, now)}
-        forced = tuple(x for x, door in alone.items() if _forced(bank.compartments[x], door))
+        ours = set(bank.compartments) if maintained(bank, now) else {o.compartment for o in moving}
+        forced = tuple(x for x, door in strays.items() if x not in ours and _forced(bank.compartments[x], door))
         entries.append(e.Sensed(strays, forced, CompartmentState.NEEDS_CHECK if forced else None))
     found = tuple(sorted(x for x in known if bank.compartments[x].lost and known[x] is not DoorState.UNKNOWN))
     shut = [bank.compartments[x] for x in sorted(known) if known[x] is DoorState.CLOSED]
@@ -145,7 +148,7 @@ _DOOR_MOVES = frozenset({OpeningState.UNLOCKED, OpeningState.OPENED})
 
 def _waited_for(bank: Bank, stuck: OpeningId | None) -> Opening | None:
     """The given-up opening whose door this is, while whoever asked for it may still stand there."""
-    opening = bank.openings.get(stuck) if stuck is not None else None
+    opening = bank.openings.get(stuck)
     return opening if opening and (opening.session is None or opening.session in bank.sessions) else None
 
 
@@ -180,20 +183,6 @@ def sense_band(bank: Bank, cmd: c.SenseBand, now: datetime) -> Decision:
     return yes(e.BandCrossed(cmd.sensor, cmd.compartments, cmd.inside, cmd.celsius))
 
 
-def sum_up(bank: Bank, cmd: c.SumUp, now: datetime) -> Decision:
-    return yes(
-        e.KeptAt(
-            cmd.stay,
-            cmd.compartment,
-            cmd.celsius_min,
-            cmd.celsius_max,
-            cmd.seconds,
-            cmd.seconds_outside,
-            cmd.seconds_unknown,
-        )
-    )
-
-
 def sense_items(bank: Bank, cmd: c.SenseItems, now: datetime) -> Decision:
     """Contradictions, and their end. Something where nothing should be is not given away; nothing where something
     should be is only told, because a sensor proves no emptiness."""
@@ -223,7 +212,7 @@ def _opened(bank: Bank, opening: Opening, late: bool = False) -> e.Opened:
     stuck = bank.compartments[opening.compartment].state is CompartmentState.NEEDS_CHECK
     collects = opening.purpose is Purpose.COLLECT and opening.claim in bank.claims
     settled = CompartmentState.OCCUPIED if stuck and collects else None
-    held = bank.passes.get(opening.pass_id) if opening.pass_id else None
+    held = bank.passes.get(opening.pass_id)
     spent = held.grant.pass_id if held is not None and held.grant.once else None
     return e.Opened(opening.id, opening.compartment, late, spent, settled)
 
@@ -232,10 +221,8 @@ def _shut(bank: Bank, opening: Opening, now: datetime) -> list[e.Body]:
     entries: list[e.Body] = [e.Closed(opening.id, opening.compartment)]
     if opening.purpose is Purpose.COLLECT:
         inside = [bank.stays[s] for s in opening.stays if s in bank.stays and bank.stays[s].claim == opening.claim]
-        return entries + taken(
-            bank, inside, opening.ends, opening.id, opening.pass_id, opening.session, opening.why, opening.second
-        )
-    if holds_deposit(bank, opening) and opening.session not in bank.sessions:  # whoever put it in has left
+        return entries + taken(bank, inside, opening, opening.id)
+    if bank.holds_deposit(opening) and opening.session not in bank.sessions:  # whoever put it in has left
         entries.append(stored(bank, opening, now, presumed=True))
     return entries
 
@@ -261,7 +248,7 @@ def elapse(bank: Bank, cmd: c.Elapse, now: datetime) -> Decision:
         return yes(e.NoProof(opening.id, opening.compartment))
     why = Reason.STATION_BROKEN if cmd.unsent else Reason.COMPARTMENT_BROKEN
     entries: list[e.Body] = [e.NotOpened(opening.id, opening.compartment, why, CompartmentState.NEEDS_CHECK)]
-    if holds_deposit(bank, opening) and opening.session not in bank.sessions:
+    if bank.holds_deposit(opening) and opening.session not in bank.sessions:
         entries.append(release(bank, opening, CompartmentState.NEEDS_CHECK, why))
     return yes(*entries)
 
@@ -277,17 +264,13 @@ def tick(bank: Bank, cmd: c.Tick, now: datetime) -> Decision:
         if stay.state is not StayState.RESERVED:
             due.append(e.Expired(stay_id, deadline, bank.services[stay.about.service].at_end))
         elif is_reserved(bank, stay):
-            due.append(let_go(bank, stay, Reason.EXPIRED))
-    offers = {offer.pass_id: offer for offer in cmd.offers}
-    for pass_id in bank.dailies:
-        old = bank.passes[pass_id].grant
-        if old.valid_until is not None and old.valid_until <= now and pass_id in offers:
-            until = policy.next_midnight(bank, now)
-            scope = {"role": old.role, "purpose": old.purpose, "party": old.party, "daily": True, "valid_until": until}
-            fresh = grant(bank, offers[pass_id], **scope)
-            return yes(
-                *due, *([e.PassGranted(fresh)] if fresh else [])
-            )  # the next one next time: it may want this code
+            due += let_go(bank, stay, Reason.EXPIRED)
+    renewed = next((offer for offer in cmd.offers if offer.pass_id in codes_due(bank, now)), None)
+    if renewed is not None:  # the next one next time: it may want this code
+        old, until = bank.passes[renewed.pass_id].grant, policy.next_midnight(bank, now)
+        scope = {"role": old.role, "purpose": old.purpose, "party": old.party, "daily": True, "valid_until": until}
+        fresh = grant(bank, renewed, **scope)
+        due += [e.PassGranted(fresh)] if fresh else []
     return yes(*due)
 
 

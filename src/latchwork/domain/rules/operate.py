@@ -9,14 +9,12 @@ from latchwork.domain import entries as e
 from latchwork.domain import policy
 from latchwork.domain.bank import Bank, Compartment, OpeningState, Session, Stay
 from latchwork.domain.commands import Decision
-from latchwork.domain.rules.collect import may_take, taken
+from latchwork.domain.rules.collect import may_take, take_out, taken
 from latchwork.domain.rules.people import shown
 from latchwork.domain.rules.pieces import (
-    HERE,
-    busy,
+    at_rest,
     door_of,
     emptied,
-    holds_deposit,
     is_reserved,
     let_go,
     maintained,
@@ -26,6 +24,7 @@ from latchwork.domain.rules.pieces import (
     stored,
     under_way,
     want,
+    want_deposit,
     yes,
 )
 from latchwork.domain.words import (
@@ -73,42 +72,46 @@ def look(bank: Bank, compartment_id: CompartmentId, empty: bool, now: datetime, 
     compartment = bank.compartments.get(compartment_id)
     if compartment is None:
         return no(Reason.UNKNOWN_COMPARTMENT)
-    claim = bank.claims.get(compartment.claim) if compartment.claim else None
+    claim = bank.claims.get(compartment.claim)
     if claim is None:
         state = emptied(bank, compartment_id) if empty else CompartmentState.NEEDS_CHECK
         return yes(e.Checked(compartment_id, state, **who))
     deposits = sorted(
-        (o for o in bank.openings.values() if o.claim == claim.id and holds_deposit(bank, o)), key=lambda o: o.id
+        (o for o in bank.openings.values() if o.claim == claim.id and bank.holds_deposit(o)), key=lambda o: o.id
     )
     if any(o.state not in (OpeningState.UNRESOLVED, OpeningState.NOT_OPENED) for o in deposits):
         return no(Reason.BUSY)  # a deposit under way answers for itself
     if deposits:
-        left = emptied(bank, compartment_id, *(bank.stays[o.stays[0]] for o in deposits))
-        missing = empty and left is CompartmentState.OCCUPIED  # what lay beside it
-        state = CompartmentState.NEEDS_CHECK if missing else left if empty else CompartmentState.OCCUPIED
+        state = CompartmentState.OCCUPIED
+        if empty:
+            left = emptied(bank, compartment_id, *(bank.stays[o.stays[0]] for o in deposits))
+            state = CompartmentState.NEEDS_CHECK if left is state else left  # what lay beside it is missing
         settled = [
-            release(bank, o, state, Reason.INSPECTION) if empty else stored(bank, o, now, True) for o in deposits
+            release(bank, o, state, Reason.INSPECTION) if empty else stored(bank, o, now, presumed=True)
+            for o in deposits
         ]
         return yes(*settled, e.Checked(compartment_id, state, **who))
     reserved = all(bank.stays[stay].state is StayState.RESERVED for stay in claim.stays)
-    as_logged = CompartmentState.RESERVED if reserved else CompartmentState.OCCUPIED
-    if as_logged is CompartmentState.OCCUPIED and compartment.state is CompartmentState.OUT_OF_SERVICE:
-        as_logged = compartment.state
-    return yes(e.Checked(compartment_id, as_logged if empty is reserved else CompartmentState.NEEDS_CHECK, **who))
+    state = CompartmentState.RESERVED if reserved else CompartmentState.OCCUPIED
+    if empty is not reserved:
+        state = CompartmentState.NEEDS_CHECK
+    elif not reserved and compartment.state is CompartmentState.OUT_OF_SERVICE:
+        state = compartment.state
+    return yes(e.Checked(compartment_id, state, **who))
 
 
 def remove(bank: Bank, session: Session, cmd: c.Remove, now: datetime) -> Decision:
-    stay = bank.stays.get(cmd.stay)
-    if stay is None or stay.state not in HERE or stay.compartment is None:
-        return no(Reason.PARCEL_NOT_AVAILABLE)
+    stay = at_rest(bank, cmd.stay)
+    if isinstance(stay, Reason):
+        return no(stay)
     if cmd.why not in (Reason.RETURN_TO_SENDER, Reason.DISPOSED, Reason.COMPARTMENT_EMPTY):
         return no(Reason.NOT_UNDERSTOOD)
-    if busy(bank, stay):
-        return no(Reason.BUSY)
     if cmd.why is Reason.COMPARTMENT_EMPTY:  # looked for, and not there
-        if bank.compartments[stay.compartment].state is not CompartmentState.NEEDS_CHECK:
+        where = bank.compartments.get(stay.compartment)
+        if where is None or where.state is not CompartmentState.NEEDS_CHECK:
             return no(Reason.COMPARTMENT_OCCUPIED)
-        return yes(*taken(bank, [stay], StayState.EXCEPTION, None, session.pass_id, session.id, cmd.why))
+        told = {"ends": StayState.EXCEPTION, "reason": cmd.why}
+        return yes(*taken(bank, [stay], want(cmd.opening, where.id, Purpose.COLLECT, by=session, **told), None))
     second = None
     if cmd.why is Reason.DISPOSED:
         if bank.services[stay.about.service].at_end is not Ending.DISPOSE and stay.state is StayState.DEPOSITED:
@@ -118,22 +121,7 @@ def remove(bank: Bank, session: Session, cmd: c.Remove, now: datetime) -> Decisi
             return other
         second = other
     ends = StayState.RETURNED if cmd.why is Reason.RETURN_TO_SENDER else StayState.EXCEPTION
-    door = door_of(bank, stay.compartment)
-    if door is None:
-        return yes(*taken(bank, [stay], ends, None, session.pass_id, session.id, cmd.why, second))
-    return yes(
-        want(
-            cmd.opening,
-            door,
-            Purpose.COLLECT,
-            by=session,
-            claim=stay.claim,
-            stays=(stay.id,),
-            ends=ends,
-            reason=cmd.why,
-            second=second,
-        )
-    )
+    return take_out(bank, session, cmd.opening, [stay], ends, reason=cmd.why, second=second)
 
 
 def open_all(bank: Bank, session: Session, cmd: c.OpenAll, now: datetime) -> Decision:
@@ -143,17 +131,11 @@ def open_all(bank: Bank, session: Session, cmd: c.OpenAll, now: datetime) -> Dec
     second = _second(bank, session, cmd.second, now)
     if isinstance(second, Decision):
         return second
-    doors = sorted(
-        x.id
-        for x in bank.compartments.values()
-        if not (x.fitting.gate or x.fitting.shelf or x.door is DoorState.OPEN or under_way(bank, x.id))
-    )
-    return yes(
-        *(
-            want(opening, door, Purpose.VISIT, by=session, reason=cmd.reason, second=second)
-            for opening, door in zip(cmd.openings, doors, strict=False)
-        )
-    )
+    shut = (x.id for x in bank.compartments.values() if x.fitting.claimable and x.door is not DoorState.OPEN)
+    doors = sorted(x for x in shut if not under_way(bank, x))
+    told = {"reason": cmd.reason, "second": second}
+    pairs = zip(cmd.openings, doors, strict=False)
+    return yes(*(want(opening, door, Purpose.VISIT, by=session, **told) for opening, door in pairs))
 
 
 def _second(bank: Bank, session: Session, code: Lookup | c.Ticket | None, now: datetime) -> PassId | Decision:
@@ -169,11 +151,9 @@ def _second(bank: Bank, session: Session, code: Lookup | c.Ticket | None, now: d
 
 
 def move(bank: Bank, session: Session, cmd: c.Move, now: datetime) -> Decision:
-    stay = bank.stays.get(cmd.stay)
-    if stay is None or stay.state not in HERE or stay.compartment is None:
-        return no(Reason.PARCEL_NOT_AVAILABLE)
-    if busy(bank, stay):
-        return no(Reason.BUSY)
+    stay = at_rest(bank, cmd.stay)
+    if isinstance(stay, Reason):
+        return no(stay)
     chosen = policy.choose(bank, stay.about, prefer=cmd.prefer)
     if isinstance(chosen, Reason):
         return no(chosen)
@@ -181,8 +161,7 @@ def move(bank: Bank, session: Session, cmd: c.Move, now: datetime) -> Decision:
     claimed = e.Claimed(cmd.new_claim, compartment.id, stay.id, stay.about, stay.announced, why, moves=True)
     old = door_of(bank, stay.compartment)
     out = [want(cmd.opening, old, Purpose.CHECK, by=session, reason=Reason.MOVED)] if old else []
-    into = want(cmd.new_opening, compartment.id, Purpose.DEPOSIT, by=session, claim=claimed.claim, stays=(stay.id,))
-    return yes(*out, claimed, into)
+    return yes(*out, claimed, want_deposit(cmd.new_opening, claimed, session))
 
 
 def extend(bank: Bank, session: Session | None, cmd: c.Extend, now: datetime) -> Decision:
@@ -197,21 +176,15 @@ def extend(bank: Bank, session: Session | None, cmd: c.Extend, now: datetime) ->
     if policy.vacant_count(bank) < service.room_min:
         return no(Reason.NO_SUITABLE_COMPARTMENT)
     end = policy.deadline(bank, service, max(now, stay.deadline or now), service.extension_hours)
-    extended = e.Amended(
-        stay.id,
-        stay.about,
-        StayState.DEPOSITED,
-        Reason.EXTENDED,
-        end,
-        stay.extensions + 1,
-        session=session.id if session else None,
-    )
-    return yes(extended)
+    what = (StayState.DEPOSITED, Reason.EXTENDED, end, stay.extensions + 1)
+    return yes(e.Amended(stay.id, stay.about, *what, session=session.id if session else None))
 
 
-def amend(bank: Bank, stay: Stay, cmd: c.Amend, offer: c.Offer | None, now: datetime) -> Decision:
+def amend(bank: Bank, cmd: c.Amend, offer: c.Offer | None, now: datetime) -> Decision:
     """One change at a time: for somebody else, blocked or freed, or held until."""
-    from_now = max(now, stay.deadline) if stay.deadline else now
+    stay = at_rest(bank, cmd.stay)
+    if isinstance(stay, Reason):
+        return no(stay)
     if cmd.recipient is not None:
         return _reassign(bank, stay, cmd, offer, now)
     if cmd.blocked is not None:
@@ -219,7 +192,7 @@ def amend(bank: Bank, stay: Stay, cmd: c.Amend, offer: c.Offer | None, now: date
             return no(Reason.PARCEL_NOT_AVAILABLE)
         state = StayState.BLOCKED if cmd.blocked else StayState.DEPOSITED
         why = Reason.BLOCKED if cmd.blocked else Reason.UNBLOCKED
-        return yes(e.Amended(stay.id, stay.about, state, why, stay.deadline or from_now, stay.extensions))
+        return yes(e.Amended(stay.id, stay.about, state, why, stay.deadline or now, stay.extensions))
     if cmd.until is None or cmd.until <= now:
         return no(Reason.EXPIRED)
     state = stay.state if stay.state in (StayState.BLOCKED, StayState.EXCEPTION) else StayState.DEPOSITED
@@ -228,7 +201,7 @@ def amend(bank: Bank, stay: Stay, cmd: c.Amend, offer: c.Offer | None, now: date
 
 def _reassign(bank: Bank, stay: Stay, cmd: c.Amend, offer: c.Offer | None, now: datetime) -> Decision:
     service = bank.services[stay.about.service]
-    claim = bank.claims.get(stay.claim) if stay.claim else None
+    claim = bank.claims.get(stay.claim)
     if claim is not None and len(claim.stays) > 1:
         return no(Reason.SHARED)
     given = pickup(bank, offer, stay.id) if offer is not None and service.collect_by is Role.PERSON else None
@@ -250,17 +223,16 @@ def withdraw(bank: Bank, session: Session | None, cmd: c.Withdraw, now: datetime
 
 
 def _unreserved(bank: Bank, compartment: Compartment) -> list[e.Released]:
-    claim = bank.claims.get(compartment.claim) if compartment.claim else None
+    claim = bank.claims.get(compartment.claim)
     if claim is None or claim.moves is not None or not all(is_reserved(bank, bank.stays[s]) for s in claim.stays):
         return []
-    return [let_go(bank, bank.stays[s], Reason.WITHDRAWN) for s in claim.stays]
+    return [released for stay in claim.stays for released in let_go(bank, bank.stays[stay], Reason.WITHDRAWN)]
 
 
 def _withdrawn_state(compartment: Compartment, cmd: c.Withdraw, free: bool) -> CompartmentState:
     state = compartment.state
-    if cmd.back:
-        if state is not CompartmentState.OUT_OF_SERVICE:
-            return state
+    if cmd.back and state is CompartmentState.OUT_OF_SERVICE:
         return CompartmentState.OCCUPIED if compartment.claim else CompartmentState.VACANT
     empty = free or state is CompartmentState.VACANT
-    return CompartmentState.OUT_OF_SERVICE if empty or (cmd.now and state is CompartmentState.OCCUPIED) else state
+    out = not cmd.back and (empty or (cmd.now and state is CompartmentState.OCCUPIED))
+    return CompartmentState.OUT_OF_SERVICE if out else state

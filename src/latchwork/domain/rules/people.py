@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from latchwork.domain import commands as c
 from latchwork.domain import entries as e
 from latchwork.domain import policy
-from latchwork.domain.bank import Bank, Pass, PassState, Session
+from latchwork.domain.bank import Bank, Pass, PassState
 from latchwork.domain.commands import Decision, Refusal
-from latchwork.domain.rules.pieces import MOVING, leave, no, yes
+from latchwork.domain.rules.pieces import MOVING, no, yes
 from latchwork.domain.words import Lookup, PassId, Purpose, Reason, Role, SessionId
 
 
@@ -25,7 +25,7 @@ def sign_in(bank: Bank, cmd: c.SignIn, now: datetime) -> Decision:
     given = held.grant
     if given.once and any(o.pass_id == given.pass_id and o.state in MOVING for o in bank.openings.values()):
         return no(Reason.BUSY)
-    stay = bank.stays.get(given.stay) if given.stay else None
+    stay = bank.stays.get(given.stay)
     stay = stay or next((took for took in held.took if took.id == given.stay), None)  # back within minutes
     recipient = given.recipient
     if stay is not None and stay.pickup == given.pass_id:  # the recipient's own code: they may take all that is theirs
@@ -42,7 +42,7 @@ def _sent(bank: Bank, session: SessionId, ticket: c.Ticket, of: PassId, now: dat
     if bank.shield.guards:
         return no(Reason.UNSIGNED)
     held = bank.passes.get(of)
-    stay = bank.stays.get(held.grant.stay) if held and held.grant.stay else None
+    stay = bank.stays.get(held.grant.stay) if held else None
     if stay is None or stay.pickup != of or ticket.pass_id in stay.delegates:
         return no(Reason.PARCEL_NOT_AVAILABLE)
     return yes(e.SessionBegan(session, ticket.pass_id, Role.PERSON, Purpose.COLLECT, None, stay.id))
@@ -67,7 +67,7 @@ def shown(bank: Bank, shown: Lookup | c.Ticket, now: datetime) -> Pass | Decisio
         if until is not None and now < until:
             return no(Reason.SLOW_DOWN, until)
         pass_id = bank.codes.get(shown)
-        held = bank.passes.get(pass_id) if pass_id else None
+        held = bank.passes.get(pass_id)
         if held is None or not _opens(bank, held, now):
             wrong = policy.after_wrong_code(bank.guesses, now)
             return Decision((e.CodeRefused(wrong.failures, wrong.until),), Refusal(Reason.WRONG_CODE, wrong.until))
@@ -80,11 +80,7 @@ def shown(bank: Bank, shown: Lookup | c.Ticket, now: datetime) -> Pass | Decisio
 def _opens(bank: Bank, held: Pass, now: datetime) -> bool:
     if held.state is not PassState.SPENT:
         return held.state is PassState.WAITING
-    stay = held.took[-1] if held.took else bank.stays.get(held.grant.stay) if held.grant.stay else None
+    stay = held.took[-1] if held.took else bank.stays.get(held.grant.stay)
     service = bank.services.get(stay.about.service) if stay else None
     minutes = service.reopen_minutes if service else 0
     return held.since is not None and now < held.since + timedelta(minutes=minutes)
-
-
-def sign_out(bank: Bank, session: Session, cmd: c.SignOut, now: datetime) -> Decision:
-    return yes(*leave(bank, session.id, cmd.why, now))

@@ -8,6 +8,7 @@ from latchwork.domain import policy
 from latchwork.domain.bank import Bank, Grant, Opening, OpeningState, Session, Stay
 from latchwork.domain.commands import Decision, Offer, Refusal
 from latchwork.domain.words import (
+    ClaimId,
     CompartmentId,
     CompartmentState,
     OpeningId,
@@ -26,6 +27,8 @@ PROVEN = frozenset({OpeningState.OPENED, OpeningState.SHUT})
 """The person stood before the open door, so their word about what is inside counts."""
 
 HERE = frozenset({StayState.DEPOSITED, StayState.EXPIRED, StayState.BLOCKED, StayState.EXCEPTION})
+
+_Place = tuple[ClaimId | None, CompartmentId, OpeningId | None]
 
 
 def no(reason: Reason, until: datetime | None = None) -> Decision:
@@ -55,29 +58,33 @@ def openings_of(bank: Bank, session: SessionId) -> list[Opening]:
     return sorted((o for o in bank.openings.values() if o.session == session), key=lambda o: o.id)
 
 
-def door_of(bank: Bank, compartment_id: CompartmentId) -> CompartmentId | None:
+def door_of(bank: Bank, compartment_id: CompartmentId | None) -> CompartmentId | None:
     """The door to open for it: its own, or the gate that a shelf is behind; None: it lies in the open."""
-    fitting = bank.compartments[compartment_id].fitting
-    return fitting.behind if fitting.shelf else compartment_id
+    where = bank.compartments.get(compartment_id)
+    return where.fitting.behind if where and where.fitting.shelf else compartment_id
 
 
-def under_way(bank: Bank, compartment_id: CompartmentId) -> bool:
+def under_way(bank: Bank, compartment_id: CompartmentId | None) -> bool:
     door = door_of(bank, compartment_id)
     return any(o.compartment == door for o in bank.openings.values() if o.state in UNDER_WAY)
 
 
 def busy(bank: Bank, stay: Stay) -> bool:
     """Its door is moving, or staff is moving it."""
-    return stay.moving is not None or (stay.compartment is not None and under_way(bank, stay.compartment))
+    return stay.moving is not None or under_way(bank, stay.compartment)
 
 
-def holds_deposit(bank: Bank, opening: Opening) -> bool:
-    """Whether this opening's thing still waits for the word "it is in"."""
-    claim = bank.claims.get(opening.claim) if opening.claim else None
-    if opening.purpose is not Purpose.DEPOSIT or claim is None:
-        return False
-    stay = opening.stays[0]
-    return claim.moves == stay or (stay in claim.stays and bank.stays[stay].state is StayState.RESERVED)
+def at_rest(bank: Bank, stay_id: StayId) -> Stay | Reason:
+    """A thing that is here, and neither moves nor its door."""
+    stay = bank.stays.get(stay_id)
+    if stay is None or stay.state not in HERE:
+        return Reason.PARCEL_NOT_AVAILABLE
+    return Reason.BUSY if busy(bank, stay) else stay
+
+
+def is_awaited(bank: Bank, stay: Stay) -> bool:
+    """Nobody has begun to put it in."""
+    return stay.state is StayState.EXPECTED or is_reserved(bank, stay)
 
 
 def is_reserved(bank: Bank, stay: Stay) -> bool:
@@ -85,33 +92,23 @@ def is_reserved(bank: Bank, stay: Stay) -> bool:
     return stay.state is StayState.RESERVED and not any(o.claim == stay.claim for o in bank.openings.values())
 
 
-def stored(
-    bank: Bank, opening: Opening, now: datetime, presumed: bool = False, photo_sha256: str | None = None
-) -> e.Stored | e.Moved:
+def stored(bank: Bank, opening: Opening, now: datetime, **told: Any) -> e.Stored | e.Moved:
+    """What this opening was for is in."""
     stay = bank.stays[opening.stays[0]]
     assert opening.claim is not None
+    at = (opening.claim, opening.compartment, opening.id)
     if bank.claims[opening.claim].moves is not None:
         assert stay.compartment is not None
-        left_state = emptied(bank, stay.compartment, stay)
-        return e.Moved(
-            stay.id, stay.about, opening.claim, opening.compartment, opening.id, stay.compartment, left_state
-        )
-    given = grant_of(bank, stay.pickup)
+        left = emptied(bank, stay.compartment, stay)
+        return e.Moved(stay.id, stay.about, *at, stay.compartment, left)
+    return is_in(bank, stay, at, grant_of(bank, stay.pickup), now, session=opening.session, **told)
+
+
+def is_in(bank: Bank, stay: Stay, at: _Place, code: Grant | None, now: datetime, **told: Any) -> e.Stored:
     service = bank.services[stay.about.service]
-    return e.Stored(
-        stay.id,
-        stay.about,
-        opening.claim,
-        opening.compartment,
-        opening.id,
-        deadline=policy.deadline(bank, service, now),
-        announced=stay.announced,
-        presumed=presumed,
-        pickup=given,
-        session=opening.session,
-        photo_sha256=photo_sha256,
-        why=Reason.UNKNOWN_RECIPIENT if given is None and service.collect_by is Role.PERSON else None,
-    )
+    end = policy.deadline(bank, service, now)
+    why = Reason.UNKNOWN_RECIPIENT if code is None and service.collect_by is Role.PERSON else None
+    return e.Stored(stay.id, stay.about, *at, end, stay.announced, pickup=code, why=why, **told)
 
 
 def release(bank: Bank, opening: Opening, state: CompartmentState, why: Reason) -> e.Released:
@@ -126,13 +123,14 @@ def release(bank: Bank, opening: Opening, state: CompartmentState, why: Reason) 
     return e.Released(opening.claim, opening.compartment, state, why, stay.id, back, opening.id)
 
 
-def let_go(bank: Bank, stay: Stay, why: Reason) -> e.Released:
-    """A reservation ends, and its thing is simply expected again."""
-    assert stay.claim is not None and stay.compartment is not None
+def let_go(bank: Bank, stay: Stay, why: Reason) -> list[e.Released]:
+    """A reservation ends, where there is one, and its thing is simply expected again."""
+    if stay.claim is None or stay.compartment is None:
+        return []
     state = bank.compartments[stay.compartment].state
     if state is CompartmentState.RESERVED:
         state = emptied(bank, stay.compartment, stay)
-    return e.Released(stay.claim, stay.compartment, state, why, stay.id, StayState.EXPECTED)
+    return [e.Released(stay.claim, stay.compartment, state, why, stay.id, StayState.EXPECTED)]
 
 
 def emptied(bank: Bank, compartment_id: CompartmentId, *leaving: Stay) -> CompartmentState:
@@ -140,7 +138,7 @@ def emptied(bank: Bank, compartment_id: CompartmentId, *leaving: Stay) -> Compar
     compartment = bank.compartments.get(compartment_id)
     if compartment is None:
         return CompartmentState.VACANT
-    claim = bank.claims.get(compartment.claim) if compartment.claim else None
+    claim = bank.claims.get(compartment.claim)
     if claim is not None and set(claim.stays) - {stay.id for stay in leaving}:
         return CompartmentState.OCCUPIED
     if compartment.withdrawn:
@@ -152,7 +150,7 @@ def emptied(bank: Bank, compartment_id: CompartmentId, *leaving: Stay) -> Compar
 def lapse(bank: Bank, opening: Opening, why: Reason) -> tuple[e.Body, ...]:
     """A wanted opening that will not be pulsed; its deposit, if it is one, never began."""
     lapsed = e.Lapsed(opening.id, opening.compartment, why)
-    if not holds_deposit(bank, opening):
+    if not bank.holds_deposit(opening):
         return (lapsed,)
     # A door that was already pulsed once and gave no proof is not simply vacant.
     state = CompartmentState.VACANT if opening.attempt == 0 else CompartmentState.NEEDS_CHECK
@@ -165,9 +163,9 @@ def leave(bank: Bank, session: SessionId, why: Reason, now: datetime) -> list[e.
     for opening in openings_of(bank, session):
         if opening.state is OpeningState.WANTED:
             entries += lapse(bank, opening, Reason.SIGNED_OUT)
-        elif holds_deposit(bank, opening) and opening.state is OpeningState.SHUT:
+        elif bank.holds_deposit(opening) and opening.state is OpeningState.SHUT:
             entries.append(stored(bank, opening, now, presumed=True))
-        elif holds_deposit(bank, opening) and opening.state is OpeningState.NOT_OPENED:
+        elif bank.holds_deposit(opening) and opening.state is OpeningState.NOT_OPENED:
             entries.append(release(bank, opening, CompartmentState.NEEDS_CHECK, Reason.SIGNED_OUT))
     return [*entries, e.SessionEnded(session, why)]
 
@@ -195,9 +193,13 @@ def pickup(bank: Bank, offer: Offer, stay: StayId) -> Grant | None:
 
 
 def grant_of(bank: Bank, pass_id: PassId | None) -> Grant | None:
-    held = bank.passes.get(pass_id) if pass_id else None
+    held = bank.passes.get(pass_id)
     return held.grant if held else None
 
 
 def want(opening: OpeningId, compartment: CompartmentId, purpose: Purpose, *, by: Session, **more: Any) -> e.Wanted:
     return e.Wanted(opening, compartment, purpose, session=by.id, pass_id=by.pass_id, **more)
+
+
+def want_deposit(opening: OpeningId, claimed: e.Claimed, by: Session) -> e.Wanted:
+    return want(opening, claimed.compartment, Purpose.DEPOSIT, by=by, claim=claimed.claim, stays=(claimed.stay,))

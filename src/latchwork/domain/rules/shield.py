@@ -55,18 +55,13 @@ def remote_debt(bank: Bank, cmd: c.Instructed, body: c.Open) -> int | Decision:
     return debt_s
 
 
-def guard(keys: tuple[str, ...]) -> Decision:
-    fine = all(len(key) == 64 and set(key) <= set("0123456789abcdef") for key in keys)
-    if not fine or len(keys) > policy.GUARDS_MAX or len(set(keys)) != len(keys):
+def guard(bank: Bank, cmd: c.Guard, now: datetime, at_wall: bool = True) -> Decision:
+    fine = all(len(key) == 64 and set(key) <= set("0123456789abcdef") for key in cmd.keys)
+    if not fine or len(cmd.keys) > policy.GUARDS_MAX or len(set(cmd.keys)) != len(cmd.keys):
         return no(Reason.NOT_UNDERSTOOD)
-    return yes(e.Guarded(keys))
-
-
-def guard_here(bank: Bank, cmd: c.GuardHere, now: datetime) -> Decision:
-    decision = guard(cmd.keys)
-    if decision.refusal is not None or cmd.keys == bank.shield.guards:
-        return Decision(refusal=decision.refusal)
-    return yes(e.Guarded(cmd.keys, at_wall=True))
+    if at_wall and cmd.keys == bank.shield.guards:
+        return Decision()
+    return yes(e.Guarded(cmd.keys, at_wall))
 
 
 def listen(bank: Bank, session: Session | None, cmd: c.Listen, now: datetime) -> Decision:

@@ -106,7 +106,7 @@ def _at_a_door(bank: Bank, opening: Opening, papers: Papers) -> Screen:
     deposit = opening.purpose is Purpose.DEPOSIT
     values: Values = {
         "door": opening.compartment,
-        "purpose": "move" if opening.why is Reason.MOVED else str(opening.purpose),
+        "purpose": "move" if opening.reason is Reason.MOVED else str(opening.purpose),
         "opening": opening.id,
         "again": opening.attempt > 1 or (opening.attempt == 1 and opening.state is OpeningState.WANTED),
         "queued": opening.state is OpeningState.WANTED and bank.moving is not None,

@@ -7,7 +7,6 @@ applied to what it told of itself, and is as of then. A hard reservation is the 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from types import MappingProxyType
 
 from latchwork.domain import commands as c
 from latchwork.domain import policy
@@ -282,14 +281,13 @@ async def _seen(office: Office, who: Who, bank: str) -> Bank:
     """The bank as the cloud sees it, with whatever is counted on taken."""
     facts, rules = await stays.facts_of(office, who, bank), await banks.rules(office, who, bank)
     fittings = await office.tables.all(_Fitting, "fittings", bank)
-    offered = {ServiceId(k): service for k, service in facts.offered().items()}
     seen = Bank(
         BankId(bank),
         policy=Policy(
+            services=tuple(facts.offered().values()),
             set_aside={CompartmentId(x): tuple(map(ServiceId, names)) for x, names in rules.set_aside.items()},
             in_reach_kept=rules.in_reach_kept,
         ),
-        services=MappingProxyType(offered),
         compartments=Table({x.id: x for x in map(_compartment, fittings)}),
     )
     return _less(seen, (row.about() for row in await office.tables.all(_Counted, "counted_on", bank, office.now())))
