@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -17,6 +18,7 @@ from latchwork.domain import policy
 from latchwork.domain.words import BankId, DoorState, InstructionId, OpeningId, PassId, PersonId, Reason, Role
 from latchwork.edge.consent import Consent
 from latchwork.edge.recovery import Offered, Recovery
+from latchwork.store.sqlite import DiskFull, SqliteJournal
 from latchwork.sync.codec import Signature, Signed, encode_instruction, encode_signed, read_entry
 from latchwork.sync.custody import Frontier
 from latchwork.sync.exchange import Accepted, Order, Page
@@ -140,6 +142,19 @@ async def test_an_old_signature_is_worth_nothing_though_the_server_sets_its_cloc
     assert not edge.board.pulsed
 
 
+class Stuck:
+    """A pile on a disk that was just filled: what is staged cannot be dropped."""
+
+    def __init__(self, journal: SqliteJournal) -> None:
+        self.journal = journal
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.journal, name)
+
+    def unstage(self) -> None:
+        raise DiskFull
+
+
 async def test_a_guarded_wall_goes_on_from_a_servers_log_only_when_somebody_at_the_controller_says_so(
     edge: Edge, tmp_path: Path
 ) -> None:
@@ -153,7 +168,7 @@ async def test_a_guarded_wall_goes_on_from_a_servers_log_only_when_somebody_at_t
     accepted = Accepted(1, len(theirs), frontier.root())
     page = Page(1, accepted, 1, len(theirs))
 
-    assert (await Recovery(edge.loop, edge.journal).take(page)).refused
+    assert (await Recovery(edge.loop, Stuck(edge.journal)).take(page)).refused, "also on a disk that is full by then"
     consent = Consent(tmp_path)
     recovery = Recovery(edge.loop, edge.journal, consent.to_log)
     refused = await recovery.take(page)

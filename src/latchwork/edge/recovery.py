@@ -6,6 +6,7 @@ bank has signed, and can be understood. Then one commit switches. Carries no byt
 
 import base64
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from typing import Protocol
 
@@ -86,7 +87,8 @@ class Recovery:
         except self._loop.full:
             pass  # what was asked for is asked for again
         except Refused as error:
-            self._pile.unstage()
+            with suppress(self._loop.full):  # it counts for nothing where it stays, too
+                self._pile.unstage()
             refused = str(error)
         epoch, size = (page.accepted.epoch, page.accepted.size) if began else self._staged()
         return Staged(page.session, epoch, size, self._pile.past_frontier(epoch, size).root(), began, refused)
