@@ -77,7 +77,8 @@ def run(args: argparse.Namespace) -> int:
     except (BadConfig, Unfit, DiskFull, identity.EnrolmentRefused, OSError) as error:
         return _fail(str(error), config)
     except sqlite3.Error as error:
-        return _fail(f"the journal cannot be used: {error}", config)
+        where = f" in {config.state}" if config else ""
+        return _fail(f"the journal{where} cannot be used: {error}", config)
     except msgspec.MsgspecError as error:
         return _fail(f"a file in the state folder is not what was written there: {error}", config)
     return 0
