@@ -201,7 +201,7 @@ async def people(
         "people",
         who.organisation,
         min(limit, LIST_MAX),
-        names.words(words.replace(",", " "))[:WORDS_MAX],
+        names.words(re.sub(r"[,\0]", " ", words))[:WORDS_MAX],
         after,
     )
     await looks.record(office, who, looks.What.LIST, [person.id for person in found])
