@@ -12,10 +12,10 @@ from tests.edge.test_loop import BANK, T0
 
 from latchwork.domain import commands as c
 from latchwork.domain.apply import apply
-from latchwork.domain.bank import Bank
+from latchwork.domain.bank import Bank, Claim
 from latchwork.domain.decide import decide
 from latchwork.domain.entries import Entry
-from latchwork.domain.words import ClaimId, CompartmentId
+from latchwork.domain.words import ClaimId, CompartmentId, ServiceId
 from latchwork.edge.config import check, tables_in
 from latchwork.edge.consent import Consent
 from latchwork.edge.desired import Refused, fall_back, judge
@@ -106,8 +106,8 @@ def test_what_cannot_be_is_refused_whoever_accepts_it(old: str, new: str, says: 
 
 def test_what_holds_something_does_not_vanish() -> None:
     bank = fitted()
-    door = replace(bank.compartments[CompartmentId("02")], claim=ClaimId("1" * 32))
-    held = replace(bank, compartments=bank.compartments.put(door.id, door))
+    claim = Claim(ClaimId("1" * 32), CompartmentId("02"), ServiceId("parcel"), ())
+    held = replace(bank, claims=bank.claims.put(claim.id, claim))
     assert "takes away a compartment that holds something" in (judged(WITHOUT_02, accepted=True, bank=held) or "")
 
 
