@@ -11,6 +11,7 @@ from typing import Any
 
 import asyncpg
 from tests.server.test_pages import DESK, PHONE, browsing, looking, shot
+from tests.server.test_receipts import receipt
 from tests.server.town import Town, town
 
 from latchwork.domain import commands as c
@@ -88,7 +89,7 @@ async def test_a_party_sees_its_own_things_where_it_is_admitted_and_nothing_else
         assert seen["page"] and seen["compartment"] == "01"
         story = [event["kind"] for event in await blue.ask("GET", f"stays/{of_blue}/timeline")]
         assert story[:2] == ["Announced", "Expected"] and "Stored" in story
-        assert await blue.ask("GET", f"stays/{of_blue}/receipt")
+        assert (await receipt(place, of_blue, blue.token)).status_code == 200
         assert [x["id"] for x in await blue.ask("GET", "banks")] == [place.bank]
         assert [x["id"] for x in await blue.ask("GET", "parties")] == [blue.party]
         assert [x["name"] for x in await blue.ask("GET", "people")] == ["Customer of Blue"]

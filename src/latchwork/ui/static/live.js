@@ -9,6 +9,13 @@ voice.className = "unseen";
 voice.setAttribute("role", "status");
 document.body.append(voice);
 
+// A finger may be on a link: what comes meanwhile is shown when it has let go, and its click has been told.
+let down = false;
+addEventListener("pointerdown", () => (down = true), true);
+for (const end of ["pointerup", "pointercancel", "dragend"]) {
+  addEventListener(end, () => setTimeout(() => { down = false; dispatchEvent(new Event("let-go")); }), true);
+}
+
 const text = (element) => element.textContent.replace(/\s+/g, " ").trim();
 const texts = (place, which) => [...place.querySelectorAll(which)].map(text);
 
@@ -28,12 +35,21 @@ for (const place of document.querySelectorAll("[data-live]")) {
     gone = undefined;
     stale.textContent = "";
   });
+  let shown, waiting;
+  addEventListener("let-go", () => { if (waiting) renew(waiting); });
   source.addEventListener("html", (event) => {
+    waiting = event.data;
+    if (!down) renew(waiting);
+  });
+  function renew(html) {
+    waiting = undefined;
+    if (html === shown) return;
+    shown = html;
     const held = place.contains(document.activeElement) ? document.activeElement : null;
     const unfolded = texts(place, "details[open] > summary");
     const [title] = texts(place, "h1");
     const known = texts(place, "h1, h1 + .badge, .notice strong");
-    place.innerHTML = event.data;
+    place.innerHTML = html;
     for (const summary of place.querySelectorAll("summary")) {
       if (unfolded.includes(text(summary))) summary.parentElement.open = true;
     }
@@ -45,5 +61,5 @@ for (const place of document.querySelectorAll("[data-live]")) {
     document.title = document.title.replace(title, texts(place, "h1")[0]);
     const news = texts(place, "h1, h1 + .badge, .notice strong").filter((each) => !known.includes(each));
     if (news.length) voice.textContent = news.join(". ").replaceAll("..", ".");
-  });
+  }
 }
