@@ -9,12 +9,18 @@ NUMBERS = range(20_000, 32_768)
 only somebody who looks here too could take one."""
 
 
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """One that nobody uses at this moment."""
+    """One that nobody uses at this moment, and that this process has not been given before."""
     while True:
         port = random.SystemRandom().choice(NUMBERS)
+        if port in _given:
+            continue
         try:
             socket.create_server((HOST, port)).close()
         except OSError:
             continue
+        _given.add(port)
         return port
