@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -177,7 +177,14 @@ def test_pins_are_wired_to_a_board_that_keeps_on_what_a_killed_program_left_on(
 ) -> None:
     board = start("--tcp", "127.0.0.1:0", "--control", "127.0.0.1:0", family="gpio")
     monkeypatch.setenv("LATCHWORK_PINS", board.port)
-    pins = BoardFactory()
+    with closing(BoardFactory()) as pins:
+        use_and_cut(board, pins)
+    assert {point.name: point.value for point in entry_points(group="gpiozero_pin_factories")}["latchwork"] == (
+        "latchwork.simulator.boards.pins:BoardFactory"
+    )
+
+
+def use_and_cut(board: Board, pins: BoardFactory) -> None:
     asyncio.run(pulse_and_see(gpio(pins), 1))
     wait_until(lambda: board.post("/doors/1/close").status_code == 200 and board.doors()[1]["door"] == "closed")
     pins.say(RELAY_PINS[0], False)  # on, and nobody ends it
@@ -188,9 +195,6 @@ def test_pins_are_wired_to_a_board_that_keeps_on_what_a_killed_program_left_on(
     wait_until(lambda: pins.levels == {})
     board.post("/line/restore").raise_for_status()
     wait_until(lambda: pins.levels == {CONTACT_PINS[0]: True, CONTACT_PINS[1]: False})
-    assert {point.name: point.value for point in entry_points(group="gpiozero_pin_factories")}["latchwork"] == (
-        "latchwork.simulator.boards.pins:BoardFactory"
-    )
 
 
 def gpio(pins: BoardFactory) -> Gpio:

@@ -6,7 +6,6 @@ Chosen with `GPIOZERO_PIN_FACTORY=latchwork`; `LATCHWORK_PINS` says where the bo
 import os
 import socket
 import threading
-import time
 from contextlib import suppress
 
 from gpiozero.pins.mock import MockFactory, MockPin  # type: ignore[import-untyped]
@@ -39,15 +38,25 @@ class BoardFactory(MockFactory):  # type: ignore[misc]  # gpiozero has no types
         self._said: dict[int, bool] = {}
         self._cable = socket.create_connection(self._at, CONNECT_S)
         self._told = threading.Event()
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._closed = threading.Event()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
         self._told.wait(CONNECT_S)
+
+    def close(self) -> None:
+        super().close()
+        self._closed.set()
+        with suppress(OSError):  # the board may have gone first
+            self._cable.shutdown(socket.SHUT_RDWR)
+        self._listener.join()
+        self._cable.close()
 
     def say(self, pin: int, level: bool) -> None:
         self._cable.sendall(f"{pin} {level:d}\n".encode())
         self._said[pin] = level
 
     def _listen(self) -> None:
-        while True:
+        while not self._closed.is_set():
             with suppress(OSError), self._cable, self._cable.makefile(encoding="ascii") as lines:
                 self._cable.settimeout(None)
                 for pin, level in self._said.items():
@@ -57,6 +66,6 @@ class BoardFactory(MockFactory):  # type: ignore[misc]  # gpiozero has no types
                     self.levels[int(pin_said)] = level_said == "1"
                     self._told.set()
             self.levels.clear()
-            time.sleep(RETRY_S)
-            with suppress(OSError):
-                self._cable = socket.create_connection(self._at, CONNECT_S)
+            if not self._closed.wait(RETRY_S):
+                with suppress(OSError):
+                    self._cable = socket.create_connection(self._at, CONNECT_S)
