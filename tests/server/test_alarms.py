@@ -7,7 +7,7 @@ import asyncpg
 from tests.server.offices import Clock, an_office
 from tests.server.test_accounts import first_owner
 
-from latchwork.server.actions import accounts, alarms, banks, places, sessions
+from latchwork.server.actions import accounts, alarms, banks, places, sessions, tasks
 from latchwork.server.actions.office import Office, Who
 from latchwork.server.actions.sessions import Stage
 from latchwork.server.main import mail_writer
@@ -131,6 +131,51 @@ async def test_one_mail_for_one_cause_to_those_who_look_after_walls(database: st
         # Tasks that were made anew from the log are no news.
         await connection.execute("UPDATE tasks SET told_at = NULL")
         await told([], QUIET)
+    await connection.close()
+
+
+async def test_a_wall_that_falls_silent_is_told_once_until_it_is_heard_again(database: str, tmp_path: Path) -> None:
+    clock = Clock()
+    connection = await asyncpg.connect(database)
+    async with an_office(database, tmp_path, clock, mails=True) as office:
+        grace = await first_owner(office)
+        who = Who(grace.id, grace.organisation, grace.name, False)
+        lobby, hall = await _wall(office, who, "Lobby"), await _wall(office, who, "Hall")
+        await _wall(office, who, "Not enrolled yet")
+        walls = Walls(office, connection, clock)
+
+        async def heard(*banks_heard: str) -> None:
+            await connection.execute(
+                "UPDATE banks SET device_key = '', heard_at = $2 WHERE id = ANY ($1)", list(banks_heard), clock()
+            )
+
+        async def looks(times: int) -> list[str]:
+            """The clock stands still: how often it was looked counts."""
+            for _ in range(times):
+                await tasks.find_silent(office)
+            return [said for _, said in await walls.told()]
+
+        async def open_ones() -> list[tuple[str, str]]:
+            return [(x.bank_name, x.kind) for x in await tasks.tasks(office, who)]
+
+        await heard(lobby, hall)
+        last = clock()
+        assert await looks(tasks.LOOKS * 2) == []
+        clock.move(days=2)  # nothing was missed: the clock was wrong
+        assert await looks(tasks.LOOKS - 1) == []
+        await heard(hall)
+        assert await looks(1) == ["Lobby: The wall is not heard any more"]
+        assert await looks(tasks.LOOKS - 1) == []
+        assert [(x.bank_name, x.opened_at) for x in await tasks.tasks(office, who)] == [("Lobby", last)]
+
+        # Heard for a moment, and silent again with nothing new in its log: that is told again.
+        await heard(lobby, hall)
+        assert await looks(1) == [] and await open_ones() == []
+        clock.move(seconds=QUIET * 2)
+        await heard(hall)
+        assert await looks(tasks.LOOKS) == ["Lobby: The wall is not heard any more"]
+        await connection.execute("UPDATE banks SET key_revoked_at = $2 WHERE id = $1", lobby, clock())
+        assert await looks(tasks.LOOKS) == [] and await open_ones() == []
     await connection.close()
 
 

@@ -39,6 +39,7 @@ SELDOM: tuple[Callable[[Office], Awaitable[None]], ...] = (
     privacy.erase_late_pictures,
     tasks.find_stranded,
     tasks.find_blocked,
+    tasks.find_silent,
     banks.renew,
 )
 """What looks at many rows, and is in no hurry."""

@@ -246,6 +246,8 @@ class Task(StrEnum):
     """Two controllers speak as this bank with one key, by turns."""
     NO_PLACE = "no_place"
     """It could not come to its bank, and no other takes it."""
+    SILENT = "silent"
+    """The wall was not heard for minutes."""
     REMOTE_STOPPED = "remote_stopped"
     """The wall was asked to open too many doors from afar, and opens none that way any more."""
 

@@ -20,6 +20,7 @@ KINDS = (
     Kind.BOARD_LOST,
     Kind.CLIMATE,
     Kind.TAMPERED,
+    Kind.SILENT,
     Kind.REMOTE_STOPPED,
     Kind.DIVIDED,
     Kind.WRONG_KEY,

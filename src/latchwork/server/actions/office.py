@@ -74,6 +74,9 @@ class Office:
     wrong: "dict[str, deque[datetime]]" = field(default_factory=dict)
     """When wrong secrets came lately, by their kind; in this process, and by nothing that a caller sends."""
 
+    unheard: "dict[str, int]" = field(default_factory=dict)
+    """Walls that were not heard when it was last looked, and how often in a row."""
+
     def acting(self, organisation: str, party: str | None = None) -> "Office":
         """Sees and changes only what is this organisation's, or this party's."""
         return replace(self, tables=Tables(self.store, Scope(organisation, party or "")))

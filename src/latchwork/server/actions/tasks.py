@@ -23,6 +23,8 @@ BY_HAND = frozenset(
     }
 )
 """Nothing that happens at a door settles these: a person does, with a reason."""
+LOOKS = 32
+"""In so many looks in a row, one every 15 s, a wall was unheard: with banks.FRESH it is silent for ten minutes."""
 LOOK = "Look inside, and say on the door's page or at the wall what you see."
 PERSON = "When you know what it was, close this with a reason."
 WORDS: Mapping[str, tuple[str, str]] = {
@@ -70,6 +72,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "no_place": (
         "{stay}: no bank takes it",
         "Send it to a bank that does, or ask its carrier where it is. Then close this with a reason.",
+    ),
+    "silent": (
+        "The wall is not heard any more",
+        "Look at its power and its network. With power it works on alone, and people still collect there.",
     ),
     "remote_stopped": (
         "The wall was asked to open too many doors from afar",
@@ -176,6 +182,17 @@ async def find_stranded(office: Office) -> None:
 async def find_blocked(office: Office) -> None:
     """What nobody may collect, and nothing ends by itself."""
     await office.tables.do("blocked_too_long", office.now())
+
+
+async def find_silent(office: Office) -> None:
+    """Walls that nobody can help from afar. Counted in looks, not by the clock: a server that was off itself, or whose
+    clock was put right, has missed nothing."""
+    unheard: list[str] = await office.tables.value("unheard", office.now() - banks.FRESH)
+    counts = {bank: office.unheard.get(bank, 0) + 1 for bank in unheard}
+    office.unheard.clear()
+    office.unheard.update(counts)
+    missed = [bank for bank, looks in counts.items() if looks >= LOOKS]
+    await office.tables.do("silent", office.now(), unheard, missed)
 
 
 async def close(office: Office, who: Who, task_id: str, why: str, by: str | None = None) -> None:

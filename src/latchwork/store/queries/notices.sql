@@ -105,19 +105,19 @@ DELETE FROM delegates WHERE until < $1
 -- name: tell_alarms
 -- What cannot wait and nobody was told of, is older than $2 and not over: a mail for each wall, to everybody whose role it
 -- is and who wants it. Where the last of its kind was told after $3, it waits. Rebuilt tasks make no second mail, for it
--- is named by the latest entry.
+-- is named by the latest of them.
 WITH loud AS (
     SELECT DISTINCT bank, kind FROM tasks WHERE told_at > $3
 ), news AS (
     UPDATE tasks t SET told_at = $1 FROM banks b
     WHERE t.kind = ANY ($4::text[]) AND t.told_at IS NULL AND t.closed_at IS NULL AND t.opened_at <= $2
         AND b.id = t.bank AND (t.bank, t.kind) NOT IN (SELECT bank, kind FROM loud)
-    RETURNING t.bank, b.organisation, t.epoch, t.seq
+    RETURNING t.bank, b.organisation, t.epoch, t.seq, t.id
 ), walls AS (
-    SELECT DISTINCT ON (bank) bank, organisation, epoch, seq FROM news ORDER BY bank, epoch DESC, seq DESC
+    SELECT DISTINCT ON (bank) bank, organisation, epoch, seq, id FROM news ORDER BY bank, epoch DESC, seq DESC, id
 )
 INSERT INTO outbox (id, kind, stay, person, bank, epoch, seq, due_at)
-SELECT notice_id(w.bank, w.epoch, w.seq, a.id, 'alarm'), 'alarm', '', a.id, w.bank, w.epoch, w.seq, $1
+SELECT notice_id(w.bank, w.epoch, w.seq, a.id, w.id), 'alarm', '', a.id, w.bank, w.epoch, w.seq, $1
 FROM walls w JOIN accounts a ON a.organisation = w.organisation AND a.alarms AND a.role = ANY ($5::text[])
 ON CONFLICT DO NOTHING
 

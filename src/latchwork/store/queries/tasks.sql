@@ -49,6 +49,21 @@ SELECT notice_id(s.bank, s.epoch, s.seq, s.id, 'blocked'), s.bank, 'blocked', s.
 FROM stays s WHERE s.state = 'blocked' AND s.ended_at IS NULL AND s.deadline <= $1
 ON CONFLICT DO NOTHING
 
+-- name: unheard
+-- Banks that should speak, and were not heard since $1.
+SELECT coalesce(array_agg(id), '{}') AS value FROM banks
+WHERE device_key IS NOT NULL AND key_revoked_at IS NULL AND divided IS NULL AND greatest(heard_at, appended_at) < $1
+
+-- name: silent
+-- Those of $2 are unheard, and those of $3 for so long that somebody has to look; since when they were last heard.
+WITH over AS (
+    UPDATE tasks SET closed_at = $1 WHERE kind = 'silent' AND closed_at IS NULL AND bank <> ALL ($2::text[])
+)
+INSERT INTO tasks (id, bank, kind, epoch, seq, opened_at)
+SELECT notice_id(id, epoch, size, '', concat_ws(' ', 'silent', heard_at)), id, 'silent', epoch, size, heard_at
+FROM (SELECT id, epoch, size, greatest(heard_at, appended_at) AS heard_at FROM banks WHERE id = ANY ($3::text[])) b
+ON CONFLICT DO NOTHING
+
 -- name: wrong_flats
 -- Things that were announced for another recipient than the one they were put in for, while they are still here.
 WITH linked AS (

@@ -32,7 +32,7 @@ async def all_banks(office: TheOffice, who: Operator, seal: Seal) -> Response[st
         {"bank": x, "standing": _standing(office, x), "count": counts.get(x.id), "zone": places.zone(x.time_zone)}
         for x in found
     ]
-    shown = [task_told(task) for task in todo]
+    shown = [task_told(task) for task in todo if task.kind != "silent"]  # it is the row's standing already
     return page("operator/banks.html", layer="operator", seal=seal, banks=rows, tasks=shown)
 
 
