@@ -27,6 +27,7 @@ from latchwork.simulator.boards.modbus import ModbusBoards, ModbusTcpBoards
 from latchwork.simulator.boards.wall import Wall
 from latchwork.simulator.boards.winnsen import WinnsenBoards
 from latchwork.simulator.boards.wkly import WklyBoards
+from latchwork.simulator.ports import free_port
 
 PATIENCE_S = 60.0
 LOOK_S = 0.01
@@ -77,6 +78,18 @@ async def until(what: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while not what():
             await asyncio.sleep(LOOK_S - asyncio.get_running_loop().time() % LOOK_S)
+
+
+@asynccontextmanager
+async def running(driver: Driver) -> AsyncIterator[list[Reading]]:
+    """A driver at work, and what it tells."""
+    readings: list[Reading] = []
+    task = asyncio.create_task(driver.run(readings.append))
+    try:
+        yield readings
+    finally:
+        await driver.close()
+        await task
 
 
 class Believer:
@@ -185,8 +198,10 @@ async def stand_of(kind: Kind, line: str, faults: Faults | None = None) -> Async
     boards = family(wall, kind.numbers, faults=faults, **kind.simulated)
     live = LiveWall(wall)
     with tempfile.TemporaryDirectory() as folder:
-        front = (
-            PtyFront(boards, live, Path(folder) / "wall") if line == "pty" else TcpFront(boards, live, "127.0.0.1", 0)
+        front: Front = (
+            PtyFront(boards, live, Path(folder) / "wall")
+            if line == "pty"
+            else TcpFront(boards, live, "127.0.0.1", free_port())
         )
         await front.open()
         bus = BusTable(kind.driver, front.port, kind.numbers, dict(kind.options))

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.edge.drivers.bench import KINDS, Stand, everywhere, stand_of, until
+from tests.edge.drivers.bench import KINDS, Stand, everywhere, running, stand_of, until
 
 from latchwork.domain.words import DoorState
 from latchwork.edge import drivers, registry
@@ -443,16 +443,16 @@ async def test_it_waits_for_a_port_that_is_not_there_yet(name: str) -> None:
         live, link = LiveWall(wall), Path(folder) / "later"
         front = PtyFront(family(wall, kind.numbers[:1]), live, link)
         driver = registry.find(kind.driver).driver(BusTable(kind.driver, str(link), kind.numbers[:1]))
-        readings: list[Reading] = []
-        task = asyncio.create_task(driver.run(readings.append))
-        await until(lambda: readings != [])
-        assert [type(reading) for reading in readings] == [BoardLost]
-        assert "cannot open" in readings[0].why  # type: ignore[union-attr]
-        await front.open()
-        await until(lambda: isinstance(readings[-1], DoorsSeen))
-        await driver.close()
-        await task
-        await front.cut()
+        try:
+            async with running(driver) as readings:
+                await until(lambda: readings != [])
+                assert [type(reading) for reading in readings] == [BoardLost]
+                assert "cannot open" in readings[0].why  # type: ignore[union-attr]
+                await front.open()
+                await until(lambda: isinstance(readings[-1], DoorsSeen))
+        finally:
+            await front.cut()
+            live.stop()
 
 
 async def test_a_line_that_floods_is_left_and_keeps_nobody_busy() -> None:
@@ -469,12 +469,11 @@ async def test_a_line_that_floods_is_left_and_keeps_nobody_busy() -> None:
     server = await asyncio.start_server(flood, "127.0.0.1", 0)
     port = f"socket://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     driver = registry.find("kerong-cu16").driver(BusTable("kerong-cu16", port, (1,)))
-    readings: list[Reading] = []
-    task = asyncio.create_task(driver.run(readings.append))
-    await until(lambda: calls > 1)
-    await driver.close()
-    await task
-    server.close()
+    try:
+        async with running(driver) as readings:
+            await until(lambda: calls > 1)
+    finally:
+        server.close()
     (loss,) = readings
     assert isinstance(loss, BoardLost) and "16384 bytes and more" in loss.why
 

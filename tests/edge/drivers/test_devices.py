@@ -9,10 +9,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+from uuid import uuid4
 
 import iotcore
 import pytest
-from tests.edge.drivers.bench import Believer, until
+from tests.edge.drivers.bench import Believer, running, until
 
 from latchwork.domain.words import DoorState
 from latchwork.edge import registry
@@ -96,29 +97,18 @@ def front_of(device: Simulated, site: Site, broker: Broker | None) -> Front:
     if broker is None:
         match device:
             case Shelly():
-                return WebFront(shelly_app(device, site))
+                return WebFront(shelly_app(device, site), port=free_port())
             case Tasmota():
-                return WebFront(tasmota_app(device, site))
+                return WebFront(tasmota_app(device, site), port=free_port())
             case Esphome():
-                return WebFront(esphome_app(device, site))
-    topic = f"walls/{id(device)}" if not isinstance(device, Tasmota) else f"wall-{id(device)}"
+                return WebFront(esphome_app(device, site), port=free_port())
+    topic = f"{'wall-' if isinstance(device, Tasmota) else 'walls/'}{uuid4().hex}"  # states outlive a device
     tongue = {Shelly: ShellyTongue, Tasmota: TasmotaTongue, Esphome: EsphomeTongue}[type(device)](device, topic)
     return MqttFront(tongue, site.live, broker, topic)
 
 
 def driver_of(family: str, port: str, **options: Any) -> Driver:
     return registry.find(family).driver(BusTable(family, port, options=options))
-
-
-@asynccontextmanager
-async def running(driver: Driver) -> AsyncIterator[list[Reading]]:
-    readings: list[Reading] = []
-    task = asyncio.create_task(driver.run(readings.append))
-    try:
-        yield readings
-    finally:
-        await driver.close()
-        await task
 
 
 @asynccontextmanager

@@ -78,9 +78,8 @@ async def test_a_pulse_is_one_pin_on_and_off_again(pins: Any, active_high: bool)
         await driver.pulse(1)
         await until(lambda: levels(pins, 6) == [off, on, off])
         assert pins.pin(5).state == off
-        began, ended = (each.timestamp for each in pins.pin(6).states[1:])
+        ended = pins.pin(6).states[-1].timestamp
         assert ended >= 0.29, "the clocks of loop and pins differ a little"
-        assert began < ended
 
 
 async def test_a_busy_program_does_not_keep_a_coil_on(pins: Any) -> None:

@@ -135,10 +135,8 @@ async def test_it_asks_twice_and_no_more() -> None:
 
 
 async def test_a_line_that_is_not_there_is_a_fault() -> None:
-    async with on_tcp(told(QUESTION, ANSWER)) as port:
-        pass
     with pytest.raises(Fault, match="cannot open"):
-        await XyMd02(port).read()
+        await XyMd02("socket://127.0.0.1:9").read()
 
 
 def test_a_unit_or_a_port_that_cannot_be_is_refused() -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.edge.drivers.bench import running, until
 from tests.edge.drivers.test_devices import broker_in
 
 from latchwork.domain.words import DoorState
@@ -23,12 +24,12 @@ from latchwork.edge import registry
 from latchwork.edge.config import BusTable
 from latchwork.edge.drivers.gpio.driver import Gpio
 from latchwork.edge.drivers.protocol import BoardLost, DoorsSeen, Fault
-from latchwork.edge.drivers.protocol import Reading as Told
 from latchwork.edge.sensors.reading import Reading
 from latchwork.edge.sensors.xy_md02 import MD02, XyMd02
 from latchwork.simulator.boards import main
 from latchwork.simulator.boards.device_pins import CONTACT_PINS, RELAY_PINS
 from latchwork.simulator.boards.pins import BoardFactory
+from latchwork.simulator.ports import free_port
 
 MODULE = [sys.executable, "-m", "latchwork.simulator.boards.main"]
 COMMAND = [*MODULE, "kerong-cu16"]
@@ -109,21 +110,15 @@ def test_a_driver_opens_a_door_and_hands_do_the_rest(start: Callable[..., Board]
 
 async def pulse_and_see(bus: BusTable | Gpio, channel: int) -> None:
     driver = registry.find(bus.driver).driver(bus) if isinstance(bus, BusTable) else bus
-    seen = asyncio.Event()
-    first = asyncio.Event()
+    async with running(driver) as readings:
 
-    def tell(reading: Told) -> None:
-        if isinstance(reading, DoorsSeen) and channel in reading.doors:
-            (seen if reading.doors[channel] is DoorState.OPEN else first).set()
+        def states() -> list[DoorState]:
+            return [each.doors[channel] for each in readings if isinstance(each, DoorsSeen) and channel in each.doors]
 
-    task = asyncio.create_task(driver.run(tell))
-    async with asyncio.timeout(PATIENCE_S):
-        await first.wait()
-        seen.clear()
+        await until(lambda: bool({*states()} - {DoorState.OPEN}))
+        before = len(states())
         await driver.pulse(channel)
-        await seen.wait()
-    await driver.close()
-    await task
+        await until(lambda: DoorState.OPEN in states()[before:])
 
 
 @pytest.mark.parametrize(
@@ -163,19 +158,14 @@ def test_a_device_on_a_broker_comes_and_goes_as_its_last_will_says(start: Callab
 
 
 async def until_lost(bus: BusTable) -> None:
-    lost = asyncio.Event()
-    driver = registry.find(bus.driver).driver(bus)
-    task = asyncio.create_task(driver.run(lambda told: lost.set() if isinstance(told, BoardLost) else None))
-    async with asyncio.timeout(PATIENCE_S):
-        await lost.wait()
-    await driver.close()
-    await task
+    async with running(registry.find(bus.driver).driver(bus)) as readings:
+        await until(lambda: any(isinstance(each, BoardLost) for each in readings))
 
 
 def test_pins_are_wired_to_a_board_that_keeps_on_what_a_killed_program_left_on(
     start: Callable[..., Board], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    board = start("--tcp", "127.0.0.1:0", "--control", "127.0.0.1:0", family="gpio")
+    board = start("--tcp", f"127.0.0.1:{free_port()}", "--control", "127.0.0.1:0", family="gpio")
     monkeypatch.setenv("LATCHWORK_PINS", board.port)
     with closing(BoardFactory()) as pins:
         use_and_cut(board, pins)
@@ -242,7 +232,7 @@ def test_refusals_say_why(start: Callable[..., Board]) -> None:
 
 
 def test_cables_can_be_pulled_and_put_back(start: Callable[..., Board]) -> None:
-    board = start("--tcp", "127.0.0.1:0", "--control", "127.0.0.1:0")
+    board = start("--tcp", f"127.0.0.1:{free_port()}", "--control", "127.0.0.1:0")
     assert board.post("/line/cut").json()["line"] is False
     assert board.post("/line/restore").json()["port"] == board.port
     assert board.post("/power/cut").json()["power"] is False
