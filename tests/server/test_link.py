@@ -20,13 +20,9 @@ from websockets.exceptions import ConnectionClosed
 from latchwork.domain import commands as c
 from latchwork.server.exchange import Exchange
 from latchwork.server.link import LOOK_SECONDS, UVICORN, Link, hear_bank
+from latchwork.server.ports import Server
 from latchwork.store.postgres import PostgresStore
 from latchwork.sync.exchange import Challenge, Down, Goodbye, Message, pack, unpack
-
-
-class Quiet(uvicorn.Server):
-    def install_signal_handlers(self) -> None:
-        pass
 
 
 @asynccontextmanager
@@ -34,7 +30,7 @@ async def cloud(database: str, look_seconds: float = LOOK_SECONDS) -> AsyncItera
     store = await PostgresStore.connect(database, patience_seconds=0.3)
     link = Link(store, Exchange(store, now), now, look_seconds=look_seconds)
     app = Litestar([hear_bank], state=State({"link": link}), openapi_config=None)
-    server = Quiet(uvicorn.Config(app, port=0, log_level="warning", lifespan="off", ws="websockets-sansio", **UVICORN))
+    server = Server(uvicorn.Config(app, port=0, log_level="warning", lifespan="off", ws="websockets-sansio", **UVICORN))
     serving = asyncio.create_task(server.serve())
     async with link.running():
         while not server.started:

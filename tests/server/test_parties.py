@@ -20,7 +20,9 @@ from latchwork.server.actions import parties
 from latchwork.server.actions.office import Who
 from latchwork.sync import keys
 
-MONTH = f"{datetime.now(UTC):%Y-%m}"
+
+def month() -> str:
+    return f"{datetime.now(UTC):%Y-%m}"
 
 
 class Carrier:
@@ -259,7 +261,7 @@ async def test_a_usage_statement_by_month_wall_and_size(database: str, tmp_path:
         ]
         assert (rows[0]["bank_name"], rows[0]["service"]) == ("Lobby", "parcel") and rows[0]["size"].endswith(" mm")
         (now,) = await blue.ask("GET", path)
-        assert (now["month"], now["deposits"]) == (MONTH, 1)
+        assert (now["month"], now["deposits"]) == (month(), 1)
         (same,) = await place.ask("GET", path)
         assert (same["bank"], same["deposits"]) == (now["bank"], 1), "who runs the wall sees the same"
         march = "since=2026-03&until=2026-04"
@@ -295,7 +297,7 @@ async def whole_statement(place: Town, whose: Carrier, acts_as: str | None) -> l
     organisation = (await whose.ask("GET", "organisations"))[0]["id"]
     whose.token = mine
     who = Who("somebody", organisation, "Somebody", False, "owner" if acts_as is None else "carrier", acts_as)
-    return await parties.usage(place.cloud.office.acting(organisation, acts_as), who, None, MONTH, MONTH)
+    return await parties.usage(place.cloud.office.acting(organisation, acts_as), who, None, month(), month())
 
 
 async def table(whose: Carrier, path: str) -> list[dict[str, str]]:
@@ -354,7 +356,7 @@ async def test_a_party_is_admitted_on_a_page_and_so_are_couriers_who_see_their_l
             await shot(page, "usage-1280")
             await page.set_viewport_size(PHONE)
             await shot(page, "usage-390")
-            for name, line in (("As a file", f"{MONTH},{blue.party},Blue"), ("Thing by thing", "B-1")):
+            for name, line in (("As a file", f"{month()},{blue.party},Blue"), ("Thing by thing", "B-1")):
                 async with page.expect_download() as loading:
                     await page.get_by_role("region", name="Blue").get_by_role("link", name=name).click()
                 assert line in (await (await loading.value).path()).read_text(encoding="utf-8-sig")
