@@ -1,12 +1,14 @@
 """`latchwork verify` on real files and a real database, as somebody would edit them."""
 
 import asyncio
+import base64
 import json
 import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import asyncpg
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.server.clouds import enrol, greet, talk
@@ -21,6 +23,7 @@ from latchwork.store.embedded import Embedded
 from latchwork.store.migrate import migrate
 from latchwork.store.postgres import PostgresStore
 from latchwork.store.sqlite import SqliteJournal
+from latchwork.sync.audit import LogHead
 from latchwork.sync.codec import encode_entry
 from latchwork.sync.custody import leaf_hash
 from latchwork.sync.keys import sticker
@@ -280,6 +283,7 @@ async def test_an_embedded_database_is_found_by_its_folder(open_dir: Path, verif
 
 async def test_an_earlier_epoch_is_held_to_what_the_next_one_began_with(tmp_path: Path, verify: Verify) -> None:
     bank = await stories.wall()
+    stay = await stories.collected(bank)
     folder = await on_disk(bank, tmp_path / "bank")
     began = Entry(bank.id, 2, 0, T0, EpochBegan(1, bank.journal.size, bank.frontier.root().hex(), 2))
     raw = encode_entry(began)
@@ -293,6 +297,14 @@ async def test_an_earlier_epoch_is_held_to_what_the_next_one_began_with(tmp_path
     )
     status, said = await verify("--journal", folder)
     assert status == 0 and f"epoch 1: {bank.journal.size} entries, whole" in said and "epoch 2: 1 entries" in said, said
+    note = signed_checkpoint(bank.id, 2, 1, leaf_hash(raw), bank.public, bank.key.sign)
+    lines = [msgspec.json.encode(LogHead(bank.id, 2, bank.public.hex(), note.decode())), base64.b64encode(raw), b""]
+    log, receipt = tmp_path / "log-2.jsonl", tmp_path / "receipt.json"
+    log.write_bytes(b"\n".join(lines))
+    receipt.write_bytes(stories.receipt(bank, stay))
+    for words in ((), (receipt,)):
+        status, said = await verify("--log", log, *words)
+        assert status == 0 and "epoch 2: 1 entries, whole" in said, "what a file does not hold is not missing"
     edit_journal(folder, f"DELETE FROM past WHERE seq = {bank.journal.size - 1}")
     status, said = await verify("--journal", folder)
     assert status == 1 and f"entry {bank.journal.size - 1} is missing at the end, says the next epoch" in said

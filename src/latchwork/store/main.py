@@ -56,8 +56,8 @@ def run(args: argparse.Namespace) -> int:
             known += found.logs if found else ()
         if args.log:
             log = copies.file(args.log)
-            stated = [(each.bank, each.epoch, Stated("the receipt", each.size, each.root)) for each in known]
-            good = _tell_all("file", [log], keys, stated) and good
+            said = [stated for bank, epoch, stated in _said(known) if (bank, epoch) == (log.bank, log.epoch)]
+            good = _tell("file", log, keys, said) and good
         if args.journal or args.database:
             good = _copies(args.journal, args.database, args.bank, keys, known) and good
     except sqlite3.Error as error:
@@ -102,6 +102,10 @@ def _receipt(path: Path, keys: Collection[bytes]) -> Verdict | None:
     return verdict
 
 
+def _said(logs: Sequence[SignedLog]) -> list[tuple[str, int, Stated]]:
+    return [(each.bank, each.epoch, Stated("the receipt", each.size, each.root)) for each in logs]
+
+
 # Stored rows
 
 
@@ -109,7 +113,7 @@ def _copies(
     folder: Path | None, where: str | None, bank: str | None, keys: Collection[bytes], known: Sequence[SignedLog]
 ) -> bool:
     """Whether all is well with what is stored at one side, or at both."""
-    said = [(each.bank, each.epoch, Stated("the receipt", each.size, each.root)) for each in known]
+    said = _said(known)
     mine = copies.journal(folder) if folder else []
     good = True
     if mine:
