@@ -24,6 +24,8 @@ from latchwork.domain.words import (
     StayState,
 )
 from latchwork.server import jobs
+from latchwork.server.actions.letters import NotSent, letter
+from latchwork.server.actions.reminders import DELEGATED
 from latchwork.sync import keys
 
 PARCEL: dict[str, Any] = {"id": "parcel", "deposit_by": "courier", "collect_by": "person", "pickup_hours_max": 72}
@@ -154,6 +156,14 @@ async def test_a_delegate_fetches_one_parcel_until_a_time(database: str, tmp_pat
         assert (asked["state"], asked["digits"]) == ("asked", None)
         assert (await place.ask("POST", f"stays/{stay}/delegates", 202, json=bo, headers=keyed)) == asked
         await place.ask("POST", f"stays/{stay}/delegates", 202, json={"name": "Cy", "until": soon(days=1)})
+        di = await place.ask(
+            "POST", f"stays/{stay}/delegates", 202, json=bo | {"name": "Di", "email": "di@example.org"}
+        )
+        assert di["ticket"]
+        await place.ask("DELETE", f"stays/{stay}/delegates/{di['id']}", 202)
+        (called_off,) = [d for d in await place.ask("GET", f"stays/{stay}/delegates") if d["name"] == "Di"]
+        assert (called_off["state"], called_off["ticket"]) == ("asked", None), "though the wall has heard nothing"
+        assert await letter(place.cloud.office, "n", DELEGATED, stay, di["id"]) == NotSent("outdated")
         await place.wall.sync()
         sent = {d["name"]: d for d in await place.ask("GET", f"stays/{stay}/delegates")}
         assert (sent["Bo"]["state"], sent["Cy"]["email"]) == ("live", None)

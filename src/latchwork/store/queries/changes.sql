@@ -5,11 +5,14 @@ SELECT ask_once($1, $2, $3, $4, $5, $6, $7, $8) AS value
 
 -- name: delegates
 -- Whom the recipient of a stay sends, or ($2) one of them by pass; nobody once it was given to somebody else.
+-- `own_pass` lets them in before their wall has heard of them; not once they are called off.
 SELECT d.pass AS id, d.name, d.email, d.until, s.bank, p.n, p.digits, p.generation,
     CASE WHEN s.ended_at IS NOT NULL AND EXISTS (
         SELECT FROM openings o WHERE o.stay = s.id AND o.pass = p.id AND o.opened_at IS NOT NULL
     ) THEN 'used' ELSE p.state END AS state,
-    CASE WHEN s.ended_at IS NULL AND coalesce(guards_of(s.bank)::text, '[]') = '[]' THEN s.pickup_pass END AS own_pass
+    CASE WHEN s.ended_at IS NULL AND coalesce(guards_of(s.bank)::text, '[]') = '[]' AND NOT EXISTS (
+        SELECT FROM instructions i WHERE i.about = p.id AND i.kind = 'RevokePass'
+    ) THEN s.pickup_pass END AS own_pass
 FROM delegates d
 JOIN passes p ON p.id = d.pass
 JOIN stays s ON s.id = d.stay AND s.recipient IS NOT DISTINCT FROM d.recipient
