@@ -150,6 +150,9 @@ async def test_a_backup_from_before_brings_nothing_back(database: str, tmp_path:
         second, _codes = await with_app(office, second)
         await accounts.invite(office, session.who, "mallory@example.org", "owner")
         (unused,) = await links.invitations(office, session.who)
+        invited = await accounts.invite(office, session.who, "trent@example.org", "owner")
+        assert invited.link is not None
+        to_trent = invited.link.rsplit("/", 1)[1]
         other = (await place.ask("POST", "organisations", json={"name": "Post"}, headers=_root(place)))["token"]
         token, place.token = place.token, other
         party = (await place.ask("POST", "parties", json={"name": "Slow Post"}))["id"]
@@ -166,6 +169,8 @@ async def test_a_backup_from_before_brings_nothing_back(database: str, tmp_path:
         await accounts.recovery_codes(office, session)
         await passkeys.remove(office, session, text(key.id))
         await links.withdraw(office, session.who, unused.id)
+        third = await accounts.accept(office, await links.find(office, to_trent), "Trent", "", "six yellow kettles hum")
+        await accounts.remove(office, session.who, third.id)
         await accounts.use_app(office, session, _code(office, await accounts.read(office, owner.id)))
         begun = await accounts.recover(office, session.who, second.id)
         assert begun.link is not None
@@ -188,6 +193,8 @@ async def test_a_backup_from_before_brings_nothing_back(database: str, tmp_path:
         assert [word for word in WORDS[:4] if word in told] == [], "Grace is somebody on the team, too"
         await place.ask("GET", f"people/{person}", 404)
         assert await passkeys.of(office, owner.id) == [] and await links.invitations(office, session.who) == []
+        with pytest.raises(Declined, match="used already"):
+            await links.find(office, to_trent)
         now = await accounts.read(office, owner.id)
         assert (now.password, now.app) == ("replaced", None) and now.recovery_left == 0
         assert await accounts.password_fits(office, owner.email, GOOD, "192.0.2.7", "") is None
@@ -254,8 +261,9 @@ async def _nothing_is_done_that_the_ledger_cannot_hold(office: Office, account: 
     await accounts.use_app(office, session, _code(office, await accounts.read(office, account.id)))
     code = _code(office, await accounts.read(office, account.id))
     who = replace(session.who, role="owner")
-    await accounts.invite(office, who, "eve@example.org", "owner")
-    (invitation,) = await links.invitations(office, who)
+    invited = await accounts.invite(office, who, "mallory@example.org", "owner")
+    assert invited.link is not None
+    invitation = await links.find(office, invited.link.rsplit("/", 1)[1])
     token = (await tokens.make(office, who, "till", "auditor", 300)).id
     await office.tables.do("set_password", account.id, await passwords.hashed(GOOD), office.now())
     full = replace(office, ledger=Full(office.ledger.path))
@@ -271,6 +279,7 @@ async def _nothing_is_done_that_the_ledger_cannot_hold(office: Office, account: 
         accounts.remove(full, who, account.id),
         sessions.end(full, session, session.id),
         links.withdraw(full, who, invitation.id),
+        accounts.accept(full, invitation, "Mallory", "", "six yellow kettles hum"),
         tokens.rotate(full, who, token),
         tokens.revoke(full, who, token),
     ):

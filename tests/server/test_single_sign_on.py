@@ -21,6 +21,7 @@ from tests.server.town import Town, town
 
 from latchwork.server.actions import outward, single_sign_on
 from latchwork.server.actions.office import Declined, Who
+from latchwork.server.ledger import Gone
 
 
 @dataclass
@@ -92,8 +93,13 @@ async def test_who_is_invited_gets_in_and_nobody_else(database: str, tmp_path: P
         stage.provider.subject = "somebody-else"
         stage.provider.email = "ada@example.org"
         assert not await stage.signs_in(), "the invitation is used up"
-        rows = await stage.place.cloud.office.store.fetch("SELECT email, role, password FROM accounts")
+        office = stage.place.cloud.office
+        rows = await office.store.fetch("SELECT email, role, password FROM accounts")
         assert [tuple(row) for row in rows] == [("ada@example.org", "manager", None)]
+        (invitation,) = await office.store.fetch("SELECT id FROM links WHERE purpose = 'invitation'")
+        assert office.ledger is not None
+        noted = [line.id for line in office.ledger.read() if line.what is Gone.LINK]
+        assert invitation["id"] in noted, "and is so after a restore"
         assert (await stage.browser.get("/operator/team")).status_code == 303
 
 

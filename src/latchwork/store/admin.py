@@ -4,7 +4,7 @@ It knows no table and decides nothing: callers name the statement and the shape 
 """
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -51,9 +51,11 @@ class Tables:
 
     @asynccontextmanager
     async def together(self) -> AsyncIterator["Tables"]:
-        """All that is asked of these tables is kept, or nothing of it. Only for those that act for somebody."""
-        assert self._scope is not None
-        async with self._store.borrowed(self._scope) as connection:
+        """All that is asked of these tables is kept, or nothing of it."""
+        async with (
+            self._store.borrowed(self._scope) as connection,
+            nullcontext() if self._scope else connection.transaction(),  # a scope begins one itself
+        ):
             yield Tables(self._store, self._scope, connection)
 
     async def all(self, shape: type[T], statement: str, *values: Any) -> list[T]:

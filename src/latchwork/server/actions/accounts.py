@@ -141,7 +141,10 @@ async def accept(office: Office, link: Link, name: str, email: str, password: st
         raise Declined(422, "no_name", "Give your name.")
     passwords.check(office.breached, password, email, name)
     row = (link.id, office.now(), office.new_id(), email, name, await passwords.hashed(password))
-    made = await office.tables.one(Account, "use_link_for_account", *row)
+    async with office.tables.together() as tables:
+        made = await tables.one(Account, "use_link_for_account", *row)
+        if made is not None:
+            office.note(Gone.LINK, made.organisation, link.id)
     if made is None:
         await links.find(office, office.vault.one_time(link.purpose, link.id))  # or else it is the link's fault
         raise _taken()

@@ -83,6 +83,12 @@ class Back:
     """They were signed in, and may sign in by this provider from now on."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Invited:
+    account: str
+    link: str
+
+
 # Setting up
 
 
@@ -229,7 +235,10 @@ async def _account(office: Office, provider: Provider, person: Person, account: 
     found = await office.tables.value("identity", provider.id, person.subject)
     if found is None and person.email is not None:
         row = (provider.id, person.subject, office.new_id(), person.email, person.name, now)
-        found = await office.tables.value("invited_identity", *row)
+        async with office.tables.together() as tables:
+            for invited in await tables.all(_Invited, "invited_identity", *row):
+                office.note(Gone.LINK, provider.organisation, invited.link)
+                found = invited.account
         if found is None and provider.adds_as is not None:
             found = await office.tables.value("added_identity", *row, provider.adds_as)
     if found is None or (account is not None and found != account):

@@ -49,15 +49,17 @@ WITH used AS (
     UPDATE links l SET used_at = $6 FROM providers p
     WHERE p.id = $1 AND l.organisation = p.organisation AND l.email = $4 AND l.purpose = 'invitation'
         AND l.used_at IS NULL AND l.expires_at > $6
-    RETURNING l.organisation, l.role
+    RETURNING l.id, l.organisation, l.role
 ), made AS (
     INSERT INTO accounts (id, organisation, email, name, role, created_at)
     SELECT $3, organisation, $4, $5, role, $6 FROM used LIMIT 1
     RETURNING id, organisation
+), known AS (
+    INSERT INTO identities (provider, subject, organisation, account, created_at)
+    SELECT $1, $2, organisation, id, $6 FROM made
+    RETURNING account
 )
-INSERT INTO identities (provider, subject, organisation, account, created_at)
-SELECT $1, $2, organisation, id, $6 FROM made
-RETURNING account AS value
+SELECT known.account, used.id AS link FROM known, used
 
 -- name: added_identity
 WITH made AS (
