@@ -15,9 +15,17 @@ from latchwork.edge import registry
 from latchwork.edge.config import BadConfig, BusTable
 from latchwork.edge.drivers.modbus_relay import codec
 from latchwork.edge.drivers.modbus_relay.driver import ModbusRelay
-from latchwork.edge.drivers.modbus_relay.modbus import Framing, Function, encode, requests, with_bits, with_words
+from latchwork.edge.drivers.modbus_relay.modbus import (
+    Framing,
+    Function,
+    Message,
+    encode,
+    requests,
+    with_bits,
+    with_words,
+)
 from latchwork.edge.drivers.protocol import BoardLost, DoorsSeen, Driver, Fault, Reading
-from latchwork.simulator.boards.modbus import ModbusBoards
+from latchwork.simulator.boards.modbus import ModbusBoards, ModbusTcpBoards
 
 OPEN, CLOSED, UNKNOWN = DoorState.OPEN, DoorState.CLOSED, DoorState.UNKNOWN
 FRAMINGS = KINDS["modbus-relay"], KINDS["modbus-relay over Modbus TCP"]
@@ -117,21 +125,98 @@ def test_a_board_one_of_whose_inputs_moves_a_relay_is_not_used(relay: int, mode:
     everywhere(story, FRAMINGS)
 
 
+class Fading(ModbusBoards):
+    fades = False
+    """Whether the first of them falls silent as soon as its modes were read."""
+
+    def obey(self, frame: Message, now: float) -> None:
+        if self.fades and (frame.unit, frame.function) == (1, Function.READ_INPUTS):
+            self.silent.add(1)
+        super().obey(frame, now)
+
+
+class FadingTcp(Fading, ModbusTcpBoards):
+    pass
+
+
+async def silent(stand: Stand) -> None:
+    stand.boards.silent.add(1)
+    await stand.until_all(UNKNOWN, stand.of(0))
+
+
+async def silent_again_once_its_modes_were_read(stand: Stand) -> None:
+    assert isinstance(stand.boards, Fading)
+    await silent(stand)
+    stand.boards.fades = True
+    stand.boards.silent.clear()
+    await until(lambda: stand.boards.silent == {1})
+    stand.boards.fades = False
+
+
+async def doubted_and_then_silent(stand: Stand) -> None:
+    await break_the_common_wire(stand)
+    stand.boards.silent.add(1)
+    await until(stand.reads(20))
+
+
+async def doubted_and_then_without_a_line(stand: Stand) -> None:
+    await break_the_common_wire(stand)
+    await stand.front.cut()
+    await stand.until_all(UNKNOWN)
+
+
+async def break_the_common_wire(stand: Stand) -> None:
+    for channel in stand.of(0):
+        stand.wall.doors[channel].broken_wire = True
+    await stand.until_all(UNKNOWN, stand.of(0))
+    assert "common wire" in stand.losses[-1].why
+
+
 def test_a_board_that_comes_back_with_another_mode_is_not_used() -> None:
     async def story(stand: Stand) -> None:
         assert isinstance(stand.boards, ModbusBoards)
+        away = silent, silent_again_once_its_modes_were_read, doubted_and_then_silent, doubted_and_then_without_a_line
+        for goes in away:
+            await stand.until_all(CLOSED)
+            await goes(stand)
+            cut = stand.believed[stand.of(1)[0]] is UNKNOWN
+            stand.boards.modes = {31: 2}
+            for door in stand.wall:
+                door.broken_wire = False
+            stand.boards.silent.clear()
+            await stand.front.open()
+            await until(stand.reads(20))
+            assert {stand.believed[channel] for channel in stand.of(0)} == {UNKNOWN}, goes.__name__
+            assert {stand.believed[channel] for channel in stand.of(1)} == {UNKNOWN if cut else CLOSED}, goes.__name__
+            stand.boards.modes = {}
         await stand.until_all(CLOSED)
-        stand.boards.silent.add(1)
-        await stand.until_all(UNKNOWN, stand.of(0))
-        stand.boards.modes = {31: 2}
-        stand.boards.silent.clear()
+
+    rtu, tcp = with_options(relays=32, inputs=32)
+    everywhere(story, [replace(rtu, locks=32, boards=Fading), replace(tcp, locks=32, boards=FadingTcp)])
+
+
+def test_what_a_gateway_says_for_its_boards_is_named_and_tells_nothing_of_their_modes() -> None:
+    async def story(stand: Stand) -> None:
+        assert isinstance(stand.boards, ModbusBoards)
+        await stand.until_all(CLOSED)
+        stand.boards.dark = stand.kind.numbers
+        await stand.until_all(UNKNOWN)
+        (loss,) = stand.losses
+        assert "boards 1, 3 refuses: Modbus exception 11" in loss.why
+        before = len(stand.boards.log)
+        await until(stand.reads(6))
+        asked = [each.frame for each in [*stand.boards.log][before:] if not each.from_board]
+        assert {frame.function for frame in asked if frame is not None} == {Function.READ_HOLDING}
+        stand.boards.modes = {0: 1}
+        stand.boards.dark = ()
         await until(stand.reads(20))
-        assert {stand.believed[channel] for channel in stand.of(0)} == {UNKNOWN}
-        assert {stand.believed[channel] for channel in stand.of(1)} == {CLOSED}, "it was not away"
+        assert {*stand.believed.values()} == {UNKNOWN}
+        with pytest.raises(Fault, match="how board 1 is set"):
+            await stand.driver.pulse(stand.channel(0, 0))
         stand.boards.modes = {}
         await stand.until_all(CLOSED)
 
-    everywhere(story, [replace(kind, locks=32) for kind in with_options(relays=32, inputs=32)])
+    everywhere(story, FRAMINGS)
 
 
 async def test_each_request_over_modbus_tcp_has_a_number_and_an_answer_with_another_is_none() -> None:

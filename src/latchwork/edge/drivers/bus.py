@@ -144,6 +144,8 @@ class _Board:
     misses: int = 0
     """Reads in a row that it did not answer, whichever they were."""
     lost: bool = False
+    why: str = ""
+    """It was lost last."""
     now: dict[int, DoorState] = field(default_factory=dict)
     """What its reads have shown since it was last lost."""
     told: dict[int, DoorState] = field(default_factory=dict)
@@ -474,10 +476,9 @@ class SerialBus:
         shut = {x: said for x, said in (board.told or board.told_before).items() if said is _SHUT[x in self._turned]}
         opened = [channel for channel in shut if board.now[channel] is _OPEN[channel in self._turned]]
         if len(shut) >= DOORS_AT_ONCE and len(opened) == len(shut):
-            why = f"board {board.number} says that every shut door opened at once: look at their common wire"
-            if board.lost:  # which was told with another reason
-                log.warning("%s", why)
-            self._lose([board], why)
+            self._lose(
+                [board], f"board {board.number} says that every shut door opened at once: look at their common wire"
+            )
             board.doubted, board.unchecked = shut, []
             self._look_on(board)
             return
@@ -506,9 +507,9 @@ class SerialBus:
         if board.lost or any(states.get(channel) is said for channel, said in shut.items()):
             return False
         still = [x for x in board.reads if any(board.now[y] is shut.get(y) for y in x.channels)]
-        for other in sorted(still, key=lambda each: each.due)[:1]:
-            other.due = -math.inf
-        return still != []
+        if still:
+            min(still, key=lambda each: each.due).due = -math.inf
+        return bool(still)
 
     def _miss(self, read: _Read) -> None:
         """A read that nobody answered. Is it the lock, the board, or the bus? One telling for one cause."""
@@ -516,6 +517,7 @@ class SerialBus:
         read.misses += 1
         board.misses += 1
         if board.lost:
+            board.unchecked = [*self._checks(board.number)]
             if read is not board.reads[0]:
                 read.due = math.inf
             return
@@ -585,10 +587,15 @@ class SerialBus:
             self._tell(DoorsSeen({}, changed))
 
     def _lose(self, boards: Sequence[_Board], why: str) -> None:
+        """Of boards that were lost already, another reason is only logged."""
         lost = [board for board in boards if not board.lost]
+        if any(not board.lost or board.why != why for board in boards):
+            log.warning("%s", why)
+        for board in boards:
+            board.why = why
+            board.unchecked = [*self._checks(board.number)]
         for board in lost:
             board.lost = True
-            board.unchecked = [*self._checks(board.number)]
             board.told_before = dict(board.told)
             board.now.clear()
             board.told.clear()
@@ -599,7 +606,6 @@ class SerialBus:
                 if read is not board.reads[0]:  # one knock now and then is enough
                     read.due = math.inf
         if lost:
-            log.warning("%s", why)
             channels = tuple(channel for board in lost for channel in board.channels)
             self._tell(BoardLost(lost[0].number if len(lost) == 1 else None, channels, why))
 

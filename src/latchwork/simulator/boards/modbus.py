@@ -4,7 +4,7 @@ Relay n and input n of a board are lock n of the wall. Not simulated: switching 
 follow their inputs.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import ClassVar
@@ -24,6 +24,7 @@ VERSION_IS = 200
 PULSE_UNITS_MAX = 0x7FFF
 FOR_EVER_S = 86_400.0
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE = 1, 2, 3
+NO_ANSWER = 11
 
 
 class _Refused(Exception):
@@ -41,6 +42,8 @@ class ModbusBoards(Boards[Message]):
     framing: ClassVar[Framing] = Framing.RTU
     modes: Mapping[int, int] = MappingProxyType({})
     """Control modes by relay, where they are not 0."""
+    dark: Collection[int] = ()
+    """Boards of which their gateway gets no answer, and says so."""
 
     @staticmethod
     def channel(board: int, lock: int) -> int:
@@ -77,6 +80,8 @@ class ModbusBoards(Boards[Message]):
     def _obeyed(self, board: int, frame: Message, now: float) -> Callable[[float], Message]:
         """What the board will answer, once it has done what it was asked."""
         try:
+            if board in self.dark:
+                raise _Refused(NO_ANSWER)
             if frame.function == Function.WRITE_COIL:
                 self._write(board, frame, now)
                 return lambda _: frame

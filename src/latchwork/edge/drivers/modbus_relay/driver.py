@@ -22,6 +22,7 @@ _REASONS = {
     10: "its gateway has no way to it",
     11: "its gateway got no answer from it",
 }
+_UNKNOWN = (1, 2)
 
 
 class ModbusRelay:
@@ -42,6 +43,8 @@ class ModbusRelay:
         self._pulse_ms = pulse_ms
         self._framing = framing
         self._transaction = 0
+        self._asked: dict[int, int] = {}
+        """The number of the last request to each board."""
 
     def channels(self, board: int) -> range:
         first = (board - modbus.UNITS[0]) * CHANNELS_PER_BOARD
@@ -58,7 +61,7 @@ class ModbusRelay:
         """With a transaction number of its own, where there is one: an answer to an earlier request is none."""
         if self._framing is not Framing.TCP:
             return request
-        self._transaction = self._transaction % 0xFFFF + 1
+        self._transaction = self._asked[request[6]] = self._transaction % 0xFFFF + 1
         return self._transaction.to_bytes(2, "big") + request[2:]
 
     def unlock(self, channel: int) -> bytes:
@@ -74,12 +77,14 @@ class ModbusRelay:
     def said(self, frame: Message) -> Said | None:
         if frame.unit not in self.addresses:
             return None
-        if self._framing is Framing.TCP and frame.transaction != self._transaction:
+        if self._framing is Framing.TCP and frame.transaction != self._asked.get(frame.unit, 0):
             return Stale(frame.unit)
-        if frame.function & ~modbus.REFUSED == Function.READ_HOLDING:
-            return self._mode_said(frame)
         if (reason := modbus.refusal_in(frame)) is not None:
+            if frame.function & ~modbus.REFUSED == Function.READ_HOLDING and reason in _UNKNOWN:
+                return Sound(frame.unit)  # no such registers, so no such modes
             return Refused(frame.unit, f": Modbus exception {reason}, {_REASONS.get(reason, 'of its own')}")
+        if frame.function == Function.READ_HOLDING:
+            return self._mode_said(frame)
         channels = self.channels(frame.unit)
         if frame.function == Function.WRITE_COIL:
             relay = int.from_bytes(frame.data[:2], "big") - codec.ON_FOR
@@ -96,9 +101,6 @@ class ModbusRelay:
         return Doors(frame.unit, states)
 
     def _mode_said(self, frame: Message) -> Said | None:
-        """A board that has no such registers has no such modes."""
-        if modbus.refusal_in(frame) is not None:
-            return Sound(frame.unit)
         asked = (replace(x, transaction=frame.transaction) for x in codec.read_modes(frame.unit, self._relays))
         if not any(modbus.answers(frame, question) for question in asked):
             return None
