@@ -167,6 +167,9 @@ def test_a_database_that_has_no_such_name_is_a_sentence(postgres_dsn: str, tmp_p
         ({"LATCHWORK_REQUESTS_PER_MINUTE": "-1"}, "LATCHWORK_REQUESTS_PER_MINUTE"),
         ({"LATCHWORK_DATABASE_URL": "postgresql://db.example.org/x"}, "LATCHWORK_DATABASE_URL: end it with"),
         ({"LATCHWORK_DATABASE_URL": "postgresql://192.0.2.1/x?sslmode=prefer"}, "sslmode=verify-full"),
+        ({"LATCHWORK_DATABASE_URL": "postgresql://u:p@/x?host=db.example.org"}, "LATCHWORK_DATABASE_URL: end it with"),
+        ({"LATCHWORK_DATABASE_URL": "postgresql://localhost:5432,db:5432/x"}, "LATCHWORK_DATABASE_URL: end it with"),
+        ({"LATCHWORK_DATABASE_URL": "postgresql:///x", "PGHOST": "db"}, "LATCHWORK_DATABASE_URL: end it with"),
         ({"LATCHWORK_DATABASE_OWNER_URL": "postgresql://db.example.org/x"}, "LATCHWORK_DATABASE_OWNER_URL: end"),
     ],
 )
@@ -176,7 +179,15 @@ def test_a_wrong_setting_is_a_sentence(environment: dict[str, str], words: str) 
 
 
 @pytest.mark.parametrize(
-    "dsn", ["///x", "///x?host=/run/postgresql", "[::1]/x", "db/x?sslmode=disable", "db/x?sslmode=verify-full"]
+    "dsn",
+    [
+        "///x",
+        "///x?host=/run/postgresql",
+        "[::1]/x",
+        "u:p@localhost,[::1]:5432/x",
+        "db/x?sslmode=disable",
+        "db/x?sslmode=verify-full",
+    ],
 )
 def test_a_database_elsewhere_is_encrypted_or_said_not_to_be(dsn: str) -> None:
     url = dsn if dsn.startswith("//") else f"//{dsn}"

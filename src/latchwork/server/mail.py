@@ -22,6 +22,7 @@ from latchwork.server.actions.links import Letter as LinkLetter
 from latchwork.server.actions.parcel import grouped
 from latchwork.server.actions.reminders import DELEGATED
 from latchwork.server.notices import Undelivered
+from latchwork.server.ports import LOOPBACK
 from latchwork.ui.pages import environment
 from latchwork.ui.words import words
 
@@ -153,7 +154,7 @@ class SmtpMailer:
         if wanted not in (None, "none", "starttls"):
             raise BadSetting("LATCHWORK_SMTP_URL ends with ?tls=starttls or ?tls=none, if it says anything of it.")
         self._tls = parts.scheme == "smtps"
-        near = wanted is None and parts.hostname in ("localhost", "127.0.0.1", "::1")
+        near = wanted is None and parts.hostname in LOOPBACK
         self._starttls = None if self._tls or near else wanted != "none"
         self._host = parts.hostname
         self._port = port or (465 if self._tls else 587)

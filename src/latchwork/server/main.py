@@ -40,7 +40,7 @@ from latchwork.server.lines import FORMATS, formatter
 from latchwork.server.link import UVICORN, Link, hear_bank
 from latchwork.server.mail import BadSetting, SmtpMailer, compose, compose_alarm, compose_link
 from latchwork.server.notices import Dispatcher, NothingToSay
-from latchwork.server.ports import PortTaken, Server, listen
+from latchwork.server.ports import LOOPBACK, PortTaken, Server, listen
 from latchwork.server.web import routes as web
 from latchwork.server.witness import Witness
 from latchwork.store import roles
@@ -143,7 +143,8 @@ def settings(args: argparse.Namespace, environment: Mapping[str, str]) -> Settin
     if not requests.isdecimal() or len(requests) > 9:
         raise BadSetting("LATCHWORK_REQUESTS_PER_MINUTE is a number; 0 is no limit.")
     for name in ("LATCHWORK_DATABASE_URL", "LATCHWORK_DATABASE_OWNER_URL"):
-        _check_encrypted(name, environment.get(name), environment.get("PGSSLMODE"))
+        if environment.get(name):
+            _check_encrypted(name, environment[name], environment)
     breached = environment.get("LATCHWORK_BREACHED_PASSWORDS")
     if breached and not os.access(breached, os.R_OK):
         raise BadSetting(f"LATCHWORK_BREACHED_PASSWORDS: {breached} cannot be read.")
@@ -165,12 +166,15 @@ def settings(args: argparse.Namespace, environment: Mapping[str, str]) -> Settin
     )
 
 
-def _check_encrypted(name: str, dsn: str | None, by_default: str | None) -> None:
+def _check_encrypted(name: str, dsn: str, environment: Mapping[str, str]) -> None:
     """To another machine a connection is encrypted, or the setting says in so many words that it is not."""
-    parts = urlsplit(dsn or "")
-    if parts.hostname in (None, "localhost", "127.0.0.1", "::1"):  # None: a socket of this machine
+    parts = urlsplit(dsn)
+    query = dict(parse_qsl(parts.query))
+    hosts = (parts.netloc.rpartition("@")[2] or query.get("host") or environment.get("PGHOST", "")).split(",")
+    # A path, or no name at all, is a socket of this machine.
+    if all(host.startswith("/") or urlsplit(f"//{host}").hostname in (None, *LOOPBACK) for host in hosts):
         return
-    mode = dict(parse_qsl(parts.query)).get("sslmode", by_default)
+    mode = query.get("sslmode", environment.get("PGSSLMODE"))
     if mode not in ("verify-full", "verify-ca", "require", "disable"):
         raise BadSetting(
             f"{name}: end it with ?sslmode=verify-full, or with ?sslmode=disable where nobody else is on that network."

@@ -7,6 +7,9 @@ from contextlib import contextmanager
 
 import uvicorn
 
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+"""Names of this machine, to itself."""
+
 
 class PortTaken(Exception):
     """The message is a sentence for whoever started us."""
