@@ -21,11 +21,16 @@ def test_each_that_is_in_it_is_found_and_no_other(tmp_path: Path, count: int, en
     assert [n for n in range(500) if stood_in(file, f"another {n}")] == []
 
 
-def test_one_that_is_in_it_is_refused(tmp_path: Path) -> None:
+async def test_one_that_is_in_it_is_refused(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     file = tmp_path / "list"
     good = "nine yellow kettles hum"
-    passwords.check(None, good)
+    await passwords.check(None, good)
     file.write_text(sha1(good.encode(), usedforsecurity=False).hexdigest().upper() + ":1\n", encoding="ascii")
     with pytest.raises(Declined, match="stood in a breach"):
-        passwords.check(file, good)
-    passwords.check(file, "ten yellow kettles hum")
+        await passwords.check(file, good)
+    await passwords.check(file, "ten yellow kettles hum")
+    file.unlink()
+    with pytest.raises(Declined, match="No new password can be checked for the moment") as told:
+        await passwords.check(file, "ten yellow kettles hum")
+    assert told.value.status == 503
+    assert "the list of breached passwords cannot be read" in caplog.text

@@ -139,7 +139,7 @@ async def accept(office: Office, link: Link, name: str, email: str, password: st
         raise Declined(422, "no_address", "Give a mail address.")
     if not 0 < len(name) <= NAME_CHARACTERS_MAX:
         raise Declined(422, "no_name", "Give your name.")
-    passwords.check(office.breached, password, email, name)
+    await passwords.check(office.breached, password, email, name)
     row = (link.id, office.now(), office.new_id(), email, name, await passwords.hashed(password))
     async with office.tables.together() as tables:
         made = await tables.one(Account, "use_link_for_account", *row)
@@ -155,7 +155,7 @@ async def new_password(office: Office, link: Link, password: str) -> Account:
     """By mail the second factor stays; where another owner has asked, all factors go."""
     assert link.account is not None and link.purpose in (Purpose.RESET, Purpose.RECOVERY)
     account = await read(office, link.account)
-    passwords.check(office.breached, password, account.email, account.name)
+    await passwords.check(office.breached, password, account.email, account.name)
     stored = await passwords.hashed(password)
     await links.use(office, link)
     if link.purpose == Purpose.RECOVERY:
@@ -197,9 +197,9 @@ async def change_password(office: Office, session: Session, password: str | None
     if password is None and not account.passkeys:
         raise Declined(409, "last_factor", "Add a passkey first.")
     if password is not None:
-        passwords.check(office.breached, password, account.email, account.name)
+        await passwords.check(office.breached, password, account.email, account.name)
     await _set_password(office, account, await passwords.hashed(password) if password else None)
-    await sessions.end_others(office, session)
+    await sessions.end_all(office, session.organisation, session.speaker, session.id)
     return account
 
 
