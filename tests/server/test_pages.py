@@ -15,7 +15,7 @@ from tests.server.town import Town, town
 
 from latchwork.domain import commands as c
 from latchwork.domain.words import CompartmentId, DoorState, Reason, StayId
-from latchwork.server.actions.tasks import WORDS
+from latchwork.server.actions.tasks import LOOKS, WORDS, find_silent
 from latchwork.store.rows import Task
 from latchwork.ui.words import words
 
@@ -104,7 +104,7 @@ async def test_a_recipient_follows_a_parcel_on_a_phone(database: str, tmp_path: 
 async def test_an_operator_watches_a_wall_and_opens_a_door(database: str, tmp_path: Path, chromium_path: str) -> None:
     async with town(database, tmp_path) as place, browsing(chromium_path) as browser:
         await place.settle()
-        stays = [(await place.announce(f"LW-{n}"))["id"] for n in range(1, 7)]
+        stays = [(await place.announce(f"LW-{n}"))["id"] for n in (1, 2, 3, 4, 5, "$&")]
         await place.wall.sync()
         for stay in stays[:4]:
             await place.wall.put_in(place.courier, stay)
@@ -145,6 +145,13 @@ async def test_an_operator_watches_a_wall_and_opens_a_door(database: str, tmp_pa
             await shot(page, "operator-door-390")
             await page.set_viewport_size(DESK)
 
+            await page.get_by_role("link", name="Lobby").click()
+            await page.get_by_role("link", name="LW-$&", exact=True).click()
+            title = await page.title()
+            await place.wall.put_in(place.courier, stays[5])
+            await place.wall.sync()
+            await page.locator("h1 + .badge", has_text="In the locker").wait_for(timeout=30_000)
+            assert "LW-$&" in title == await page.title()
             await page.get_by_role("link", name="Lobby").click()
             await page.get_by_role("link", name="LW-1", exact=True).click()
             await page.get_by_role("heading", name="LW-1").wait_for()
@@ -254,6 +261,22 @@ async def test_an_operator_settles_what_a_person_must(database: str, tmp_path: P
             await page.goto(f"{place.url}/operator/banks/{place.bank}")
             await page.get_by_text("The whole bank out of service, or back").click()
             await shot(page, "operator-bank-service-1280")
+
+            await place.cloud.office.store.fetch(
+                "UPDATE banks SET heard_at = now() - interval '9 min', appended_at = NULL"
+            )
+            place.cloud.office.unheard[place.bank] = LOOKS
+            await find_silent(place.cloud.office)
+            await page.reload()
+            await page.get_by_text("The wall is not heard any more").wait_for()
+            assert await page.get_by_text("has not been heard since").count() == 0, "it is told once"
+            for size, name in ((DESK, "1280"), (PHONE, "390")):
+                await page.set_viewport_size(size)
+                for path in ("", f"/banks/{place.bank}", "/tasks"):
+                    await page.goto(f"{place.url}/operator{path}")
+                    await shot(page, f"operator-silent-{path[1:5]}-{name}")
+            await page.goto(f"{place.url}/operator/collections")
+            await page.get_by_text("What happened there since is not in this list.").wait_for()
         await read_in_german(place, browser, coming)
 
 
@@ -361,6 +384,10 @@ async def test_a_form_from_elsewhere_does_nothing(database: str, tmp_path: Path)
             assert (await browser.post(f"{door}/open", data={**good, "reason": "because"})).status_code == 422
             assert (await browser.post(f"{door}/open", data=good)).status_code == 303
             assert (await browser.get("/operator/banks/nope")).status_code == 404
+            place.cloud.office.tally.requests_max = 1
+            answers = [await browser.get("/operator") for _ in range(4)]  # a minute may end among them
+            refused = next(answer.text for answer in answers if answer.status_code == 429)
+            assert "Back to the banks" in refused and "My parcels" not in refused
         orders = await place.cloud.office.store.fetch("SELECT kind FROM instructions WHERE kind = 'Open'")
         assert len(orders) == 1
 

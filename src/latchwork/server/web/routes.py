@@ -148,7 +148,7 @@ NOTHING = "Nothing is here, or nothing for you."
 
 
 def _way_out(path: str) -> tuple[str, str]:
-    if not path.startswith(f"{session.PLACE}/"):
+    if path != session.PLACE and not path.startswith(f"{session.PLACE}/"):
         return me.ME, tell("My parcels")
     if path.startswith((f"{session.PLACE}/link/", f"{session.PLACE}/sso/", session.SIGN_IN)):
         return session.SIGN_IN, tell("Back to signing in")

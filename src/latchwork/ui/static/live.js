@@ -58,7 +58,7 @@ for (const place of document.querySelectorAll("[data-live]")) {
       const same = held.id ? like[0] : like.find((each) => text(each) === text(held));
       same?.focus({ preventScroll: true });
     }
-    document.title = document.title.replace(title, texts(place, "h1")[0]);
+    document.title = document.title.replace(title, () => texts(place, "h1")[0]);
     const news = texts(place, "h1, h1 + .badge, .notice strong").filter((each) => !known.includes(each));
     if (news.length) voice.textContent = news.join(". ").replaceAll("..", ".");
   }

@@ -1,16 +1,11 @@
 """What couriers take out: of one wall, of a site's, or of all."""
 
-from datetime import timedelta
-
 from litestar import Response, get
 from litestar.params import FromQuery
 
 from latchwork.server.actions import banks, changes, people, places
 from latchwork.server.web.operator.session import Operator, Seal
 from latchwork.server.web.render import TheOffice, page
-
-SILENT = timedelta(hours=1)
-"""A wall that was not heard for so long may have more, or less, than this says."""
 
 
 @get("/operator/collections", include_in_schema=False)
@@ -30,7 +25,7 @@ async def show(
         layer="operator",
         seal=seal,
         bank=next(iter(walls), None) if bank else None,
-        silent=[x for x in walls if x.enrolled and (x.heard_at is None or office.now() - x.heard_at > SILENT)],
+        silent=[x for x in walls if x.enrolled and banks.silent(office, x.heard_at)],
         zones={x.id: places.zone(x.time_zone) for x in walls},
         things=things,
         sites={x.id: x.name for x in await places.sites(office, who)},

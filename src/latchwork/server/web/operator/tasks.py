@@ -7,7 +7,7 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 
 from latchwork.server.actions import places, tasks
-from latchwork.server.actions.office import Declined
+from latchwork.server.actions.office import Declined, Who
 from latchwork.server.web.operator.session import Form, Operator, Seal
 from latchwork.server.web.render import TheOffice, page, reader
 
@@ -15,8 +15,8 @@ NO_DOOR = frozenset({"unreadable_entry", "tampered", "climate"})
 """What is about something else than a door."""
 
 
-def told(task: tasks.Task) -> dict[str, object]:
-    """A task as pages show it: what is the matter, what to do next, and where."""
+def told(task: tasks.Task, who: Who) -> dict[str, object]:
+    """A task as pages show it: what is the matter, what to do next, and where somebody goes who may."""
     bank = f"/operator/banks/{task.bank}"
     where = (
         f"{bank}/doors/{quote(task.about, safe='')}"
@@ -26,15 +26,15 @@ def told(task: tasks.Task) -> dict[str, object]:
     return {
         "task": task,
         "told": tasks.told(task, reader()),
-        "where": f"/operator/stays/{task.stay}" if task.stay == task.about else where,
+        "where": f"/operator/stays/{task.stay}" if task.stay == task.about and who.may("see_stays") else where,
         "zone": places.zone(task.time_zone),
     }
 
 
 @get("/operator/tasks", include_in_schema=False)
 async def all_tasks(office: TheOffice, who: Operator, seal: Seal) -> Response[str]:
-    todo = [told(task) for task in await tasks.tasks(office, who)]
-    return page("operator/tasks.html", layer="operator", seal=seal, tasks=todo)
+    open_tasks = [told(task, who) for task in await tasks.tasks(office, who)]
+    return page("operator/tasks.html", layer="operator", seal=seal, tasks=open_tasks)
 
 
 @post("/operator/tasks/{task_id:str}/take", include_in_schema=False)

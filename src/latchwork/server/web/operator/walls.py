@@ -25,15 +25,20 @@ NOTE_CHARACTERS_MAX = 1000
 
 @get("/operator", include_in_schema=False)
 async def all_banks(office: TheOffice, who: Operator, seal: Seal) -> Response[str]:
-    found, counts, todo = await asyncio.gather(
+    found, counts, open_tasks = await asyncio.gather(
         banks.banks(office, who), banks.counts(office, who), tasks.tasks(office, who)
     )
     rows = [
         {"bank": x, "standing": _standing(office, x), "count": counts.get(x.id), "zone": places.zone(x.time_zone)}
         for x in found
     ]
-    shown = [task_told(task) for task in todo if task.kind != "silent"]  # it is the row's standing already
-    return page("operator/banks.html", layer="operator", seal=seal, banks=rows, tasks=shown)
+    return page(
+        "operator/banks.html",
+        layer="operator",
+        seal=seal,
+        banks=rows,
+        tasks=[task_told(x, who) for x in open_tasks if x.kind != "silent"],  # it is the row's standing already
+    )
 
 
 @get("/operator/banks/{bank_id:str}", include_in_schema=False)
@@ -137,7 +142,7 @@ async def audit(office: TheOffice, who: Operator, bank_id: FromPath[str], seal: 
 
 async def _bank(office: Office, who: Who, bank_id: str) -> dict[str, Any]:
     bank = await banks.bank(office, who, bank_id)
-    picture, here, todo, runs = await asyncio.gather(
+    picture, here, open_tasks, runs = await asyncio.gather(
         wall.wall(office, who, bank_id),
         _stays(office, who, bank_id, live=False, limit=STAYS_SHOWN),
         tasks.tasks(office, who, bank_id),
@@ -153,7 +158,7 @@ async def _bank(office: Office, who: Who, bank_id: str) -> dict[str, Any]:
         "compartments": picture.compartments,
         "wall": columns(doors),
         "stays": here,
-        "tasks": [task_told(task) for task in todo],
+        "tasks": [task_told(x, who) for x in open_tasks],
         "configuration": runs,
     }
 
@@ -175,32 +180,37 @@ async def _stays(office: Office, who: Who, bank_id: str, *, live: bool, limit: i
 
 async def _door(office: Office, who: Who, bank_id: str, door: str, asked: str | None) -> dict[str, Any]:
     bank = await banks.bank(office, who, bank_id)
-    compartment = await wall.compartment(office, who, bank_id, door)
     order = await wall.instruction(office, who, asked) if asked else None
+    compartment, openings, open_tasks = await asyncio.gather(
+        wall.compartment(office, who, bank_id, door),
+        wall.openings(office, who, bank_id, door),
+        tasks.tasks(office, who, bank_id),
+    )
     return {
         "bank": bank,
         "zone": places.zone(bank.time_zone),
         "door": compartment,
-        "openings": await wall.openings(office, who, bank_id, door),
+        "openings": openings,
         "order": order if order and order.bank == bank_id else None,
-        "tasks": [task_told(x) for x in await tasks.tasks(office, who, bank_id) if x.about == door],
+        "tasks": [task_told(x, who) for x in open_tasks if x.about == door],
     }
 
 
 async def _stay(office: Office, who: Who, stay_id: str) -> dict[str, Any]:
     stay = await stays.read(office, who, stay_id)
     zone = places.zone(stay.time_zone)
+    sent, open_tasks, story = await asyncio.gather(
+        changes.delegates(office, who, stay_id),
+        tasks.tasks(office, who, stay.bank),
+        stays.timeline(office, who, stay_id),
+    )
     return {
         "stay": stay,
         "zone": zone,
         "asked": [ASKED.get(kind, kind) for kind in stay.pending],
-        "delegates": [x.name for x in await changes.delegates(office, who, stay_id) if x.state == "live"],
-        "tasks": [
-            task_told(x)
-            for x in await tasks.tasks(office, who, stay.bank)
-            if x.stay and x.stay in (stay.id, stay.linked_to)
-        ],
-        "story": told(await stays.timeline(office, who, stay_id), "operator", zone),
+        "delegates": [x.name for x in sent if x.state == "live"],
+        "tasks": [task_told(x, who) for x in open_tasks if x.stay and x.stay in (stay.id, stay.linked_to)],
+        "story": told(story, "operator", zone),
     }
 
 
