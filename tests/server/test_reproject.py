@@ -210,7 +210,29 @@ async def test_a_bank_may_speak_meanwhile_and_who_dies_leaves_what_was(database:
         (row,) = await store.fetch("SELECT state FROM compartments WHERE id = '01'")
         assert row["state"] == "out_of_service"
 
+        async def erase() -> None:
+            erasing.append(asyncio.create_task(store.fetch(ERASURE)))
+            looking = await asyncpg.connect(database)
+            async with asyncio.timeout(60):
+                while not await looking.fetch(WAITING):
+                    await asyncio.sleep(0.01)
+            await looking.close()
 
+        erasing: list[asyncio.Task[list[asyncpg.Record]]] = []
+        for statement in (DAMAGE[0], DAMAGE[10]):
+            await store.fetch(statement)
+        async with Meanwhile.connect(database) as slow:
+            slow.between, slow.before_the_end = live, erase
+            outcome = await reproject(slow, bank.id, False, lambda: T0)
+        assert {"stays", "passes"} <= set(outcome.counts)
+        await erasing[0]
+        assert await store.fetch("SELECT tracking FROM stays WHERE tracking IS NOT NULL") == []
+        assert await store.fetch("SELECT holder FROM passes WHERE holder IS NOT NULL") == []
+        assert (await command("--check"))[0] == 0
+
+
+ERASURE = "WITH numbers AS (UPDATE stays SET tracking = NULL) UPDATE passes SET holder = NULL"
+WAITING = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 LATE = e.Withdrawn({CompartmentId("01"): CompartmentState.OUT_OF_SERVICE}, True)
 
 

@@ -118,7 +118,7 @@ class Rebuild:
         """How many rows differ, by table. `since`: what was the same up to that entry is not compared once more."""
         if since is not None:
             await self._connection.execute(_rebuild["suspect"])
-        await self._connection.execute(_rebuild["forget_differences"])
+        await self._connection.execute(_rebuild["compare_anew"])
         await self._connection.execute(_rebuild["differ_banks"], bank, policy_version, orders_last)
         for table in ("compartments", "passes", "stay_entries"):
             await self._connection.execute(_rebuild[f"differ_{table}"], bank)
@@ -136,8 +136,9 @@ class Rebuild:
     async def mend(self, bank: str, all_read: bool) -> None:
         """Writes what differs. Rows that no entry explains go only where every entry could be read."""
         await self._connection.execute(_rebuild["mend_banks"])
-        for table in ("stays", "stay_entries", "compartments", "openings", "passes"):
-            await self._connection.execute(_rebuild[f"mend_{table}"], bank, all_read)
+        for table in ("stays", "compartments", "openings", "passes"):
+            await self._connection.execute(_rebuild["mend"], table, bank, all_read)
+        await self._connection.execute(_rebuild["mend_stay_entries"], bank, all_read)
         for table in ("tasks", "instructions"):
             await self._connection.execute(_rebuild[f"mend_{table}"])
         for statement in ("look_at_what_is_there", "follow"):

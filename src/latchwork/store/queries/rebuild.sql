@@ -18,7 +18,31 @@ CREATE TEMP TABLE answers (said answer_row);
 CREATE TEMP TABLE notices (said notice_row);
 -- `was` and `shall`: the columns that entries decide, NULL for a row that is not there or should not be.
 CREATE TEMP TABLE differences (what text, id text, was jsonb, shall jsonb);
-CREATE TEMP TABLE suspects (what text, id text)
+CREATE TEMP TABLE suspects (what text, id text);
+-- Rows are changed and never made anew, so that whoever waits for one finds it.
+CREATE FUNCTION pg_temp.mend(_table text, _bank text, _all_read boolean) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    _columns text := (
+        SELECT string_agg(quote_ident(attname), ', ') FROM pg_attribute
+        WHERE attrelid = ('public.' || _table)::regclass AND attnum > 0 AND NOT attisdropped
+    );
+BEGIN
+    EXECUTE format('
+        UPDATE public.%1$I t SET (%2$s) = (SELECT %2$s FROM jsonb_populate_record(t, d.shall))
+        FROM pg_temp.differences d WHERE d.what = %1$L AND d.id = t.id AND t.bank = %3$L AND d.shall IS NOT NULL
+    ', _table, _columns, _bank);
+    EXECUTE format('
+        DELETE FROM public.%1$I t USING pg_temp.differences d
+        WHERE d.what = %1$L AND d.id = t.id AND t.bank = %2$L AND d.shall IS NULL AND %3$L
+    ', _table, _bank, _all_read);
+    EXECUTE format('
+        INSERT INTO public.%1$I
+        SELECT r.* FROM pg_temp.differences d, jsonb_populate_record(NULL::public.%1$I, d.shall) r
+        WHERE d.what = %1$L AND d.was IS NULL
+        ON CONFLICT DO NOTHING
+    ', _table);
+END
+$$
 
 -- name: clear_room
 -- Before each bank.
@@ -79,7 +103,8 @@ INSERT INTO pg_temp.notices SELECT a FROM unnest($1::notice_row[]) a
 -- While the bank waits, only rows are compared that differed before, and those of which entries spoke since. ($2, $3)
 INSERT INTO pg_temp.suspects SELECT what, id FROM pg_temp.differences
 
--- name: forget_differences
+-- name: compare_anew
+-- By whatever plan is best for all rows at once.
 SET LOCAL enable_seqscan = on;
 SET LOCAL enable_hashjoin = on;
 SET LOCAL enable_mergejoin = on;
@@ -129,13 +154,17 @@ FROM pg_temp.compartments m FULL JOIN (SELECT * FROM public.compartments WHERE b
 WHERE to_jsonb(c) IS DISTINCT FROM to_jsonb(m)
 
 -- name: differ_openings
+-- Of one that is missing, whoever was to be told has been told.
 INSERT INTO pg_temp.differences
-SELECT 'openings', coalesce(o.id, m.id), to_jsonb(o) - 'told_at', to_jsonb(m) - 'told_at'
-FROM pg_temp.openings m FULL JOIN (SELECT * FROM public.openings WHERE bank = $1) o ON o.id = m.id
+SELECT 'openings', coalesce(o.id, m.id), was, shall
+FROM pg_temp.openings m FULL JOIN (SELECT * FROM public.openings WHERE bank = $1) o ON o.id = m.id, LATERAL (
+    SELECT to_jsonb(o) - 'told_at' AS was, to_jsonb(m) - 'told_at'
+        || CASE WHEN o.id IS NULL THEN jsonb_build_object('told_at', m.opened_at) ELSE '{}' END AS shall
+) x
 WHERE ($2::int IS NULL OR (m.epoch, m.seq) > ($2, $3::bigint) OR coalesce(o.id, m.id) IN (
         SELECT suspects.id FROM pg_temp.suspects WHERE what = 'openings'
     ))
-    AND to_jsonb(o) - 'told_at' IS DISTINCT FROM to_jsonb(m) - 'told_at'
+    AND was IS DISTINCT FROM shall
     AND (o.id IS NOT NULL OR NOT EXISTS (SELECT FROM public.openings other WHERE other.id = m.id))
 
 -- name: differ_passes
@@ -206,16 +235,9 @@ SELECT FROM public.stays s JOIN pg_temp.differences d ON d.what = 'stays' AND d.
 UPDATE public.banks b SET policy_version = (d.shall ->> 'policy_version')::int, orders_last = (d.shall ->> 'orders_last')::int
 FROM pg_temp.differences d WHERE d.what = 'banks' AND d.id = b.id
 
--- name: mend_stays
--- With their other columns as they are at this moment. $2: also without those that no entry explains.
-WITH gone AS (
-    DELETE FROM public.stays s USING pg_temp.differences d
-    WHERE s.bank = $1 AND d.what = 'stays' AND d.id = s.id AND (d.shall IS NOT NULL OR $2)
-    RETURNING s AS old, d.id
-)
-INSERT INTO public.stays
-SELECT r.* FROM pg_temp.differences d LEFT JOIN gone g ON g.id = d.id, LATERAL jsonb_populate_record(g.old, d.shall) r
-WHERE d.what = 'stays' AND d.shall IS NOT NULL
+-- name: mend
+-- With their other columns as they are at this moment. $3: also without those that no entry explains.
+SELECT pg_temp.mend($1, $2, $3)
 
 -- name: mend_stay_entries
 WITH gone AS (
@@ -226,39 +248,6 @@ WITH gone AS (
 INSERT INTO public.stay_entries
 SELECT r.* FROM pg_temp.differences d, LATERAL jsonb_populate_record(NULL::public.stay_entries, d.shall) r
 WHERE d.what = 'stay_entries' AND d.shall IS NOT NULL
-
--- name: mend_compartments
-WITH gone AS (
-    DELETE FROM public.compartments c USING pg_temp.differences d
-    WHERE c.bank = $1 AND d.what = 'compartments' AND d.id = c.id AND (d.shall IS NOT NULL OR $2)
-    RETURNING c AS old, d.id
-)
-INSERT INTO public.compartments
-SELECT r.* FROM pg_temp.differences d LEFT JOIN gone g ON g.id = d.id, LATERAL jsonb_populate_record(g.old, d.shall) r
-WHERE d.what = 'compartments' AND d.shall IS NOT NULL
-
--- name: mend_openings
--- Of one that was not there, whoever was to be told has been told.
-WITH gone AS (
-    DELETE FROM public.openings o USING pg_temp.differences d
-    WHERE o.bank = $1 AND d.what = 'openings' AND d.id = o.id AND (d.shall IS NOT NULL OR $2)
-    RETURNING o AS old, d.id
-)
-INSERT INTO public.openings
-SELECT r.* FROM pg_temp.differences d LEFT JOIN gone g ON g.id = d.id, LATERAL jsonb_populate_record(
-    g.old, d.shall || CASE WHEN d.was IS NULL THEN jsonb_build_object('told_at', d.shall -> 'opened_at') ELSE '{}' END
-) r
-WHERE d.what = 'openings' AND d.shall IS NOT NULL
-
--- name: mend_passes
-WITH gone AS (
-    DELETE FROM public.passes p USING pg_temp.differences d
-    WHERE p.bank = $1 AND d.what = 'passes' AND d.id = p.id AND (d.shall IS NOT NULL OR $2)
-    RETURNING p AS old, d.id
-)
-INSERT INTO public.passes
-SELECT r.* FROM pg_temp.differences d LEFT JOIN gone g ON g.id = d.id, LATERAL jsonb_populate_record(g.old, d.shall) r
-WHERE d.what = 'passes' AND d.shall IS NOT NULL
 
 -- name: mend_tasks
 WITH closed AS (
