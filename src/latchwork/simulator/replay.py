@@ -65,6 +65,7 @@ from latchwork.store.admin import Tables
 from latchwork.store.embedded import CannotStart, Embedded
 from latchwork.store.migrate import MigrationFailed, SchemaMismatch, migrate
 from latchwork.store.postgres import PostgresStore
+from latchwork.store.rows import Unavailable
 from latchwork.store.sqlite import DiskFull, SqliteJournal
 from latchwork.sync.exchange import Challenge, Down, Goodbye, Message, Up, pack, unpack
 from latchwork.sync.keys import enrol_text
@@ -77,6 +78,8 @@ OPENS_AFTER_S = 0.3
 DOOR_OPEN_S = 8.0
 LOCKERS_AT_ONCE = 24
 """In one process: more would only wait for each other at the database."""
+PATIENCE_S = 300.0
+"""With the database: nobody stands at a door, and a disk may rest for a while."""
 TELL_EVERY_S = 5.0
 SOFTWARE = f"latchwork {version('latchwork')} replay"
 
@@ -251,8 +254,13 @@ def _work(share: _Share, news: "Queue[Any]") -> None:
     except KeyboardInterrupt:
         pass
     except Exception as error:
-        news.put(f"{type(error).__name__}: {error}")
-        raise
+        while isinstance(error, ExceptionGroup):
+            error = error.exceptions[0]
+        if isinstance(error, Broken | Unavailable):
+            news.put(str(error))
+        else:
+            news.put(f"{type(error).__name__}: {error}")
+            raise
 
 
 class _Progress:
@@ -297,7 +305,10 @@ async def _play(share: _Share, tell: Callable[[int], None]) -> list[Played]:
         async with room:
             return await bank.play(tell)
 
-    async with await PostgresStore.connect(share.dsn) as store, asyncio.TaskGroup() as group:
+    async with (
+        await PostgresStore.connect(share.dsn, patience_seconds=PATIENCE_S) as store,
+        asyncio.TaskGroup() as group,
+    ):
         banks = [_Bank(share, store, locker, rows) for locker, rows in share.lockers.items()]
         tasks = [group.create_task(play(bank)) for bank in banks]
     return [task.result() for task in tasks]

@@ -146,12 +146,17 @@ class PostgresStore:
         self._dsn = dsn
         self._pages = pages
         self._house = house
+        self._connect_seconds = max(CONNECT_SECONDS_MAX, patience_seconds)
         self._lanes = Lanes(partial(self._connection, roles.LANES), lanes, patience_seconds)
         self.changes = Changes()
 
     @classmethod
     async def connect(cls, dsn: str, *, lanes: int = 2, patience_seconds: float = 5.0) -> "PostgresStore":
-        store = cls(dsn, await _pool(dsn, roles.PAGES), await _pool(dsn, roles.HOUSE), lanes, patience_seconds)
+        """`patience_seconds`: how long whoever asks waits for its batch; where it is longer than CONNECT_SECONDS_MAX or
+        ASK_SECONDS_MAX, it is meant for connections and answers too."""
+        ask = max(ASK_SECONDS_MAX, patience_seconds)
+        pages, house = await _pool(dsn, roles.PAGES, ask), await _pool(dsn, roles.HOUSE, ask)
+        store = cls(dsn, pages, house, lanes, patience_seconds)
         store._lanes.start()
         store.changes.start(store._notify, partial(store._connection, roles.HOUSE))
         return store
@@ -191,9 +196,9 @@ class PostgresStore:
         """A connection, with a scope in a transaction that is kept if nothing goes wrong. Raises as `fetch` does."""
         pool = self._house if scope is None else self._pages
         try:
-            connection = await pool.acquire(timeout=CONNECT_SECONDS_MAX)
+            connection = await pool.acquire(timeout=self._connect_seconds)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
-            raise Unavailable(f"no database: {error}") from error
+            raise Unavailable(f"no database: {str(error) or 'no connection in time'}") from error
         try:
             if scope is not None:
                 await connection.execute(scope.begins())
@@ -351,12 +356,12 @@ class PostgresStore:
         return await asyncpg.connect(self._dsn, max_cached_statement_lifetime=0, server_settings={"role": role})
 
 
-async def _pool(dsn: str, role: str) -> "asyncpg.Pool[asyncpg.Record]":
+async def _pool(dsn: str, role: str, ask_seconds: float) -> "asyncpg.Pool[asyncpg.Record]":
     return await asyncpg.create_pool(
         dsn,
         min_size=0,
         max_size=POOL_MAX,
-        command_timeout=ASK_SECONDS_MAX,
+        command_timeout=ask_seconds,
         max_cached_statement_lifetime=0,
         server_settings={"role": role},
         reset=_rolled_back,
