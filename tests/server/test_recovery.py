@@ -401,7 +401,8 @@ async def test_an_old_hello_of_an_earlier_epoch_divides_nothing(tmp_path: Path) 
 def wrong(cloud: MemoryStore, how: str) -> None:
     """A server whose log of this bank is not what the bank wrote."""
     log = cloud.logs[BANK, 1]
-    at = {"early": 5, "late": len(log) - 3}.get(how, len(log) - 1)
+    wanted = max(n for n, entry in enumerate(log) if b'"Wanted"' in entry["raw"])
+    at = {"early": 5, "late": len(log) - 3, "hollow": wanted}.get(how, len(log) - 1)
     raw: bytes = log[at]["raw"]
     row = cloud.banks[BANK]
     if how == "root":
@@ -409,6 +410,8 @@ def wrong(cloud: MemoryStore, how: str) -> None:
         return
     if how == "frame":
         log[at]["raw"] = raw.replace(b",1,", b",7,", 1)
+    elif how == "hollow":
+        log[at]["raw"] = re.sub(rb'"stays":\["\w+"\]', b'"stays":[]', raw)
     elif how == "unknown":
         log[at]["raw"] = raw.replace(json.loads(raw)[5].encode(), b"Imagined")
     else:
@@ -442,6 +445,17 @@ async def test_a_wrong_log_is_refused_and_said(tmp_path: Path, how: str, says: s
     assert says in cloud.refused[BANK]
     assert await wall.call(story.exchange) == "divided", "it is not tried again before somebody has looked"
     assert wall.loop.bank is before
+    wall.journal.close()
+
+
+async def test_a_deposit_of_nothing_ends_no_wall(tmp_path: Path) -> None:
+    story = await Story(cloud := MemoryStore(), tmp_path).begin()
+    wall = await story.restore()
+    wrong(cloud, "hollow")
+    await story.divided()
+    await confirm_recovery(cloud, BANK)
+    assert await wall.call(story.exchange) is None
+    assert wall.loop.bank.epoch == 2 and not wall.loop.bank.openings
     wall.journal.close()
 
 

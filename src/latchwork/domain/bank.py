@@ -353,4 +353,4 @@ class Bank:
         claim = self.claims.get(opening.claim)
         if opening.purpose is not Purpose.DEPOSIT or claim is None:
             return False
-        return opening.stays[0] in (claim.moves, *claim.stays)
+        return not {claim.moves, *claim.stays}.isdisjoint(opening.stays[:1])
