@@ -1,7 +1,7 @@
 """A locker bank as a frozen value: what is true at the wall after its log so far. No rules, only shape."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -165,6 +165,10 @@ class About:
     size: Size | None = None
     in_reach: bool = False
     """It must be reachable from a wheelchair."""
+
+    def completed(self, size: Size | None, in_reach: bool) -> "About":
+        """With what whoever brings it says, where the announcement left it open."""
+        return replace(self, size=self.size or size, in_reach=self.in_reach or in_reach)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ class Table(Mapping[K, V], Generic[K, V]):
         index = _drawer(key)
         return self._changed(index, {k: v for k, v in self._drawers[index].items() if k != key})
 
-    def get(self, key: K | None, default: None = None) -> V | None:  # type: ignore[override]  # knows None as `drop` does
+    def get(self, key: K | None) -> V | None:  # type: ignore[override]  # knows None as `drop` does, and no default
         return None if key is None else self._drawers[_drawer(key)].get(key)
 
     def __getitem__(self, key: K) -> V:

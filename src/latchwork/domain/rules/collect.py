@@ -29,14 +29,14 @@ _FOR_COURIER = frozenset({Reason.REFUSED, Reason.DAMAGED})
 
 def may_take(bank: Bank, session: Session, stay: Stay) -> bool:
     """Whether this person may take this stay out now."""
+    theirs = session.stay == stay.id or (session.recipient is not None and session.recipient == stay.about.recipient)
+    if session.role is Role.PERSON and not theirs:
+        return False
     service = bank.services[stay.about.service]
     if session.role is Role.PERSON:
-        theirs = session.stay == stay.id or (
-            session.recipient is not None and session.recipient == stay.about.recipient
-        )
         in_time = stay.state is StayState.DEPOSITED or (stay.state is StayState.EXPIRED and service.late_collection)
         # Their code may be spent by now: while the thing is still here, whoever signed in with it may try again.
-        return theirs and in_time and session.purpose is not Purpose.DEPOSIT and service.collect_by is Role.PERSON
+        return in_time and session.purpose is not Purpose.DEPOSIT and service.collect_by is Role.PERSON
     if session.role is Role.COURIER:
         where = bank.compartments.get(stay.compartment)
         if where is not None and where.state is CompartmentState.OUT_OF_SERVICE:

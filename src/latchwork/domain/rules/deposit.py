@@ -41,11 +41,8 @@ _Brings = c.Deposit | c.Shelve | c.GiveUp
 def _in_hand(bank: Bank, session: Session, cmd: _Brings, now: datetime | None) -> Stay | Decision:
     """The thing that this session may put in: an expected one, or a new one. `now` None: at whatever hour."""
     known, about = bank.stays.get(cmd.stay), cmd.about
-    if known is not None and about is not None:  # of an expected thing the announcement may not say it
-        low = known.about.in_reach or about.in_reach
-        about = dataclasses.replace(known.about, size=known.about.size or about.size, in_reach=low)
-    elif known is not None:
-        about = known.about
+    if known is not None:
+        about = known.about.completed(about.size, about.in_reach) if about is not None else known.about
     if about is None:
         return no(Reason.PARCEL_NOT_AVAILABLE)
     if about.label in bank.labels if known is None else not is_awaited(bank, known):

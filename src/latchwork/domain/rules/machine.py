@@ -265,7 +265,8 @@ def tick(bank: Bank, cmd: c.Tick, now: datetime) -> Decision:
             due.append(e.Expired(stay_id, deadline, bank.services[stay.about.service].at_end))
         elif is_reserved(bank, stay):
             due += let_go(bank, stay, Reason.EXPIRED)
-    renewed = next((offer for offer in cmd.offers if offer.pass_id in codes_due(bank, now)), None)
+    old_codes = codes_due(bank, now)
+    renewed = next((offer for offer in cmd.offers if offer.pass_id in old_codes), None)
     if renewed is not None:  # the next one next time: it may want this code
         old, until = bank.passes[renewed.pass_id].grant, policy.next_midnight(bank, now)
         scope = {"role": old.role, "purpose": old.purpose, "party": old.party, "daily": True, "valid_until": until}

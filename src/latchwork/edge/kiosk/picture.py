@@ -52,7 +52,7 @@ _NAMES: Mapping[int, tuple[str, ...]] = {
 
 def sizes(bank: Bank) -> list[tuple[str, Size]]:
     """The sizes of this wall by name, smallest first, at most five."""
-    boxes = [x.fitting for x in bank.compartments.values() if not (x.fitting.gate or x.fitting.shelf)]
+    boxes = [x.fitting for x in bank.compartments.values() if x.fitting.claimable]
     built = sorted({x.size for x in boxes}, key=lambda s: (s.volume_mm3, size_key(s)))
     if len(built) > 5:
         built = [built[round(i * (len(built) - 1) / 4)] for i in range(5)]

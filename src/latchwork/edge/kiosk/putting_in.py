@@ -184,7 +184,7 @@ def of_size(bank: Bank, session: Session, turn: Turn, size: Size | None) -> Abou
     stay = _announced(bank, session, turn)
     if stay is None:
         return _about(bank, session, turn, size)
-    return replace(stay.about, size=stay.about.size or size, in_reach=stay.about.in_reach or turn.in_reach)
+    return stay.about.completed(size, turn.in_reach)
 
 
 def _announced(bank: Bank, session: Session, turn: Turn) -> Stay | None:

@@ -173,7 +173,7 @@ async def skip(at: At, turn: Turn, press: p.Skip) -> Turn:
 
 def to_audit(bank: Bank) -> list[Compartment]:
     """All that can be looked into, the one that was longest not looked into first."""
-    doors = [x for x in bank.compartments.values() if not (x.fitting.gate or x.fitting.shelf)]
+    doors = [x for x in bank.compartments.values() if x.fitting.claimable]
     return sorted(doors, key=lambda x: (x.checked_at or _NEVER, x.id))
 
 
