@@ -192,8 +192,7 @@ async def hold_until_day(office: Office, who: Who, stay: str, day: date, days_ma
 
 
 async def delegates(office: Office, who: Who, stay: str) -> list[Delegate]:
-    office, row = await _at_wall(office, who, stay)
-    return [x.shown(office) for x in await office.tables.all(DelegateRow, "delegates", row.known, None)]
+    return await _sent(*await _at_wall(office, who, stay))
 
 
 async def delegate(
@@ -209,20 +208,23 @@ async def delegate(
     if email is not None and not re.fullmatch(people.EMAIL, email):
         raise Declined(422, "bad_address", "That is not an e-mail address.")
     pass_id = PassId(office.id_for(who, f"delegate {row.known}", key))
-    sent = [x for x in await delegates(office, who, stay) if x.state in ("asked", "live")]
+    sent = [x for x in await _sent(office, row) if x.state in ("asked", "live")]
     if known := next((x for x in sent if x.id == pass_id), None):
         return known
     if len(sent) >= DELEGATES_MAX:
         raise Declined(409, "too_many", "One stay has at most {n} delegates.", n=DELEGATES_MAX)
     body = c.GrantPass(pass_id, Role.PERSON, valid_until=until, stay=row.known)
     await passes.request(office, who, row.bank, body, sent=name, email=email)
-    return next(x for x in await delegates(office, who, stay) if x.id == pass_id)
+    made = await office.tables.one(DelegateRow, "delegates", row.known, pass_id)
+    if made is None:  # given to somebody else meanwhile
+        raise not_found("delegate")
+    return made.shown(office)
 
 
 async def dismiss(office: Office, who: Who, stay: str, pass_id: str) -> Asked:
     """Their code opens nothing any more, as soon as the wall has heard of it."""
     office, row = await _at_wall(office, who, stay)
-    if pass_id not in {x.id for x in await delegates(office, who, stay)}:
+    if await office.tables.one(DelegateRow, "delegates", row.known, pass_id) is None:
         raise not_found("delegate")
     return await passes.take_back(office, who, row.bank, pass_id)
 
@@ -298,6 +300,10 @@ async def _at_wall(office: Office, who: Who, stay: str) -> tuple[Office, stays.R
     """A stay that they see. Who else may fetch it is kept for whoever runs its wall."""
     row = await stays.row(office, stay, who.organisation)
     return office.acting(who.organisation), row
+
+
+async def _sent(office: Office, row: stays.Row) -> list[Delegate]:
+    return [x.shown(office) for x in await office.tables.all(DelegateRow, "delegates", row.known, None)]
 
 
 async def _here(office: Office, who: Who, stay: str, states: frozenset[StayState]) -> stays.Row:

@@ -13,6 +13,7 @@ from latchwork.sync.audit import LogHead
 from latchwork.sync.keys import key_id
 
 PAGE_ROWS = 500
+MEDIA_TYPE = "application/jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,6 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    seq: int
     raw: bytes
 
 
@@ -60,9 +60,6 @@ async def _lines(office: Office, size: int, head: LogHead) -> AsyncIterator[byte
         end = min(start + PAGE_ROWS, size)
         rows = await office.tables.all(_Entry, "entries_of_log", head.bank, head.epoch, start, end)
         yield b"".join(base64.b64encode(row.raw) + b"\n" for row in rows)
-
-
-MEDIA_TYPE = "application/jsonl"
 
 
 def file_headers(bank_id: str, epoch: str) -> dict[str, str]:

@@ -41,7 +41,8 @@ SELECT
     (SELECT count(*) FROM passes WHERE state = 'live' AND digits > 0 AND generation < $1)
         + (SELECT count(*) FROM stays WHERE ended_at IS NULL AND least(pickup_generation, drop_off_generation) < $1) AS codes,
     (SELECT count(*) FROM documents d JOIN banks b ON b.id = d.bank
-        WHERE d.name = 'code-keys' AND coalesce((b.documents ->> d.name)::int, 0) < d.version) AS walls,
+        WHERE d.name = 'code-keys' AND coalesce((b.documents ->> d.name)::int, 0) < d.version
+            AND b.device_key IS NOT NULL AND b.key_revoked_at IS NULL) AS walls,
     (SELECT count(*) FROM accounts WHERE app IS NOT NULL AND coalesce(app_at, created_at) < $2) AS apps,
     (SELECT count(*) FROM accounts WHERE recovery IS NOT NULL AND cardinality(recovery_used) < 10
         AND coalesce(recovery_at, created_at) < $2) AS recovery_codes

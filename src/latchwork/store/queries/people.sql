@@ -134,7 +134,7 @@ SELECT true FROM bank
 -- Without those of people who are sent for one stay: they stand with it.
 SELECT p.id, p.bank, p.role, p.party, p.recipient, p.holder, p.state, p.valid_until, p.daily, p.asked_at,
     greatest(b.heard_at, b.appended_at) AS heard_at, p.n, p.digits, p.generation,
-    greatest(b.code_generation, (b.documents ->> 'code-keys')::int) AS newest, t.time_zone,
+    newest_generation(b) AS newest, t.time_zone,
     coalesce(a.pending, '{}') AS pending, coalesce(a.unsigned, false) AS unsigned
 FROM passes p JOIN banks b ON b.id = p.bank JOIN sites t ON t.id = b.site, LATERAL (
     SELECT array_agg(i.kind ORDER BY i.ordinal) AS pending, bool_or(i.unsigned) AS unsigned FROM instructions i

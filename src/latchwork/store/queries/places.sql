@@ -27,7 +27,7 @@ SELECT $1, s.* FROM unnest($2::text[], $3::text[], $4::text[], $5::int[], $6::js
 -- name: banks
 SELECT b.id, b.name, b.site, s.name AS site_name, s.address, s.time_zone, b.device_key IS NOT NULL AS enrolled,
     b.key_revoked_at IS NOT NULL AS key_revoked, b.divided, greatest(b.heard_at, b.appended_at) AS heard_at, b.size AS entries, b.software, b.created_at,
-    greatest(b.code_generation, (b.documents ->> 'code-keys')::int) AS code_generation, b.policy_asked, b.policy_version, encode(b.device_key, 'hex') AS device_key
+    newest_generation(b) AS code_generation, b.policy_asked, b.policy_version, encode(b.device_key, 'hex') AS device_key
 FROM banks b JOIN sites s ON s.id = b.site
 WHERE ($1::text IS NULL OR b.organisation = $1) AND ($2::text IS NULL OR b.id = $2)
 ORDER BY s.name, b.name, b.id LIMIT $3

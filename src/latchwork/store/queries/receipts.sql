@@ -29,4 +29,4 @@ LEFT JOIN checkpoints c ON c.bank = b.id AND c.epoch = g.epoch
 WHERE b.id = $1 ORDER BY g.epoch DESC
 
 -- name: entries_of_log
-SELECT seq, raw FROM entries WHERE bank = $1 AND epoch = $2 AND seq >= $3 AND seq < $4 ORDER BY seq
+SELECT raw FROM entries WHERE bank = $1 AND epoch = $2 AND seq >= $3 AND seq < $4 ORDER BY seq

@@ -2,7 +2,7 @@
 
 -- name: bank_facts
 -- What announcing a stay has to know of a bank; it changes rarely.
-SELECT b.organisation, greatest(b.code_generation, (b.documents ->> 'code-keys')::int) AS code_generation,
+SELECT b.organisation, newest_generation(b) AS code_generation,
     ARRAY (
         SELECT (jsonb_build_object(
             'id', s.id, 'deposit_by', s.deposit_by, 'collect_by', s.collect_by, 'pickup_hours_max', s.pickup_hours_max
@@ -61,8 +61,8 @@ ORDER BY changed_at DESC NULLS LAST, s.id LIMIT $4
 -- `asked`: of an answer, what the wall was asked.
 SELECT e.bank, e.epoch, e.seq, e.raw, i.kind AS asked FROM stay_entries x
 JOIN entries e ON e.bank = x.bank AND e.epoch = x.epoch AND e.seq = x.seq
-LEFT JOIN instructions i ON e.kind = 'Answered' AND i.bank = e.bank
-    AND i.id = convert_from(e.raw, 'UTF8')::jsonb -> 6 ->> 'instruction'
+LEFT JOIN instructions i ON i.bank = e.bank
+    AND i.id = CASE WHEN e.kind = 'Answered' THEN convert_from(e.raw, 'UTF8')::jsonb -> 6 ->> 'instruction' END
 WHERE x.stay = ANY ($1) ORDER BY e.at, e.epoch, e.seq LIMIT $2
 
 -- name: openings_of_stay

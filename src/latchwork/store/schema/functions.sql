@@ -6,7 +6,7 @@
 --
 -- The planner is told to look rows up by key: it plans while the tables are young and small, and keeps the plan.
 
-DROP FUNCTION IF EXISTS append_entries, project_rows, follow_rows, announce_stays, send_orders;
+DROP FUNCTION IF EXISTS append_entries, project_rows, follow_rows, announce_stays, send_orders, newest_generation;
 
 -- Appends to many banks' logs at once, at most once per bank. Statuses: ok, unknown_bank (or another organisation's),
 -- divided, stale_session (a newer connection of the bank speaks), moved (the log is not where the operation thought).
@@ -469,6 +469,10 @@ BEGIN
     SELECT s.id, s.number, s.body, s.void FROM sent s ORDER BY s.number;
 END
 $$;
+
+-- Of a wall's code keys the newest that it has: by its enrolment, or sent to it since.
+CREATE FUNCTION newest_generation(_bank banks) RETURNS int LANGUAGE sql IMMUTABLE
+AS $$ SELECT greatest(_bank.code_generation, (_bank.documents ->> 'code-keys')::int) $$;
 
 -- They run with the rights of their owner, who owns nothing else; lanes may call them and nothing more.
 REVOKE EXECUTE ON FUNCTION append_entries, project_rows, follow_rows, announce_stays, send_orders FROM PUBLIC;
