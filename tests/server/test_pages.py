@@ -9,6 +9,7 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 from playwright.async_api import Browser, Page, ViewportSize, async_playwright
 from tests.server.town import Town, town
@@ -384,6 +385,15 @@ async def test_a_form_from_elsewhere_does_nothing(database: str, tmp_path: Path)
             assert (await browser.post(f"{door}/open", data={**good, "reason": "because"})).status_code == 422
             assert (await browser.post(f"{door}/open", data=good)).status_code == 303
             assert (await browser.get("/operator/banks/nope")).status_code == 404
+            owner = await asyncpg.connect(database)
+            await owner.execute("ALTER TABLE banks ADD CONSTRAINT no_cellar CHECK (name <> 'Cellar')")
+            new = {"seal": seal, "name": "Cellar", "site_name": "Elm Court", "zone": "UTC"}
+            assert (await browser.post("/operator/banks", data=new)).status_code == 500
+            await owner.execute("ALTER TABLE banks DROP CONSTRAINT no_cellar")
+            assert (await browser.post("/operator/banks", data=new)).status_code == 200
+            made = await owner.fetch("SELECT FROM sites WHERE name = 'Elm Court'")
+            await owner.close()
+            assert len(made) == 1, "of what failed nothing is there"
             place.cloud.office.tally.requests_max = 1
             answers = [await browser.get("/operator") for _ in range(4)]  # a minute may end among them
             refused = next(answer.text for answer in answers if answer.status_code == 429)

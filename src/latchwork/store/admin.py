@@ -52,6 +52,9 @@ class Tables:
     @asynccontextmanager
     async def together(self) -> AsyncIterator["Tables"]:
         """All that is asked of these tables is kept, or nothing of it."""
+        if self._connection is not None:
+            yield self  # together with what is already asked
+            return
         async with (
             self._store.borrowed(self._scope) as connection,
             nullcontext() if self._scope else connection.transaction(),  # a scope begins one itself

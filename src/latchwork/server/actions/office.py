@@ -3,7 +3,8 @@
 import logging
 import re
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -80,6 +81,12 @@ class Office:
     def acting(self, organisation: str, party: str | None = None) -> "Office":
         """Sees and changes only what is this organisation's, or this party's."""
         return replace(self, tables=Tables(self.store, Scope(organisation, party or "")))
+
+    @asynccontextmanager
+    async def together(self) -> AsyncIterator["Office"]:
+        """All that is done with the office given is kept, or nothing of it."""
+        async with self.tables.together() as tables:
+            yield replace(self, tables=tables)
 
     def house(self) -> "Office":
         """As it was made."""

@@ -7,7 +7,7 @@ from litestar.params import FromPath
 
 from latchwork.server.actions import banks, places
 from latchwork.server.actions.office import Declined, Office, Who
-from latchwork.server.web.operator.session import Form, Operator, Seal
+from latchwork.server.web.operator.session import Form, Operator, Seal, form_values
 from latchwork.server.web.render import TheOffice, page
 
 NAME_CHARACTERS_MAX = 200
@@ -21,15 +21,8 @@ async def new(office: TheOffice, who: Operator, seal: Seal) -> Response[str]:
 
 @post("/operator/banks", include_in_schema=False, status_code=200)
 async def create(office: TheOffice, who: Operator, seal: Seal, data: Form) -> Response[str]:
-    told = {name: " ".join(data.get(name, "").split())[:NAME_CHARACTERS_MAX] for name in ("name", "site_name", "zone")}
-    address = data.get("address", "").replace("\0", "").replace("\r", "").strip()[:ADDRESS_CHARACTERS_MAX]
     try:
-        if not told["name"] or not (data.get("site") or told["site_name"]):
-            raise Declined(422, "bad_form", "Give the bank and its site a name.")
-        site = data.get("site") or ""
-        if not site:
-            site = (await places.create_site(office, who, told["site_name"], address, told["zone"])).id
-        made = await banks.create(office, who, site, told["name"])
+        made = await _made(office, who, data)
     except Declined as declined:
         return await _form(office, who, seal, data, declined)
     return await _invited(office, who, seal, made)
@@ -38,6 +31,20 @@ async def create(office: TheOffice, who: Operator, seal: Seal, data: Form) -> Re
 @post("/operator/banks/{bank_id:str}/enrolment-code", include_in_schema=False, status_code=200)
 async def invite(office: TheOffice, who: Operator, bank_id: FromPath[str], seal: Seal) -> Response[str]:
     return await _invited(office, who, seal, await banks.invite(office, who, bank_id))
+
+
+async def _made(office: Office, who: Who, data: dict[str, str]) -> banks.Invitation:
+    """The bank, and its site if that is new: both or neither, so that the form can be sent again."""
+    given = form_values(data, "name", "site_name", "zone")
+    name, site_name, zone = (" ".join(x.split())[:NAME_CHARACTERS_MAX] for x in given)
+    address = data.get("address", "").replace("\0", "").replace("\r", "").strip()[:ADDRESS_CHARACTERS_MAX]
+    site = data.get("site", "")
+    if not name or not (site or site_name):
+        raise Declined(422, "bad_form", "Give the bank and its site a name.")
+    async with office.together() as at_once:
+        if not site:
+            site = (await places.create_site(at_once, who, site_name, address, zone)).id
+        return await banks.create(at_once, who, site, name)
 
 
 async def _form(
