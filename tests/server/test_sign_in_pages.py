@@ -103,7 +103,7 @@ async def test_an_owner_begins_invites_and_signs_in_again(database: str, tmp_pat
             await phone.get_by_role("heading", name="Add a second factor").wait_for()
 
         await page.goto(f"{place.url}/operator/team")
-        await page.get_by_text("Ada Lovelace").wait_for()
+        await page.get_by_role("cell", name="Ada Lovelace", exact=True).wait_for()
         await page.get_by_role("link", name="Account").click()
         await page.get_by_text("This one").wait_for()
         await page.get_by_role("button", name="Mail me no alarms").click()

@@ -64,4 +64,8 @@ async def _lines(office: Office, size: int, head: LogHead) -> AsyncIterator[byte
 
 def file_headers(bank_id: str, epoch: str) -> dict[str, str]:
     """For an answer that is to be kept as a file."""
-    return {"Content-Disposition": f'attachment; filename="log-{bank_id[:8]}-{epoch}.jsonl"'}
+    return {"Content-Disposition": f'attachment; filename="{file_name(bank_id, epoch)}"'}
+
+
+def file_name(bank_id: str, epoch: str | int) -> str:
+    return f"log-{bank_id[:8]}-{epoch}.jsonl"

@@ -13,13 +13,15 @@ from latchwork.ui.pages import PAGE_HEADERS
 @get("/operator/banks/{bank_id:str}/logs", include_in_schema=False)
 async def all_logs(office: TheOffice, who: Operator, bank_id: FromPath[str], seal: Seal) -> Response[str]:
     bank = await banks.bank(office, who, bank_id)
+    found = await logs.logs(office, who, bank_id)
     return page(
         "operator/logs.html",
         layer="operator",
         seal=seal,
         bank=bank,
         zone=places.zone(bank.time_zone),
-        logs=await logs.logs(office, who, bank_id),
+        logs=found,
+        file=logs.file_name(bank_id, found[0].epoch) if found else "",
         sticker=banks.sticker(bank),
         witness=banks.witness(office),
     )
