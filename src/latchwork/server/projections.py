@@ -328,8 +328,14 @@ def _pass_granted(page: _Page, body: e.PassGranted) -> None:
         return
     had = page.passes.get(grant.pass_id)
     if had is None or had.role is None:
-        had = PassRow(grant.pass_id, page.bank, grant.role.value, grant.party)._replace(
-            stay=grant.stay, recipient=grant.recipient, daily=grant.daily
+        had = PassRow(
+            grant.pass_id,
+            page.bank,
+            grant.role.value,
+            grant.party,
+            stay=grant.stay,
+            recipient=grant.recipient,
+            daily=grant.daily,
         )
     page.passes[grant.pass_id] = had._replace(
         n=grant.n,

@@ -1,7 +1,7 @@
 """Both ends' stores in memory, for the simulator and for tests: same promises, no disk, no event loop.
 
-The tables have the names and columns of the PostgreSQL schema, and the contract tests hold the two to each other. A
-deep copy is a backup.
+The tables have the names and columns of the PostgreSQL schema, and the contract tests hold the two to each other; only
+the tasks `too_late` are the database's alone. A deep copy is a backup.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,12 +19,16 @@ from latchwork.store.rows import (
     Append,
     Appended,
     AppendOperation,
+    CompartmentRow,
     DocumentRow,
+    FittingRow,
     Head,
     InstructionRow,
+    NoticeRow,
     OpeningRow,
     Outcome,
     PartingRow,
+    PassRow,
     Rows,
     SendOrders,
     SentOrder,
@@ -46,9 +50,16 @@ _STAY_KEPT = (
     "compartment",
     "recipient",
     "fallback",
+    "presumed",
+    "drop_off_pass",
+    "drop_off_n",
+    "drop_off_digits",
+    "drop_off_generation",
+    "pickup_pass",
+    "pickup_n",
+    "pickup_digits",
+    "pickup_generation",
 )
-_DROP_OFF = ("drop_off_pass", "drop_off_n", "drop_off_digits", "drop_off_generation")
-_PICKUP = ("pickup_pass", "pickup_n", "pickup_digits", "pickup_generation")
 
 
 def notice_id(bank: str, epoch: int, seq: int, person: str, kind: str) -> str:
@@ -345,64 +356,19 @@ class MemoryStore:
         for gone in rows.removed:
             self.compartments.pop((gone.bank, gone.id), None)
         for fitting in rows.fittings:
-            fresh: Columns = {
-                "state": "vacant",
-                "why": None,
-                "door": "unknown",
-                "claim": None,
-                "stay": None,
-                "looked_at": None,
-            }
-            fresh |= {"epoch": fitting.epoch, "seq": fitting.seq}
-            had = self.compartments.get((fitting.bank, fitting.id), fresh)
-            built = {k: v for k, v in fitting._asdict().items() if k not in ("epoch", "seq")}
-            self.compartments[fitting.bank, fitting.id] = {**had, **built}
+            self._fitting(fitting)
         for stay in rows.stays:
             self._stay(stay)
         self.stay_entries.update(rows.stay_entries)
-        for change in rows.compartments:
-            row = self.compartments.get((change.bank, change.id))
-            if row is None or not _newer(row, change.epoch, change.seq):
-                continue
-            if change.state is not None:
-                row.update(state=change.state, why=change.why)
-            if change.door is not None:
-                row["door"] = change.door
-            if change.claim is not None:
-                row["claim"] = change.claim or None
-            if change.stay is not None:
-                row["stay"] = change.stay or None
-            if change.looked_at is not None:
-                row["looked_at"] = change.looked_at
-            row.update(epoch=change.epoch, seq=change.seq)
+        for compartment in rows.compartments:
+            self._compartment(compartment)
         for opening in rows.openings:
             self._opening(opening)
         for grant in rows.passes:
-            held = self.passes.get(grant.id)
-            if held is None and grant.role is not None:
-                self.passes[grant.id] = {**grant._asdict(), "daily": bool(grant.daily)}
-            elif held is not None and held["bank"] == grant.bank and _newer(held, grant.epoch, grant.seq):
-                renewed = ("n", "digits", "generation", "valid_until") if grant.role is not None else ()
-                new = {column: getattr(grant, column) for column in renewed}
-                held.update(new, state=grant.state, epoch=grant.epoch, seq=grant.seq)
+            self._pass(grant)
         self._answer(rows)
-        for told in rows.notices:
-            about = self.stays.get(told.stay)
-            if about is None or about["bank"] != told.bank or about["recipient"] is None:
-                continue
-            name = notice_id(told.bank, told.epoch, told.seq, about["recipient"], told.kind)
-            self.outbox.setdefault(
-                name,
-                {
-                    **told._asdict(),
-                    "id": name,
-                    "person": about["recipient"],
-                    "tries": 0,
-                    "last_error": None,
-                    "sent_at": None,
-                    "dead": False,
-                },
-            )
+        for notice in rows.notices:
+            self._notice(notice)
         for check in rows.checked:
             for raised in self.tasks.values():
                 here = raised["bank"] == check.bank and raised["about"] == check.compartment
@@ -411,6 +377,58 @@ class MemoryStore:
                     raised["closed_at"] = check.at
         for task in rows.tasks:
             self._open_task(*task)
+
+    def _fitting(self, new: FittingRow) -> None:
+        fresh: Columns = {
+            "state": "vacant",
+            "why": None,
+            "door": "unknown",
+            "claim": None,
+            "stay": None,
+            "looked_at": None,
+            "epoch": new.epoch,
+            "seq": new.seq,
+        }
+        had = self.compartments.get((new.bank, new.id), fresh)
+        built = {k: v for k, v in new._asdict().items() if k not in ("epoch", "seq")}
+        self.compartments[new.bank, new.id] = {**had, **built}
+
+    def _compartment(self, new: CompartmentRow) -> None:
+        row = self.compartments.get((new.bank, new.id))
+        if row is None or not _newer(row, new.epoch, new.seq):
+            return
+        if new.state is not None:
+            row.update(state=new.state, why=new.why)
+        if new.door is not None:
+            row["door"] = new.door
+        if new.claim is not None:
+            row["claim"] = new.claim or None
+        if new.stay is not None:
+            row["stay"] = new.stay or None
+        if new.looked_at is not None:
+            row["looked_at"] = new.looked_at
+        row.update(epoch=new.epoch, seq=new.seq)
+
+    def _pass(self, new: PassRow) -> None:
+        row = self.passes.get(new.id)
+        if row is None:
+            if new.role is not None:
+                self.passes[new.id] = {**new._asdict(), "daily": bool(new.daily)}
+            return
+        if row["bank"] != new.bank or not _newer(row, new.epoch, new.seq):
+            return
+        if new.role is not None:
+            for column in ("n", "digits", "generation", "valid_until"):
+                row[column] = getattr(new, column)
+        row.update(state=new.state, epoch=new.epoch, seq=new.seq)
+
+    def _notice(self, new: NoticeRow) -> None:
+        stay = self.stays.get(new.stay)
+        if stay is None or stay["bank"] != new.bank or stay["recipient"] is None:
+            return
+        name = notice_id(new.bank, new.epoch, new.seq, stay["recipient"], new.kind)
+        row = {**new._asdict(), "id": name, "person": stay["recipient"], "tries": 0, "last_error": None}
+        self.outbox.setdefault(name, {**row, "sent_at": None, "dead": False})
 
     def _stay(self, new: StayRow) -> None:
         row = self.stays.get(new.id)
@@ -428,12 +446,11 @@ class MemoryStore:
             return
         if row["bank"] != new.bank or not _newer(row, new.epoch, new.seq):
             return
-        for column in (*_STAY_KEPT, *_DROP_OFF, *_PICKUP):
+        for column in _STAY_KEPT:
             if getattr(new, column) is not None:
                 row[column] = _emptied(getattr(new, column))
         if new.state is not None:
             row.update(state=new.state, reason=new.reason, ended_at=new.ended_at)
-        row["presumed"] = row["presumed"] or bool(new.presumed)
         row.update(epoch=new.epoch, seq=new.seq)
 
     def _opening(self, new: OpeningRow) -> None:
