@@ -46,10 +46,10 @@ def compose(letter: Letter, sender: str, now: datetime) -> EmailMessage:
     message["Subject"] = said["subject"]
     message.set_content(_pages.get_template("notice.txt").render(said), cte="quoted-printable")
     message.add_alternative(_pages.get_template("notice.html").render(said), subtype="html", cte="quoted-printable")
-    if said["picture"]:
+    if said["picture"] and letter.parcel.qr is not None:
         html = message.get_payload(1)
         assert isinstance(html, EmailMessage)
-        html.add_related(qr_png(letter.parcel.qr or ""), "image", "png", cid=f"<{QR_ID}>", filename="code.png")
+        html.add_related(qr_png(letter.parcel.qr), "image", "png", cid=f"<{QR_ID}>", filename="code.png")
     return message
 
 

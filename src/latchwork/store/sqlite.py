@@ -77,10 +77,9 @@ class SqliteJournal:
         try:
             return _opened(path)
         except sqlite3.OperationalError as error:
-            reserve = self._folder / "reserve"
             if not _is_unwritable(error):
                 raise
-            self._give_up(reserve)
+            self._give_up()
         try:
             return _opened(path)
         except sqlite3.OperationalError as error:
@@ -117,19 +116,18 @@ class SqliteJournal:
         try:
             self._commit(write)
         except DiskFull:
-            reserve = self._folder / "reserve"
-            if not reserve.exists():
+            if not self._give_up():
                 raise
-            self._give_up(reserve)
             self._commit(write)
 
-    def _give_up(self, reserve: Path) -> None:
-        """Raises nothing: where it cannot be removed, nothing can be written either."""
+    def _give_up(self) -> bool:
+        """Whether there was a reserve. Raises nothing: where it cannot be removed, nothing can be written either."""
         try:
-            reserve.unlink()
+            (self._folder / "reserve").unlink()
         except OSError:
-            return
+            return False
         log.error("the disk with %s is full: its reserve is in use, and nothing is put in", self._folder)
+        return True
 
     def _commit(self, write: Callable[[], object]) -> None:
         try:

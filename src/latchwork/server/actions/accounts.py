@@ -62,11 +62,6 @@ class Member:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class _Id:
-    id: str
-
-
 async def read(office: Office, account: str) -> Account:
     found = await office.tables.one(Account, "account", account)
     if found is None:
@@ -169,7 +164,7 @@ async def new_password(office: Office, link: Link, password: str) -> Account:
 async def _forget_factors(office: Office, account: Account) -> None:
     now = office.now()
     async with office.acting(account.organisation).tables.together() as tables:
-        for passkey in await tables.all(_Id, "forget_factors", account.id, now):
+        for passkey in await tables.all(sessions.Id, "forget_factors", account.id, now):
             office.note(Gone.PASSKEY, account.organisation, passkey.id)
         office.note(Gone.APP, account.organisation, account.id, now)
         office.note(Gone.CODES, account.organisation, account.id, now)

@@ -138,7 +138,7 @@ class Office:
             raise Declined(429, "slow_down", "Too many requests in this minute. Wait {n} seconds.", wait_s, n=wait_s)
 
     def stay_of(self, link: str) -> str:
-        """The stay that a parcel page's secret link names. Declines with 404 for one that we did not make."""
+        """The stay that a parcel page's secret link names. Declines with 404 one of others, with 429 too many."""
         stay = self.vault.linked(link, self.now())
         if stay is None:
             self.guessed("link")

@@ -116,10 +116,10 @@ async def used_things(office: Office, who: Who, party: str | None, since: str, u
     return found
 
 
-async def used_days(office: Office, party: str | None, month: str) -> list[int]:
+async def used_days(office: Office, month: str) -> list[int]:
     """How many were put in on each day (UTC) of a month, from the first."""
     first = _month(month)
-    found = await office.tables.all(UsedDay, "used_days", party, first, office.now())
+    found = await office.tables.all(UsedDay, "used_days", first, office.now())
     put_in = {each.day: each.deposits for each in found}
     return [put_in.get(day, 0) for day in range(1, monthrange(first.year, first.month)[1] + 1)]
 

@@ -63,7 +63,7 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class _Id:
+class Id:
     id: str
 
 
@@ -122,7 +122,7 @@ async def end_others(office: Office, session: Session) -> None:
 async def end_all(office: Office, organisation: str, speaker: str, but: str | None = None) -> None:
     """Of an account or a token."""
     async with office.acting(organisation).tables.together() as tables:
-        for ended in await tables.all(_Id, "end_sessions", speaker, but):
+        for ended in await tables.all(Id, "end_sessions", speaker, but):
             office.note(Gone.SESSION, organisation, ended.id)
 
 

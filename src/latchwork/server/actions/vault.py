@@ -166,10 +166,11 @@ class Vault:
         return nonce + ChaCha20Poly1305(self._derive(b"locked")).encrypt(nonce, secret, purpose.encode())
 
     def unlock(self, purpose: str, locked: bytes) -> bytes:
-        for key in self._derived(b"locked")[:-1]:
+        oldest, *newer = self._derived(b"locked")
+        for key in reversed(newer):
             with suppress(InvalidTag):
                 return ChaCha20Poly1305(key).decrypt(locked[:12], locked[12:], purpose.encode())
-        return ChaCha20Poly1305(self._derive(b"locked")).decrypt(locked[:12], locked[12:], purpose.encode())
+        return ChaCha20Poly1305(oldest).decrypt(locked[:12], locked[12:], purpose.encode())
 
     def seal(self, purpose: str, text: str) -> str:
         """A proof, for ourselves, that we said `text` for `purpose`."""

@@ -45,4 +45,4 @@ FROM used($1, $2, $3, $4) ORDER BY 1, 3, 2, 6, 5, tracking, deposited_at, stay L
 -- name: used_days
 -- On which days (UTC) of a month how many were put in.
 SELECT extract(day FROM deposited_at AT TIME ZONE 'UTC')::int AS day, sum(deposits)::int AS deposits
-FROM used($1, $2, $2, $3) WHERE deposits > 0 GROUP BY 1
+FROM used(NULL, $1, $1, $2) WHERE deposits > 0 GROUP BY 1

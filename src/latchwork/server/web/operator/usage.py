@@ -44,7 +44,7 @@ async def show(office: TheOffice, who: Operator, seal: Seal, month: FromQuery[st
         month=month,
         months={each: date.fromisoformat(f"{each}-01") for each in parties.months(office)},
         statements=[Statement(party, name, list(lines)) for (party, name), lines in by_party],
-        days=await parties.used_days(office, None, month) if used else [],
+        days=await parties.used_days(office, month) if used else [],
     )
 
 
