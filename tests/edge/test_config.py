@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from latchwork.edge.config import BadConfig, read_config, read_tables, written
+from latchwork.edge.desired import check_devices
 from latchwork.edge.drivers.protocol import Contact
 from latchwork.edge.wall import wall_of
 
@@ -41,6 +42,7 @@ port = "/sys/bus/w1/devices/28-1"
 compartments = ["02"]
 celsius = [2, 8]
 """
+SENSOR = ZONE.replace("ds18b20", "xy-md02").replace("/sys/bus/w1/devices/28-1", "socket://gateway")
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -85,6 +87,11 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
         (LAST, LAST + ZONE.replace("[2, 8]", "[nan, 8]"), "climate fridge: celsius = [nan, 8.0] is no band"),
         (LAST, LAST + ZONE.replace('"02"', '"77"'), "climate fridge: 77: there is no such compartment"),
         (LAST, LAST + ZONE + ZONE.replace("fridge", "other"), "climate other: 02: another sensor watches it"),
+        (LAST, LAST + SENSOR, "climate fridge: socket://gateway should be socket://host:port"),
+        (LAST, LAST + SENSOR + "baud = 0", "Expected `int` >= 1"),
+        (LAST, LAST + SENSOR.replace("//gateway", r"\u0000"), "climate[0].port"),
+        (LAST, LAST + '\n[[reader]]\nkind = "hid"', "reader hid: port is missing"),
+        (LAST, LAST + '\n[[reader]]\nkind = "hid"\nport = "\\u0000"', "reader[0].port"),
         ("reach_mm = 900", '[[switch]]\nid = "back"\nchannel = 17', "02 and back are both on channel 17 of bus 0"),
     ],
 )
@@ -92,7 +99,7 @@ def test_a_bad_file_says_what_is_wrong(tmp_path: Path, old: str, new: str, says:
     assert old in GOOD
     with pytest.raises(BadConfig) as caught:
         config = read_config(write(tmp_path, GOOD.replace(old, new)))
-        wall_of(config.buses, config.wiring, config.contacts, config.inputs)
+        check_devices(config)
     assert says in str(caught.value) and "\n" not in str(caught.value)
 
 

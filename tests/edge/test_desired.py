@@ -1,13 +1,15 @@
 """What a controller makes of a configuration that the cloud wants."""
 
 import io
+from argparse import ArgumentParser
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tests.edge.test_config import GOOD, SHELF, ZONE
+from msgspec import json
+from tests.edge.test_config import GOOD, SENSOR, SHELF, ZONE
 from tests.edge.test_loop import BANK, T0
 
 from latchwork.domain import commands as c
@@ -19,6 +21,8 @@ from latchwork.domain.words import ClaimId, CompartmentId, ServiceId
 from latchwork.edge.config import check, tables_in
 from latchwork.edge.consent import Consent
 from latchwork.edge.desired import Refused, fall_back, judge
+from latchwork.edge.identity import Identity
+from latchwork.edge.main import _serve_one, configure
 from latchwork.edge.recovery import Offered
 from latchwork.edge.seal import edition, put_in_place, sealed, unsealed
 from latchwork.main import main
@@ -96,6 +100,8 @@ def test_another_wiring_waits_for_a_technician(change: Callable[[str], str], say
         ("size_mm = [380, 190, 640]", "size_mm = [0, 190, 640]", "compartment 02: size_mm"),
         ('state = "state"', 'state = "elsewhere"', "another state folder"),
         ("reach_mm", "reach", "unknown field"),
+        (SHELF, SHELF + SENSOR, "climate fridge: socket://gateway"),
+        (SHELF, SHELF + '[[reader]]\nkind = "hid"', "reader hid: port is missing"),
     ],
 )
 def test_what_cannot_be_is_refused_whoever_accepts_it(old: str, new: str, says: str) -> None:
@@ -122,6 +128,19 @@ def test_one_that_does_not_come_up_is_put_back_once(tmp_path: Path) -> None:
     assert path.read_text() == GOOD
     assert "the kiosk's port is taken" in (tmp_path / "trial.json").read_text()
     assert not fall_back(path, tmp_path, "again")
+
+
+def test_one_that_names_what_cannot_be_is_put_back_before_it_has_come_up(tmp_path: Path) -> None:
+    path, state = tmp_path / "bank.toml", tmp_path / "state"
+    path.write_text(GOOD)
+    put_in_place(path, (GOOD + SENSOR).encode(), 2, KEY)
+    state.mkdir()
+    (state / "identity.json").write_bytes(json.encode(Identity(BANK, KEY.private_bytes_raw().hex(), "22" * 32, 1)))
+    (state / "trial.json").write_text('{"version": 2}')
+    parser = ArgumentParser()
+    configure(parser)
+    assert _serve_one(parser.parse_args([str(path)])), "another is in its place now"
+    assert path.read_text() == GOOD and "socket://gateway" in (state / "trial.json").read_text()
 
 
 def test_a_seal_that_came_along_is_taken_off() -> None:
@@ -155,4 +174,5 @@ def test_a_technician_accepts_one_text_and_no_other(
     said = capsys.readouterr().out
     assert "640 entries are in both; 3 that" in said and "812 entries" in said and offered.root in said
     assert consent.to_log(offered)
+    (state / "offered.json").write_text("{")
     assert main(["edge", "accept", str(path)]) == 1 and "Nothing waits" in capsys.readouterr().out

@@ -75,6 +75,10 @@ class BadConfig(ValueError):
     """The file cannot be used; the message says where and why."""
 
 
+_Port = Annotated[str, msgspec.Meta(pattern=r"^[^\0]*$")]
+_Baud = Annotated[int, msgspec.Meta(gt=0)]
+
+
 class BankTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     server: str
     state: str
@@ -126,19 +130,19 @@ class SwitchTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class ReaderTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: Literal["serial", "hid", "wiegand", "pcsc"]
-    port: str = ""
-    baud: int = 9600
+    port: _Port = ""
+    baud: _Baud = 9600
 
 
 class ZoneTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     sensor: Literal["ds18b20", "xy-md02", "md02"]
-    port: str
+    port: _Port
     compartments: tuple[str, ...]
     celsius: tuple[float, float]
     unit: Annotated[int, msgspec.Meta(ge=1, le=247)] = 1
     """Of a sensor that speaks Modbus, as are the next three."""
-    baud: int = 9600
+    baud: _Baud = 9600
     parity: Literal["none", "even", "odd"] = "none"
     scale: Literal[10, 100] = 10
     """How many of its units make one degree."""
@@ -311,7 +315,7 @@ def _checked(file: Tables, path: Path) -> Config:
 def _check_zones(zones: tuple[ZoneTable, ...], compartments: set[str]) -> None:
     watched: set[str] = set()
     for zone in zones:
-        if not zone.celsius[0] < zone.celsius[1]:
+        if not zone.celsius[0] < zone.celsius[1]:  # also where one is nan
             raise BadConfig(f"climate {zone.id}: celsius = {list(zone.celsius)} is no band")
         if sum(other.id == zone.id for other in zones) > 1:
             raise BadConfig(f"climate {zone.id} is there twice")

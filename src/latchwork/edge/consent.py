@@ -5,6 +5,7 @@ somebody with one. Why: docs/decisions/0018.
 """
 
 import logging
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -52,8 +53,10 @@ class Consent:
 
     @property
     def offered(self) -> Offered | None:
-        found = _read(self._log)
-        return msgspec.json.decode(found, type=Offered) if found else None
+        """Also None where it cannot be read: the server offers it again."""
+        with suppress(msgspec.MsgspecError):
+            return msgspec.json.decode(_read(self._log) or b"", type=Offered)
+        return None
 
     def accept_log(self, offered: Offered) -> None:
         """Once, to a log of exactly this root. Raises OSError."""

@@ -7,6 +7,7 @@ the wall. One that does not come up is put back.
 
 import asyncio
 import logging
+import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,11 +18,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from latchwork.domain import commands as c
 from latchwork.domain.bank import Bank
 from latchwork.domain.decide import decide
-from latchwork.edge.config import BadConfig, Tables, check, read_tables, tables_in
+from latchwork.edge.climate import zone_of
+from latchwork.edge.config import BadConfig, Config, Tables, check, read_tables, tables_in
 from latchwork.edge.consent import Consent
 from latchwork.edge.desk import EdgeDesk
 from latchwork.edge.identity import write_safely
 from latchwork.edge.loop import Loop
+from latchwork.edge.readers.supervisor import reader_of
 from latchwork.edge.seal import edition, put_back, put_in_place, resealed, unsealed
 from latchwork.edge.wall import wall_of
 from latchwork.store.sqlite import SqliteJournal
@@ -150,7 +153,7 @@ def judge(body: bytes, path: Path, running: Tables, bank: Bank, *, accepted: boo
     try:
         tables = tables_in(body)
         config = check(tables, path)
-        wall_of(config.buses, config.wiring, config.contacts, config.inputs)
+        check_devices(config)
     except BadConfig as error:
         raise Refused(str(error).removeprefix(f"{path}: ")) from None
     if tables.bank.state != running.bank.state:
@@ -160,6 +163,15 @@ def judge(body: bytes, path: Path, running: Tables, bank: Bank, *, accepted: boo
         raise Unaccepted(f"it changes {changed}, so a technician has to accept it at the wall: latchwork edge accept")
     if decide(bank, c.Fit(config.fittings), bank.at or datetime.now(UTC)).refusal is not None:
         raise Refused("it takes away a compartment that holds something, is reserved, or is just being opened")
+
+
+def check_devices(config: Config) -> None:
+    """Whether all that it names can be so; opens none of it. Raises BadConfig."""
+    wall_of(config.buses, config.wiring, config.contacts, config.inputs)
+    for reader in config.readers:
+        reader_of(reader)
+    for zone in config.climate:
+        zone_of(zone, time.monotonic)
 
 
 def _wired_otherwise(tables: Tables, running: Tables) -> str:

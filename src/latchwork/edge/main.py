@@ -24,14 +24,14 @@ from latchwork.edge.climate import Climate, zone_of
 from latchwork.edge.clock import BankClock
 from latchwork.edge.config import BadConfig, Config, read_config
 from latchwork.edge.consent import Consent
-from latchwork.edge.desired import Desired, fall_back
+from latchwork.edge.desired import Desired, check_devices, fall_back
 from latchwork.edge.desk import EdgeDesk
 from latchwork.edge.keyring import Keyring
 from latchwork.edge.kiosk.app import LOOPBACK, Kiosk, kiosk_app
 from latchwork.edge.kiosk.broken import show_broken
 from latchwork.edge.link import Link
 from latchwork.edge.loop import Loop, Unfit
-from latchwork.edge.readers.supervisor import reader_of, supervise
+from latchwork.edge.readers.supervisor import supervise
 from latchwork.edge.talk import Talk
 from latchwork.edge.wall import wall_of
 from latchwork.edge.watchdog import READY, STOPPING, Watchdog, age_s
@@ -61,9 +61,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         config = read_config(args.config)
         if args.check:
-            wall_of(config.buses, config.wiring, config.contacts, config.inputs)
-            for reader in config.readers:
-                reader_of(reader)
+            check_devices(config)
             print(f"{args.config} makes sense. Compartments: {len(config.fittings)}. Buses: {len(config.buses)}.")
             return 0
         config.state.mkdir(parents=True, exist_ok=True)
@@ -120,10 +118,10 @@ async def _serve(config: Config, args: argparse.Namespace) -> bool:
 
 
 async def _work(config: Config, who: identity.Identity, journal: SqliteJournal, args: argparse.Namespace) -> bool:
+    check_devices(config)  # what comes to nothing later has come up, and is not put back
     software, boot = version("latchwork"), uuid4().hex
     keyring = _keyring(who)
-    if journal.documents().get(CODE_KEYS, 0) != (held := who.generation if who.older else 0):
-        journal.put_document(CODE_KEYS, held, b"")  # an identity that was enrolled anew lacks the older ones
+    _recall_keys(journal, who)
     wall = wall_of(config.buses, config.wiring, config.contacts, config.inputs)
     clock, readings = BankClock(), ClimateTable(config.state)
     loop = Loop(who.bank, journal, wall, clock, keyring, DiskFull, wall.coils)
@@ -134,11 +132,10 @@ async def _work(config: Config, who: identity.Identity, journal: SqliteJournal, 
     key = who.key
     consent = Consent(config.state)
     desired = Desired(args.config, config.state, key, desk, loop, journal, consent)
-    desk.waits_for_yes = lambda: desired.waits or consent.offered is not None
     public = key.public_key().public_bytes_raw()
     heed = partial(_heed, config, desk)
     talk = Talk(who.bank, loop, journal, public, key.sign, boot, consent.to_log, desired.reported, heed)
-
+    desk.waits_for_yes = lambda: desired.waits or (talk.server_differs and consent.offered is not None)
     link = Link(config.server, desk, talk, software, partial(_renew, config, desk, desired, talk), config.tls)
     desk.partner = link.ask
     app = kiosk_app(desk, bank_name=who.name or who.bank[:8], hosts={*LOOPBACK, *config.kiosk_names})
@@ -189,6 +186,12 @@ async def _work(config: Config, who: identity.Identity, journal: SqliteJournal, 
 def _keyring(who: identity.Identity) -> Keyring:
     older = tuple(bytes.fromhex(key) for key in who.older.values())
     return Keyring(bytes.fromhex(who.code_key), who.generation, lambda: uuid4().hex, older)
+
+
+def _recall_keys(journal: SqliteJournal, who: identity.Identity) -> None:
+    """An identity that was enrolled anew lacks the older keys, and the server is to bring them."""
+    if journal.documents().get(CODE_KEYS, 0) != (held := who.generation if who.older else 0):
+        journal.put_document(CODE_KEYS, held, b"")
 
 
 def _heed(config: Config, desk: EdgeDesk, document: str, body: bytes) -> None:

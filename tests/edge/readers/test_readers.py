@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -367,8 +368,8 @@ async def test_a_reader_that_stays_away_is_told_once(tmp_path: Path, caplog: pyt
 
 
 def test_a_reader_needs_its_port() -> None:
-    with pytest.raises(BadConfig, match="baud = 0 is no speed"):
-        reader_of(ReaderTable("serial", "/dev/ttyACM0", 0))
+    with pytest.raises(msgspec.ValidationError, match="baud"):
+        msgspec.convert({"kind": "serial", "port": "/dev/ttyACM0", "baud": 0}, ReaderTable)
     with pytest.raises(BadConfig, match="port is missing"):
         reader_of(ReaderTable("hid"))
     assert isinstance(reader_of(ReaderTable("pcsc")), Pcsc)
