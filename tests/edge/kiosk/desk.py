@@ -72,6 +72,7 @@ class TestDesk:
         self.jammed: set[str] = set()
         self.silent = False
         self.trouble: list[Trouble] = []
+        self.looked_for_trouble = 0
         self.hands = hands
         self.full = False
         self.photos: list[bytes] = []
@@ -131,6 +132,7 @@ class TestDesk:
         return self.photos[int(name, 16) - 1]
 
     def troubles(self) -> list[Trouble]:
+        self.looked_for_trouble += 1
         return self.trouble
 
     def link_heard_at(self) -> datetime | None:

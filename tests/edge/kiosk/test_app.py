@@ -107,6 +107,7 @@ def test_a_parcels_life_by_script(house: House, browser: TestClient[Any]) -> Non
     assert browser.get("/screen").json()["screen"] == "thanks"
     assert act(browser, "sign_out")["screen"] == "start"
     assert not desk.bank.stays and not desk.bank.sessions
+    assert desk.looked_for_trouble == 0, "it is a look at the disk, and none of these screens shows it"
 
 
 def test_a_refusal_is_an_answer_with_words(browser: TestClient[Any]) -> None:

@@ -217,7 +217,7 @@ class Kiosk:
             self._directory = (directory, read_people(directory))
         rules = self.desk.document("partner rules")
         papers = read_papers(self._directory[1], self.desk.document("wall"), rules, self.desk.link_heard_at())
-        return replace(papers, troubles=self.desk.troubles())
+        return replace(papers, troubles=self.desk.troubles)
 
 
 # Routes

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -51,7 +51,8 @@ class Papers:
     carriers: Mapping[str, str] = field(default_factory=dict)
     """Names by party."""
     rules: Mapping[str, Rule] = field(default_factory=dict)
-    troubles: Sequence[Trouble] = ()
+    troubles: Callable[[], Sequence[Trouble]] = tuple
+    """Asked for only where they are shown: it is a look at the disk."""
 
     def person(self, person: PersonId | None) -> Person | None:
         return next((p for p in self.people if p.id == person), None)

@@ -304,7 +304,7 @@ def _staff(bank: Bank, turn: Turn, papers: Papers) -> Screen:
     until = bank.maintained_until
     working = until.isoformat() if until is not None and bank.at is not None and bank.at < until else None
     values: Values = {"wall": wall(bank, papers, states=True), "heard_at": heard, "shelves": places}
-    values["troubles"] = [*papers.troubles, *(["clock"] if bank.clock_doubted else [])]
+    values["troubles"] = [*papers.troubles(), *(["clock"] if bank.clock_doubted else [])]
     return Screen(
         "staff", values | {"alarms": _alarms(bank), "maintained_until": working, "stopped": bank.shield.stopped}
     )
