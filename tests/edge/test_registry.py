@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from latchwork.domain.commands import See
@@ -126,6 +127,8 @@ def test_a_line_has_one_owner_and_a_speed() -> None:
     bus = BusTable("kerong-cu16", "/dev/ttyUSB0")
     with pytest.raises(BadConfig, match="two buses are on /dev/ttyUSB0"):
         wall_of([bus, BusTable("wkly", bus.port)], {})
+    pins = BusTable("gpio", "gpio", options={"relays": [5], "accept_host_timed": True})
+    wall_of([pins, msgspec.structs.replace(pins, options={**pins.options, "relays": [6]})], {})
     for baud in (0, -9600):
         with pytest.raises(BadConfig, match=f"baud = {baud} is no speed"):
             wall_of([BusTable("kerong-cu16", bus.port, options={"baud": baud})], {})

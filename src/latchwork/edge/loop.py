@@ -66,9 +66,6 @@ Heard = c.See | c.Elapse | c.SenseItems | c.SenseTamper | c.SenseBand | c.SumUp
 FULL_RETRY_SECONDS = 1.0
 """How soon a full disk is tried again."""
 
-
-log = logging.getLogger(__name__)
-
 WARN_SECONDS = 60
 ALARM_SECONDS = 600
 """A door that stands open so long: people are asked to shut it, then the operator is told."""
@@ -82,6 +79,8 @@ unconfirmed clock that cannot be right, it begins early."""
 
 AHEAD_MAX = timedelta(days=1)
 """A clock that no server has confirmed may be so far ahead of the last entry; beyond, it is not believed."""
+
+log = logging.getLogger(__name__)
 
 
 class Unfit(Exception):
@@ -119,7 +118,8 @@ class Loop:
         self._unwritten: list[Heard] = []
         """What the hardware said while the disk was full: it will not say it again."""
         self._beginning: tuple[Command, ...] = ()
-        self._retry_at = float("-inf")
+        self._retry_at: float | None = None
+        """When a full disk is tried again; None: it takes entries."""
         self._last_step_at = clock.monotonic()
         self._behind_s = 0.0
 
@@ -164,8 +164,8 @@ class Loop:
             return self._put_off(command)
         self.bank, self.frontier = batch.bank, batch.frontier
         self._last_step_at = self.clock.monotonic()
-        if self._retry_at > float("-inf"):
-            self._retry_at = float("-inf")
+        if self._retry_at is not None:
+            self._retry_at = None
             log.warning("the disk takes entries again")
         if any(isinstance(body, Wanted) and body.debt_s is not None for body in batch.bodies):
             self._remote_at = self.clock.monotonic()
@@ -222,7 +222,7 @@ class Loop:
             await self.do(c.TrustClock(self._behind_s))
 
     def _put_off(self, command: Command) -> Decision:
-        if self._retry_at == float("-inf"):
+        if self._retry_at is None:
             log.error("nothing can be written, so nothing is opened: the disk is full, or broken")
         self._retry_at = self.clock.monotonic() + FULL_RETRY_SECONDS
         last = self._unwritten[-1] if self._unwritten else None
@@ -310,7 +310,7 @@ class Loop:
     def wake_in(self) -> float | None:
         """Seconds until `wake` has something to do; None: nothing is waiting."""
         now = self.clock.monotonic()
-        if self._retry_at > now:
+        if self._retry_at is not None and self._retry_at > now:
             return self._retry_at - now
         times = [by - now for by in self._proof_by.values()]
         times += [left for _, _, left in self._standing_open()]

@@ -54,6 +54,8 @@ class Manifest(msgspec.Struct, frozen=True):
     """The addresses that are meant where a bank's configuration names none."""
     options: dict[str, Any] = {}
     """What `[bus.options]` may hold, with its defaults."""
+    shared_port: bool = False
+    """Whether several buses may be on one port, told apart by their options. A line has one owner."""
     tries: tuple[dict[str, Any], ...] = ()
     """Other options that such boards are delivered with: commissioning tries them where nobody answers."""
 

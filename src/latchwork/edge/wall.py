@@ -14,8 +14,6 @@ from latchwork.edge.contacts import BOUNCE_S, Contacts, Place
 from latchwork.edge.drivers.protocol import BoardLost, Contact, DoorsSeen, Driver, Reading
 from latchwork.edge.governor import Coil
 
-PINS = "gpio"
-"""The port of every bus of pins, which are told apart by their numbers."""
 COIL_S = 0.6
 COIL_MARGIN_S = 0.5
 """A board may get its frame late, and time its pulse badly. Nobody shuts a door so soon but by mistake."""
@@ -165,8 +163,8 @@ def wall_of(
 ) -> Wall:
     """Raises BadConfig for a driver that does not exist or cannot be so, or a channel that its bus does not have."""
     families = [registry.find(bus.driver) for bus in buses]
-    for bus in buses:
-        if bus.port != PINS and sum(other.port == bus.port for other in buses) > 1:
+    for family, bus in zip(families, buses, strict=True):
+        if not family.manifest.shared_port and sum(other.port == bus.port for other in buses) > 1:
             raise BadConfig(
                 f"two buses are on {bus.port}, and a line has one owner: name all its boards in one [[bus]]"
             )

@@ -20,7 +20,7 @@ def broken_app(why: str) -> Litestar:
 
     @get("/", media_type=MediaType.HTML, status_code=503)
     async def page() -> Response[str]:
-        return Response(html, media_type=MediaType.HTML, status_code=503, headers=dict(pages.PAGE_HEADERS))
+        return Response(html, headers=dict(pages.PAGE_HEADERS))
 
     static = create_static_files_router("/static", [STATIC, pages.STATIC])
     return Litestar([page, static], openapi_config=None, logging_config=None)

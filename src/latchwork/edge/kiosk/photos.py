@@ -65,10 +65,10 @@ class Photos:
         """The picture, while nobody has erased it."""
         try:
             sealed = self._path(name).read_bytes()
-            for seal in self._older:
+            for seal in (self._seal, *self._older):
                 with suppress(InvalidTag):
                     return _open(seal, sealed, name)
-            return _open(self._seal, sealed, name)
+            raise InvalidTag
         except FileNotFoundError:
             return None
         except (OSError, InvalidTag, ValueError) as error:
