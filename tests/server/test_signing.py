@@ -83,6 +83,16 @@ async def test_what_widens_waits_until_it_is_signed_and_deliveries_do_not(
         assert await desk.sign() == 0
         assert "Nothing waits" in capsys.readouterr().out
 
+        # So does a change of whose it is, and its page says so.
+        grace = (await place.ask("POST", "people", json={"name": "Grace Hopper"}))["id"]
+        await place.ask("POST", f"stays/{stay}/reassign", 202, json={"recipient": grace})
+        await place.wall.sync()
+        page = f"/operator/stays/{stay}"
+        assert "waits for a signature" in (await place.http.get(page)).text
+        assert await desk.sign() == 0
+        await place.wall.sync()
+        assert "waits for a signature" not in (await place.http.get(page)).text
+
         # Somebody is sent for it: that waits, too; whoever is taken back meanwhile cannot be signed for any more.
         until = (datetime.now(UTC) + timedelta(hours=8)).isoformat()
         sent = [

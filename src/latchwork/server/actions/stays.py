@@ -77,8 +77,8 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Stay:
-    """`confirmed`: the wall has spoken of it. `pending`: what it was asked and has not answered. `heard_at`: when the
-    wall was last heard, which is how old all this may be."""
+    """`confirmed`: the wall has spoken of it. `pending`: what it was asked and has not answered; `unsigned`: it
+    waits for a signature. `heard_at`: when the wall was last heard, which is how old all this may be."""
 
     id: str
     bank: str
@@ -102,6 +102,7 @@ class Stay:
     tracking: str | None
     size: Size | None
     pending: list[str]
+    unsigned: bool
     linked_to: str | None
     drop_off_digits: str | None
     in_reach: bool
@@ -215,6 +216,7 @@ class Row:
     out_of_service: bool
     waiting_position: int | None
     pending: list[str]
+    unsigned: bool
     same_code: bool
     """Whether a code that its recipient has at another bank opens it too."""
     also: tuple[str, ...] = ()
@@ -475,6 +477,7 @@ def shown(office: Office, who: Who, row: Row) -> Stay:
         tracking=row.tracking,
         size=row.size,
         pending=row.pending,
+        unsigned=row.unsigned,
         linked_to=row.linked_to,
         drop_off_digits=drop_off_digits(office, row) if codes else None,
         in_reach=row.in_reach,

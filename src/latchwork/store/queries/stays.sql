@@ -35,7 +35,11 @@ SELECT s.id, s.organisation, s.bank, b.name AS bank_name, t.name AS site_name, t
         SELECT i.kind FROM instructions i
         WHERE i.about = s.id AND i.answered_at IS NULL AND i.state IN ('asked', 'sent') AND i.kind IS NOT NULL
         ORDER BY i.ordinal
-    ) AS pending
+    ) AS pending,
+    EXISTS (
+        SELECT FROM instructions i
+        WHERE i.about = s.id AND i.answered_at IS NULL AND i.state IN ('asked', 'sent') AND i.unsigned
+    ) AS unsigned
 FROM stays s
 JOIN banks b ON b.id = s.bank
 JOIN sites t ON t.id = b.site
