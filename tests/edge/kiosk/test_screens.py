@@ -208,6 +208,7 @@ def test_the_sizes_show_what_this_courier_gets_and_not_what_is_kept_for_others()
         desk.swing(door)
         left = sizes()
     assert left == [("small", 0, False), ("large", 0, False)]
+    assert "No compartment is free for it." in courier.html(courier.see())
     desk.instruct(Adopt(3, Policy((PARCEL, RETURN), TICKET_KEYS, in_reach_kept=1)))
     courier(p.Back())
     door = courier(p.NoLabel(), p.NoPhoto(), p.Recipient(MAX), p.Agree(), p.Deposit()).values["door"]
