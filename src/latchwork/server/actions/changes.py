@@ -45,6 +45,7 @@ class DelegateRow:
     name: str
     email: str | None
     until: datetime
+    asked_at: datetime
     state: str
     bank: str
     n: int | None
@@ -59,7 +60,7 @@ class DelegateRow:
         if live and self.until > office.now() and self.n is not None and self.digits:
             digits = office.vault.digits(self.bank, self.generation or 1, self.id, self.n, self.digits)
         if (digits or (self.state == "asked" and self.own_pass)) and self.until > office.now():
-            since = office.now() - timedelta(minutes=5)
+            since = self.asked_at - timedelta(minutes=5)  # the same each time: a page is sent again where it changed
             ticket = office.vault.ticket(self.bank, self.id, since, self.until, None if live else self.own_pass)
         return Delegate(self.id, self.name, self.email, self.until, self.state, digits, ticket)
 

@@ -6,7 +6,7 @@ SELECT ask_once($1, $2, $3, $4, $5, $6, $7, $8) AS value
 -- name: delegates
 -- Whom the recipient of a stay sends, or ($2) one of them by pass; nobody once it was given to somebody else.
 -- `own_pass` lets them in before their wall has heard of them; not once they are called off.
-SELECT d.pass AS id, d.name, d.email, d.until, s.bank, p.n, p.digits, p.generation,
+SELECT d.pass AS id, d.name, d.email, d.until, d.asked_at, s.bank, p.n, p.digits, p.generation,
     CASE WHEN s.ended_at IS NOT NULL AND EXISTS (
         SELECT FROM openings o WHERE o.stay = s.id AND o.pass = p.id AND o.opened_at IS NOT NULL
     ) THEN 'used' ELSE p.state END AS state,
