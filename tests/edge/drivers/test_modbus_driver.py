@@ -99,7 +99,7 @@ def test_what_a_board_refuses_is_named() -> None:
     async def story(stand: Stand) -> None:
         await stand.until_all(UNKNOWN)
         (loss,) = stand.losses
-        assert "refuses: Modbus exception 2" in loss.why
+        assert "refused: Modbus exception 2" in loss.why
 
     everywhere(story, with_options(relays=32, inputs=32))
 
@@ -202,7 +202,7 @@ def test_what_a_gateway_says_for_its_boards_is_named_and_tells_nothing_of_their_
         stand.boards.dark = stand.kind.numbers
         await stand.until_all(UNKNOWN)
         (loss,) = stand.losses
-        assert "boards 1, 3 refuses: Modbus exception 11" in loss.why
+        assert "boards 1, 3 refused: Modbus exception 11" in loss.why
         before = len(stand.boards.log)
         await until(stand.reads(6))
         asked = [each.frame for each in [*stand.boards.log][before:] if not each.from_board]
@@ -217,6 +217,28 @@ def test_what_a_gateway_says_for_its_boards_is_named_and_tells_nothing_of_their_
         await stand.until_all(CLOSED)
 
     everywhere(story, FRAMINGS)
+
+
+class Dark(ModbusBoards):
+    dark = (1, 3)
+
+
+class DarkTcp(Dark, ModbusTcpBoards):
+    pass
+
+
+def test_boards_that_are_dark_from_the_beginning_are_lost_together() -> None:
+    async def story(stand: Stand) -> None:
+        assert isinstance(stand.boards, ModbusBoards)
+        await until(lambda: stand.losses != [])
+        await until(stand.reads(20))
+        (loss,) = stand.losses
+        assert "boards 1, 3 refused: Modbus exception 11" in loss.why
+        stand.boards.dark = ()
+        await stand.until_all(CLOSED)
+
+    rtu, tcp = FRAMINGS
+    everywhere(story, [replace(rtu, boards=Dark), replace(tcp, boards=DarkTcp)])
 
 
 async def test_each_request_over_modbus_tcp_has_a_number_and_an_answer_with_another_is_none() -> None:

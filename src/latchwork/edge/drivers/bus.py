@@ -83,7 +83,7 @@ class Refused:
 
     board: int
     why: str
-    """Goes on after "board 1 refuses"."""
+    """Goes on after "board 1 refused"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +94,22 @@ class Sound:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsound:
+    """A board fails it, and is not used."""
+
+    board: int
+    why: str
+    """Goes on after "board 1 is not used"."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stale:
     """An answer to another request than the last."""
 
     board: int
 
 
-Said = Doors | Acknowledged | Hint | Refused | Sound | Stale
+Said = Doors | Acknowledged | Hint | Refused | Sound | Unsound | Stale
 
 F_contra = TypeVar("F_contra", contravariant=True)
 
@@ -203,7 +212,7 @@ class SerialBus:
     gateway; the boards are the addresses set on them. Of the options it knows `baud` and `local_echo`. Raises
     ValueError where these cannot be.
 
-    `checks`: what a board is asked whenever it is met: it says that it is `Sound`, or `Refused`, and is not used.
+    `checks`: what a board is asked whenever it is met: it says that it is `Sound`, or `Unsound`.
     `stamped`: a request as it is sent, where no two may be the same.
     """
 
@@ -409,7 +418,7 @@ class SerialBus:
         self._next_pulse_at = now + CHARACTERS_OF_SILENCE * BITS_PER_CHARACTER / self._baud
         self._next_poll_at = now + POLL_GAP_S
         doors = self._dialect.said(frame) if frame is not None else None
-        if isinstance(doors, Sound | Refused) and not (listen_on and hearing.contradicted):
+        if isinstance(doors, Sound | Unsound) and not (listen_on and hearing.contradicted):
             self._check_off(read, doors, asks)
             return
         if not isinstance(doors, Doors) or (listen_on and hearing.contradicted):
@@ -437,16 +446,16 @@ class SerialBus:
 
     def _settles(self, frame: Any, read: _Read) -> bool:
         said = self._dialect.said(frame)
-        return isinstance(said, Sound | Refused) and said.board == read.board.number
+        return isinstance(said, Sound | Unsound) and said.board == read.board.number
 
-    def _check_off(self, read: _Read, said: Sound | Refused, asks: Sequence[_Ask]) -> None:
+    def _check_off(self, read: _Read, said: Sound | Unsound, asks: Sequence[_Ask]) -> None:
         board = read.board
         read.misses = board.misses = 0
         if isinstance(said, Sound):
             board.unchecked.pop(0)
             read.due = -math.inf
             return
-        self._lose([board], f"board {board.number} refuses{said.why}")
+        self._lose([board], f"board {board.number} is not used{said.why}")
         self._answer(asks, board.reads, dict.fromkeys(board.channels, DoorState.UNKNOWN))
 
     def _overhear(self, frame: Any) -> None:
@@ -564,7 +573,7 @@ class SerialBus:
             return "did not answer, and the adapter echoes what is sent"
         said = self._dialect.said(read.hearing.other) if read.hearing.other is not None else None
         if isinstance(said, Refused) and said.board == read.board.number:
-            return f"refuses{said.why}"
+            return f"refused{said.why}"
         if isinstance(said, Stale) and said.board == read.board.number:
             return "answered with another transaction number than it was asked with"
         if isinstance(said, Doors) and said.board == read.board.number:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from latchwork.domain.words import DoorState
-from latchwork.edge.drivers.bus import Acknowledged, Doors, Refused, Said, SerialBus, Sound, Stale
+from latchwork.edge.drivers.bus import Acknowledged, Doors, Refused, Said, SerialBus, Sound, Stale, Unsound
 from latchwork.edge.drivers.frames import Decoder, either
 from latchwork.edge.drivers.line import gateway_in
 from latchwork.edge.drivers.modbus_relay import codec, modbus
@@ -108,7 +108,7 @@ class ModbusRelay:
         if not mode:
             return Sound(frame.unit)
         what = _MODES.get(mode, "not ours to switch")
-        return Refused(
+        return Unsound(
             frame.unit,
             f": a relay is {what} (control mode {mode}); set the registers {codec.MODE_OF:#06x} and up to 0",
         )
