@@ -153,6 +153,9 @@ async def test_a_backup_from_before_brings_nothing_back(database: str, tmp_path:
         invited = await accounts.invite(office, session.who, "trent@example.org", "owner")
         assert invited.link is not None
         to_trent = invited.link.rsplit("/", 1)[1]
+        invited = await accounts.invite(office, session.who, "peggy@example.org", "owner")
+        assert invited.link is not None
+        to_peggy = invited.link.rsplit("/", 1)[1]
         other = (await place.ask("POST", "organisations", json={"name": "Post"}, headers=_root(place)))["token"]
         token, place.token = place.token, other
         party = (await place.ask("POST", "parties", json={"name": "Slow Post"}))["id"]
@@ -169,6 +172,7 @@ async def test_a_backup_from_before_brings_nothing_back(database: str, tmp_path:
         await accounts.recovery_codes(office, session)
         await passkeys.remove(office, session, text(key.id))
         await links.withdraw(office, session.who, unused.id)
+        await accounts.invite(office, session.who, "peggy@example.org", "auditor")
         third = await accounts.accept(office, await links.find(office, to_trent), "Trent", "", "six yellow kettles hum")
         await accounts.remove(office, session.who, third.id)
         await accounts.use_app(office, session, _code(office, await accounts.read(office, owner.id)))
@@ -193,8 +197,9 @@ async def test_a_backup_from_before_brings_nothing_back(database: str, tmp_path:
         assert [word for word in WORDS[:4] if word in told] == [], "Grace is somebody on the team, too"
         await place.ask("GET", f"people/{person}", 404)
         assert await passkeys.of(office, owner.id) == [] and await links.invitations(office, session.who) == []
-        with pytest.raises(Declined, match="used already"):
-            await links.find(office, to_trent)
+        for link_used in (to_trent, to_peggy):
+            with pytest.raises(Declined, match="used already"):
+                await links.find(office, link_used)
         now = await accounts.read(office, owner.id)
         assert (now.password, now.app) == ("replaced", None) and now.recovery_left == 0
         assert await accounts.password_fits(office, owner.email, GOOD, "192.0.2.7", "") is None

@@ -156,7 +156,7 @@ async def new_password(office: Office, link: Link, password: str) -> Account:
     if link.purpose == Purpose.RECOVERY:
         await _forget_factors(office, account)
     await _set_password(office, account, stored)
-    await office.tables.do("forget_links", account.organisation, Purpose.RESET, account.id, None, office.now())
+    await links.forget(office, Purpose.RESET, account.organisation, account.id)
     await sessions.end_all(office, account.organisation, account.id)
     return await read(office, account.id)
 
@@ -258,7 +258,7 @@ async def invite(office: Office, who: Who, email: str, role: str, language: str 
     if not is_address(email):
         raise Declined(422, "no_address", "Give a mail address.")
     check_role(role)
-    await office.tables.do("forget_links", who.organisation, Purpose.INVITATION, None, email, office.now())
+    await links.forget(office, Purpose.INVITATION, who.organisation, email=email)
     given = {"email": email, "role": role, "language": language}
     return await links.make(office, Purpose.INVITATION, who.organisation, who.token, **given)
 
@@ -267,7 +267,7 @@ async def recover(office: Office, who: Who, account_id: str) -> links.Made:
     """Lets somebody who lost password or factors begin anew. It goes to their address, never to the one who asks."""
     owners_only(who)
     account = await _member(office, who, account_id)
-    await office.tables.do("forget_links", who.organisation, Purpose.RECOVERY, account.id, None, office.now())
+    await links.forget(office, Purpose.RECOVERY, who.organisation, account.id)
     return await links.make(office, Purpose.RECOVERY, who.organisation, who.token, account=account.id)
 
 

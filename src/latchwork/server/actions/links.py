@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from latchwork.server.actions import guesses
 from latchwork.server.actions.office import LIST_MAX, Declined, Office, Who, not_found
+from latchwork.server.actions.sessions import Id
 from latchwork.server.ledger import Gone
 
 PLACE = "/operator/link"
@@ -165,6 +166,15 @@ async def use(office: Office, link: Link) -> None:
         office.note(Gone.LINK, link.organisation, link.id)
 
 
+async def forget(
+    office: Office, purpose: Purpose, organisation: str, account: str | None = None, email: str | None = None
+) -> None:
+    """Another one takes their place, or nothing does."""
+    async with office.acting(organisation).tables.together() as tables:
+        for link in await tables.all(Id, "forget_links", organisation, purpose, account, email, office.now()):
+            office.note(Gone.LINK, organisation, link.id)
+
+
 async def ask_reset(office: Office, email: str, caller: str) -> None:
     """Says nothing of whether there is such an account."""
     email = email.strip().lower()
@@ -183,7 +193,7 @@ async def owner_link(office: Office) -> str | None:
     organisation = await office.tables.value("ownerless")
     if organisation is None:
         return None
-    await office.tables.do("forget_links", organisation, Purpose.OWNER, None, None, office.now())
+    await forget(office, Purpose.OWNER, organisation)
     return (await make(office, Purpose.OWNER, organisation)).link
 
 

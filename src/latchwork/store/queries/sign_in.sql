@@ -168,6 +168,7 @@ RETURNING id, organisation, email, name, role, password, app, app_last, recovery
 UPDATE links SET used_at = $5
 WHERE organisation = $1 AND purpose = $2 AND used_at IS NULL
     AND ($3::text IS NULL OR account = $3) AND ($4::text IS NULL OR email = $4)
+RETURNING id
 
 -- name: invitations
 SELECT id, purpose, email, role, created_at, expires_at, sent_at, last_error FROM links
