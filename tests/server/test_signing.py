@@ -71,11 +71,15 @@ async def test_what_widens_waits_until_it_is_signed_and_deliveries_do_not(
         assert "waits for a signature" in (await place.http.get(f"/operator/banks/{place.bank}/passes")).text
         assert [x["kind"] for x in await place.ask("GET", "signing")] == ["Open", "GrantPass"]
 
+        door = f"/operator/banks/{place.bank}/doors/03?asked={opened['instruction']}"
+        assert "this waits for a signature" in (await place.http.get(door)).text
+
         assert await desk.sign(opened["instruction"]) == 0
         said = capsys.readouterr().out
         assert "Open a door" in said and 'compartment: "03"' in said and '"customer_help"' in said
         await place.wall.sync()
         assert await state(place, opened) == "done"
+        assert "this waits for a signature" not in (await place.http.get(door)).text
         assert [x["kind"] for x in await place.ask("GET", "signing")] == ["GrantPass"]
         assert await desk.sign() == 0
         await place.wall.sync()

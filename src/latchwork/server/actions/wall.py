@@ -64,7 +64,7 @@ class Opening:
 @dataclass(frozen=True, slots=True)
 class Instruction:
     """`state`: asked, sent, done, refused or void. Done says that the wall took it; `opening_state` what came of it.
-    `heard_at`: when the wall was last heard."""
+    `heard_at`: when the wall was last heard. `unsigned`: it waits for a signature."""
 
     id: str
     bank: str
@@ -78,6 +78,7 @@ class Instruction:
     opening_state: str | None
     opening_why: str | None
     heard_at: datetime | None
+    unsigned: bool
 
 
 async def wall(office: Office, who: Who, bank_id: str) -> Wall:

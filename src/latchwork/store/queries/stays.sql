@@ -75,7 +75,8 @@ FROM openings WHERE stay = ANY ($1) ORDER BY epoch, seq LIMIT $2
 
 -- name: instruction
 SELECT i.id, i.bank, i.kind, i.state, i.refusal, i.about, i.not_after, i.asked_at, i.answered_at,
-    o.state AS opening_state, o.why AS opening_why, greatest(b.heard_at, b.appended_at) AS heard_at
+    o.state AS opening_state, o.why AS opening_why, greatest(b.heard_at, b.appended_at) AS heard_at,
+    i.unsigned AND i.answered_at IS NULL AND i.state = 'asked' AS unsigned
 FROM instructions i JOIN banks b ON b.id = i.bank LEFT JOIN openings o ON i.kind = 'Open' AND o.id = i.about
 WHERE i.organisation = $1 AND i.id = $2
 
