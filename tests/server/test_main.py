@@ -23,7 +23,7 @@ from tests.server.town import town
 
 from latchwork.server.actions.vault import Unusable, Vault, open_vault
 from latchwork.server.mail import BadSetting
-from latchwork.server.main import TOKEN_FILE, settings
+from latchwork.server.main import TOKEN_FILE, end, settings
 from latchwork.simulator.ports import free_port
 from latchwork.store.embedded import Embedded
 
@@ -237,3 +237,21 @@ def test_a_link_names_its_stay_and_cannot_be_made_elsewhere(tmp_path: Path) -> N
     assert isinstance(vault, Vault)
     for wrong in ("", link + "A", link[:-1], "é" * 43, link.swapcase(), "/" * 43):
         assert vault.linked(wrong, now) is None
+
+
+async def test_a_loop_that_loses_a_cancellation_is_ended_all_the_same() -> None:
+    answers = asyncio.Queue[asyncio.Future[None]]()
+
+    async def sends_mails() -> None:
+        while True:
+            answer = asyncio.get_running_loop().create_future()
+            answers.put_nowait(answer)
+            await asyncio.wait_for(answer, 60)
+
+    task = asyncio.create_task(sends_mails())
+    answer = await answers.get()
+    await asyncio.sleep(0)
+    answer.set_result(None)  # the answer comes in the moment in which the server stops
+    async with asyncio.timeout(30):
+        await end({task})
+    assert task.cancelled()

@@ -61,6 +61,7 @@ HOUSE_SECONDS = 1.0
 """How often it is looked whether something is due that nobody asks for: reminders, offers of room, redirections."""
 SELDOM_TURNS = 15
 WITNESS_SECONDS = 0.5
+END_SECONDS = 1.0
 """How often checkpoints are kept that came since."""
 STOP_SECONDS_MAX = 3
 TOKEN_FILE = "first-token"
@@ -328,14 +329,21 @@ async def running(
         if not given.public_url.startswith("https:"):
             log.warning("%s is not encrypted: good for trying out on this machine, and nothing else", given.public_url)
         async with link.running():
-            tasks = [asyncio.create_task(each) for each in work]
+            tasks = {asyncio.create_task(each) for each in work}
             try:
                 yield Cloud(application(office, live, link, given.security_contact), office, live)
             finally:
                 live.end()
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+                await end(tasks)
+
+
+async def end(tasks: set[asyncio.Task[None]]) -> None:
+    """Again and again: before Python 3.12 `asyncio.wait_for`, by which mails are sent, loses a cancellation that comes
+    together with what it waits for."""
+    while tasks:
+        for task in tasks:
+            task.cancel()
+        _, tasks = await asyncio.wait(tasks, timeout=END_SECONDS)
 
 
 async def _reconcile(office: Office, ledger: Ledger, state: Path) -> None:
