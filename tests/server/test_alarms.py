@@ -1,5 +1,7 @@
 """Staff is mailed what cannot wait at a wall: once for one cause, to whose role it is and who wants it."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -66,24 +68,34 @@ async def _wall(office: Office, who: Who, name: str) -> str:
     return (await banks.create(office, who, site.id, name)).bank
 
 
-async def test_one_mail_for_one_cause_to_those_who_look_after_walls(database: str, tmp_path: Path) -> None:
+@asynccontextmanager
+async def _two_walls(database: str, folder: Path) -> AsyncIterator[tuple[Walls, Who, str, str]]:
+    """The lobby's and the hall's, and Grace, who owns them."""
     clock = Clock()
-    connection = await asyncpg.connect(database)
-    async with an_office(database, tmp_path, clock, mails=True) as office:
-        grace = await first_owner(office)
-        who = Who(grace.id, grace.organisation, grace.name, False)
-        lobby, hall = await _wall(office, who, "Lobby"), await _wall(office, who, "Hall")
+    async with an_office(database, folder, clock, mails=True) as office:
+        connection = await asyncpg.connect(database)
+        try:
+            grace = await first_owner(office)
+            who = Who(grace.id, grace.organisation, grace.name, False)
+            lobby, hall = await _wall(office, who, "Lobby"), await _wall(office, who, "Hall")
+            yield Walls(office, connection, clock), who, lobby, hall
+        finally:
+            await connection.close()
+
+
+async def test_one_mail_for_one_cause_to_those_who_look_after_walls(database: str, tmp_path: Path) -> None:
+    async with _two_walls(database, tmp_path) as (walls, who, lobby, hall):
+        office, connection, clock = walls.office, walls.database, walls.clock
         for name, role in (("tina", "technician"), ("aude", "auditor"), ("otto", "attendant")):
             await connection.execute(
                 "INSERT INTO accounts (id, organisation, email, name, role, created_at)"
                 " VALUES ($1, $2, $3, $1, $4, $5)",
-                name, grace.organisation, f"{name}@example.org", role, clock(),
+                name, who.organisation, f"{name}@example.org", role, clock(),
             )  # fmt: skip
         secret = await accounts.begin_session(office, await accounts.read(office, "otto"), "test", "test", Stage.FULL)
         otto = await sessions.find(office, secret)
         assert otto is not None
         await alarms.want(office, otto, False)
-        walls = Walls(office, connection, clock)
         await accounts.reads(office, await accounts.read(office, "tina"), "de")
 
         async def told(what: list[str], seconds: float, german: list[str] | None = None) -> None:
@@ -131,18 +143,12 @@ async def test_one_mail_for_one_cause_to_those_who_look_after_walls(database: st
         # Tasks that were made anew from the log are no news.
         await connection.execute("UPDATE tasks SET told_at = NULL")
         await told([], QUIET)
-    await connection.close()
 
 
 async def test_a_wall_that_falls_silent_is_told_once_until_it_is_heard_again(database: str, tmp_path: Path) -> None:
-    clock = Clock()
-    connection = await asyncpg.connect(database)
-    async with an_office(database, tmp_path, clock, mails=True) as office:
-        grace = await first_owner(office)
-        who = Who(grace.id, grace.organisation, grace.name, False)
-        lobby, hall = await _wall(office, who, "Lobby"), await _wall(office, who, "Hall")
+    async with _two_walls(database, tmp_path) as (walls, who, lobby, hall):
+        office, connection, clock = walls.office, walls.database, walls.clock
         await _wall(office, who, "Not enrolled yet")
-        walls = Walls(office, connection, clock)
 
         async def heard(*banks_heard: str) -> None:
             await connection.execute(
@@ -176,7 +182,6 @@ async def test_a_wall_that_falls_silent_is_told_once_until_it_is_heard_again(dat
         assert await looks(tasks.LOOKS) == ["Lobby: The wall is not heard any more"]
         await connection.execute("UPDATE banks SET key_revoked_at = $2 WHERE id = $1", lobby, clock())
         assert await looks(tasks.LOOKS) == [] and await open_ones() == []
-    await connection.close()
 
 
 def _check_mails(mails: list[EmailMessage]) -> None:

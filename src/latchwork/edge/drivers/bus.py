@@ -154,7 +154,7 @@ class _Board:
     """Reads in a row that it did not answer, whichever they were."""
     lost: bool = False
     why: str = ""
-    """It was lost last."""
+    """What it was last lost for."""
     now: dict[int, DoorState] = field(default_factory=dict)
     """What its reads have shown since it was last lost."""
     told: dict[int, DoorState] = field(default_factory=dict)
